@@ -34,8 +34,11 @@ pub struct Explanation {
     pub pool: Option<String>,
     /// The member that gets it, or has sent it.
     pub member: Option<String>,
-    /// The members of which any may get the next such packet, as others come in between; `member` is whose turn it is now.
+    /// The members of which any may get the next such packet, as others come in between, or by what it says, if that is not known;
+    /// `member` is whose turn it is now, or who gets it if it says nothing.
     pub one_of: Vec<String>,
+    /// Who gets it, or as what it leaves, depends on what it says, which is not known: `content` of the request.
+    pub depends_on_content: bool,
     /// How it leaves, or would once its next hop answers ARP.
     pub egress: Option<ExplainedEgress>,
     /// The steps of the decision, in order.

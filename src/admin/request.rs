@@ -222,7 +222,7 @@ pub enum Request {
     },
 }
 
-/// A file that a client has read.
+/// A file that a client has read, or what a packet says.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileText(pub String);
@@ -241,11 +241,14 @@ impl Request {
     }
 }
 
+/// How much a packet that is asked about can say, in bytes.
+pub const CONTENT_MAX: usize = 65_000;
+
 /// A packet that is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PacketAsked {
-    /// `udp`, `tcp` or `icmp`: a datagram without payload, a segment, an echo request.
+    /// `udp`, `tcp` or `icmp`: a datagram, a segment, an echo request.
     pub protocol: Transport,
     /// Its source. The port of an echo request is its identifier.
     pub src: SocketAddrV4,
@@ -260,12 +263,15 @@ pub struct PacketAsked {
     /// The interface it comes in on, by name; absent: the one on the way to its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// Of UDP: what it says, at most [`CONTENT_MAX`] bytes; absent: nothing, and where that decides the answer says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<FileText>,
 }
 
 impl PacketAsked {
     /// A packet between these ends, of which nothing else is said.
     pub fn between(protocol: Transport, src: SocketAddrV4, dst: SocketAddrV4) -> PacketAsked {
-        PacketAsked { protocol, src, dst, flags: Vec::new(), from: None, interface: None }
+        PacketAsked { protocol, src, dst, flags: Vec::new(), from: None, interface: None, content: None }
     }
 }
 
@@ -337,9 +343,10 @@ fn names(args: &Value) -> Result<(), String> {
         Value::String(name) if name.len() > NAME_MAX => {
             Err(format!("a name has {} bytes, at most {NAME_MAX} are allowed", name.len()))
         }
-        // Of a file the line's own length is the limit.
+        // Of a file the line's own length is the limit; what a packet says has one of its own.
         Value::Object(fields) => {
-            fields.iter().filter(|(key, _)| *key != "text").try_for_each(|(_, value)| names(value))
+            let is_name = |key: &str| key != "text" && key != "content";
+            fields.iter().filter(|(key, _)| is_name(key)).try_for_each(|(_, value)| names(value))
         }
         _ => Ok(()),
     }
@@ -444,6 +451,13 @@ mod tests {
                     flags: vec![TcpFlag::Syn],
                     from: Some(member()),
                     ..PacketAsked::between(Transport::Tcp, end("172.16.5.5:40000"), end("10.20.0.100:5061"))
+                }),
+            ),
+            (
+                r#"{"command":"explain","args":{"protocol":"udp","src":"172.16.5.5:5060","dst":"10.20.0.100:5060","content":"\r\n"}}"#,
+                Request::Explain(PacketAsked {
+                    content: Some(FileText("\r\n".into())),
+                    ..PacketAsked::between(Transport::Udp, end("172.16.5.5:5060"), end("10.20.0.100:5060"))
                 }),
             ),
             (r#"{"command":"counters","args":{"all":true}}"#, Request::Counters { all: true }),

@@ -20,7 +20,7 @@ mod readable;
 mod save;
 mod waiting;
 
-use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
+use crate::admin::request::{CONTENT_MAX, FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
 use crate::admin::{Code, Request};
 use crate::config;
@@ -32,7 +32,7 @@ use exit::{BAD, FAILED, UNREACHABLE, fail, json, json_line, print, write};
 use here::Machine;
 use parse::Program;
 use serde_json::Value;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -106,9 +106,23 @@ fn check(file: &Path, here: bool, quiet: bool) -> ExitCode {
 /// Puts the text of a file into a question: whoever asks reads it, for the appliance may not.
 fn carry(file: &Path, question: &mut Question) -> Result<(), ExitCode> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|why| {
+    let is_said = matches!(question.request, Request::Explain(_));
+    let text = match is_said && file == Path::new("-") {
+        true => io::read_to_string(io::stdin().take(CONTENT_MAX as u64 + 1)),
+        false => std::fs::read_to_string(file),
+    };
+    let text = text.map_err(|why| {
         fail(BAD, &format!("cannot use {name}: {why}: pass a file that exists, that is text, and that you may read"))
     })?;
+    if let Request::Explain(packet) = &mut question.request {
+        if text.len() > CONTENT_MAX {
+            let message =
+                format!("{name} is larger than {CONTENT_MAX} bytes, more than a datagram holds: leave the body out");
+            return Err(fail(BAD, &message));
+        }
+        packet.content = Some(FileText(text));
+        return Ok(());
+    }
     if text.len() > FILE_MAX {
         let most = FILE_MAX >> 20;
         let message = format!(

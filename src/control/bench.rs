@@ -10,7 +10,7 @@ use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::engine::verdict::PuntReason;
-use crate::engine::{Engine, Impacts, MemberUse};
+use crate::engine::{Engine, Impacts, MemberUse, Steering};
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
@@ -464,9 +464,11 @@ impl Bench {
                     let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
                     let engine = Engine::new(Arc::clone(&snapshot), snat_ports, 1);
                     let classified = engine.classify(&about.packet, about.port);
-                    let excerpt = Box::new(engine.excerpt(&about.packet, classified, &about.sip, self.now));
-                    // The last one decides.
-                    let excerpt = (at + 1 == self.workers.len()).then_some(excerpt);
+                    let known = (&about.sip, &*about.members);
+                    let excerpt = Box::new(engine.excerpt(&about.packet, classified, known, self.now));
+                    // The last one decides, or any.
+                    let by_any = Steering::is_anybodys(&about.packet, classified.path, &snapshot);
+                    let excerpt = (by_any || at + 1 == self.workers.len()).then_some(excerpt);
                     events.push(Event::Excerpt { worker: id, query, excerpt, snapshot });
                 }
                 Command::Latency(fresh) => {

@@ -7,7 +7,7 @@ use super::requests::Begun;
 use super::waiting::{Found, PATIENCE, Pending};
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::request::PacketAsked;
-use crate::explain::{Case, Setting, explain};
+use crate::explain::{Case, Setting, Worker, explain};
 use crate::policy::intent::PoolId;
 use crate::time::Instant;
 use crate::worker::mailbox::{Asked, Command};
@@ -17,8 +17,13 @@ impl Controller {
         let not_yet = || AdminError::new(Code::Refused, "the appliance is starting: try again in a moment");
         let snapshot = self.publisher.latest().ok_or_else(not_yet)?;
         let case = Case::of(packet, &self.intent, snapshot)?;
-        let about = Asked { packet: case.packet, port: case.port, sip: case.sip };
-        self.ask_workers(|| Command::Excerpt { query: request_id, about: Box::new(about) });
+        let about = Asked {
+            packet: case.packet,
+            port: case.port,
+            sip: case.sip.unwrap_or_default(),
+            members: case.members(&self.intent, snapshot).into(),
+        };
+        self.ask_workers(|| Command::Excerpt { query: request_id, about: Box::new(about.clone()) });
         let missing = self.machine.workers;
         self.waiting.push(
             request_id,
@@ -35,7 +40,7 @@ impl Controller {
         missing: usize,
         now: Instant,
     ) -> Result<Data, AdminError> {
-        let Some(Found { worker, excerpt, snapshot, by_any }) = found else {
+        let Some(Found { worker, excerpt, snapshot }) = found else {
             let message = match missing {
                 0 => "the workers were taking over another configuration: ask again".into(),
                 _ => format!(
@@ -54,7 +59,7 @@ impl Controller {
             snapshot: &snapshot,
             snat_ports: &self.checks.ports.snat_ports,
             excerpt: &excerpt,
-            worker: (!by_any).then_some(worker.0),
+            worker: Some(Worker { number: worker.0, of: self.machine.workers }),
             choice: &|pool| self.choice_words(pool, now),
             is_live: true,
         };

@@ -304,7 +304,7 @@ impl Controller {
             Pending::Installed { epoch, saved, .. } => *epoch <= installed && is_settled(*saved),
             Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
             Pending::Preview { comparing, .. } => comparing.from.missing == 0,
-            Pending::Explained { missing, .. } => *missing == 0,
+            Pending::Explained { found, missing, .. } => found.is_some() || *missing == 0,
             Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
         });

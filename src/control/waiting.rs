@@ -107,8 +107,6 @@ pub(super) struct Found {
     pub(super) worker: WorkerId,
     pub(super) excerpt: Box<Excerpt>,
     pub(super) snapshot: Arc<Snapshot>,
-    /// Other workers would decide about it as well: nothing is remembered of such packets.
-    pub(super) by_any: bool,
 }
 
 /// All who wait, in the order they came.
@@ -164,10 +162,8 @@ impl Waiting {
     ) {
         let Some(Pending::Explained { found, missing, .. }) = self.find(request_id) else { return };
         *missing = missing.saturating_sub(1);
-        match (excerpt, found) {
-            (Some(excerpt), none @ None) => *none = Some(Found { worker, excerpt, snapshot, by_any: false }),
-            (Some(_), Some(found)) => found.by_any = true,
-            (None, _) => {}
+        if let (Some(excerpt), none @ None) = (excerpt, found) {
+            *none = Some(Found { worker, excerpt, snapshot });
         }
     }
 

@@ -7,12 +7,12 @@
 use super::events::EngineEvent;
 use super::state::CLAIM_AGE;
 use super::verdict::Verdict;
-use super::walk::Walk;
+use super::walk::{Walk, reference};
 use crate::flow::{MemberRef, Peer, Speaker};
-use crate::policy::Life;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::policy::snapshot::{AddressClass, PoolView};
+use crate::policy::{Life, Snapshot};
 use crate::wire::sip::{self, Branch};
 use crate::wire::{Endpoint, Tuple};
 use std::net::Ipv4Addr;
@@ -20,6 +20,17 @@ use std::net::Ipv4Addr;
 /// Somebody outside, as one that talks to this pool.
 pub(super) fn peer_of(pool: &PoolView, remote: Endpoint) -> Peer {
     Peer { remote, home: pool.public, since: pool.public_since.0 }
+}
+
+/// See [`Walk::asker`]; `speaker` is what is known of whom it talks to.
+pub(super) fn may_be_reached(snapshot: &Snapshot, member: MemberId, speaker: Option<&Speaker>) -> bool {
+    let view = snapshot.member(member);
+    match view.state {
+        State::Offline => false,
+        State::Down if view.gone => false,
+        State::Down => speaker.is_some_and(|it| it.has_spoken_while_down(reference(snapshot, member))),
+        _ => true,
+    }
 }
 
 impl Walk<'_> {
@@ -42,8 +53,7 @@ impl Walk<'_> {
     /// What goes to somebody else than the active member is counted when it leaves: what waits for a MAC is decided about again.
     #[inline]
     pub(super) fn count_answered(&mut self, verdict: &Verdict) {
-        let answered = std::mem::take(&mut self.state.speaker_answered);
-        if answered && matches!(verdict, Verdict::Forward(_)) {
+        if self.state.speaker_answered && matches!(verdict, Verdict::Forward(_)) {
             self.count_event(EngineEvent::SpeakerAnswered);
         }
     }
@@ -101,13 +111,7 @@ impl Walk<'_> {
     /// The member is neither taken away nor down. One that spoke to the remote although it was known to be down is reached: a
     /// standby's closed port, or a server that was promoted a moment ago.
     fn is_reachable(&self, member: MemberId, speaker: Option<&Speaker>) -> bool {
-        let view = self.snapshot.member(member);
-        match view.state {
-            State::Offline => false,
-            State::Down if view.gone => false,
-            State::Down => speaker.is_some_and(|it| it.has_spoken_while_down(self.reference(member))),
-            _ => true,
-        }
+        may_be_reached(self.snapshot, member, speaker)
     }
 
     /// The member, if it is still there and of this pool.

@@ -172,6 +172,7 @@ impl<'a> Walk<'a> {
     }
 
     fn verdict(mut self) -> Verdict {
+        self.state.speaker_answered = false;
         let verdict = self.by_path();
         self.remember_begun(&verdict);
         self.count_answered(&verdict);

@@ -3,11 +3,13 @@
 //! Owns [`Excerpt`]: a copy of the flows, speakers, persistence records, turns and budgets that a decision about the packet can ask for,
 //! and the engine of its own that is made of them ([`Excerpt::engine`]). That one decides as the worker would, by the same code, and
 //! whatever it remembers by that is thrown away with it: ports, limits and hints are copies as well. Reads the worker's tables and
-//! changes none; of a service each member is looked at, of all else a few.
+//! changes none; of a service those members are looked at that are asked about, of all else a few.
 
 use super::admission::MET_AT_MOST;
+use super::affinity::{may_be_reached, peer_of};
 use super::flow_book::is_live;
 use super::limiter::Limiter;
+use super::lost_peers;
 use super::path::{Classified, Path};
 use super::punts::Punts;
 use super::revalidate::lost;
@@ -21,7 +23,8 @@ use crate::policy::Snapshot;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::policy::snapshot::AddressClass;
 use crate::time::{Duration, Instant};
-use crate::wire::{Endpoint, Packet, Tuple, sip};
+use crate::wire::sip::{self, CallId};
+use crate::wire::{Endpoint, Packet, Tuple};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -101,7 +104,15 @@ impl Excerpt {
 
     /// What this source address begins in the pool has a record.
     pub fn persists(&self, pool: PoolId, source: Ipv4Addr) -> bool {
-        let key = PersistenceKey { pool: pool.0, number: source.to_bits().into() };
+        self.has_record(PersistenceKey { pool: pool.0, number: source.to_bits().into() })
+    }
+
+    /// The call has a record in the pool.
+    pub fn knows_call(&self, pool: PoolId, call: CallId) -> bool {
+        self.has_record(PersistenceKey { pool: pool.0, number: call.0.get() })
+    }
+
+    fn has_record(&self, key: PersistenceKey) -> bool {
         self.records.iter().any(|(known, _)| *known == key)
     }
 
@@ -145,16 +156,25 @@ impl Excerpt {
 }
 
 impl Engine {
-    /// What a decision about this packet may ask for; `sip` is what it says of itself, and `classified` what [`Engine::classify`] said.
-    pub fn excerpt(&self, packet: &Packet, classified: Classified, sip: &sip::Facts, now: Instant) -> Excerpt {
+    /// What a decision about this packet may ask for: `classified` is what [`Engine::classify`] said, `sip` what the packet says of itself,
+    /// and `members` are those of the pool whose service it is to. Costs a few looks for each of them.
+    pub fn excerpt(
+        &self,
+        packet: &Packet,
+        classified: Classified,
+        (sip, members): (&sip::Facts, &[MemberId]),
+        now: Instant,
+    ) -> Excerpt {
         let State { flows, speakers, askers, persistence, rounds, rejects, punts, errors, seed, .. } = &self.state;
         let tuple = packet.tuple().or_else(|| packet.portless_tuple());
-        let ends = tuple.map(|tuple| self.ends(&tuple, classified.path)).unwrap_or_default();
-        let found = self.flows_between(&ends, now);
+        let ends = tuple.map(|tuple| self.ends(&tuple, classified.path, members)).unwrap_or_default();
+        let met = self.flows_between(&ends);
+        let found = self.with_those_that_give_way(&met, now);
         let pools = self.pools_of(&ends);
-        let remotes = ends.all().chain(found.iter().flat_map(|(_, flow, _)| {
-            Direction::BOTH.map(|side| flow.key(side)).into_iter().flat_map(|key| [key.src, key.dst])
-        }));
+        // Nobody talks to a pool from its members' own addresses.
+        let keys =
+            met.iter().filter_map(|id| flows.at(*id)).flat_map(|flow| Direction::BOTH.map(|side| flow.key(side)));
+        let remotes = ends.all().chain(keys.flat_map(|key| [key.src, key.dst]));
         let remotes: BTreeSet<Endpoint> = remotes.collect();
         let peers = || {
             let peers = |pool: &PoolId| {
@@ -196,23 +216,51 @@ impl Engine {
         lost(&self.snapshot, flow).is_some()
     }
 
-    /// Flows with a key between any of these ends, behind the half-open ones that were idle longest.
-    fn flows_between(&self, ends: &Ends, now: Instant) -> Vec<(FlowId, Flow, Duration)> {
+    /// What a packet with this tuple would become, that was decided about last and did not leave.
+    pub fn would_become(&self, tuple: &Tuple) -> Option<Tuple> {
+        self.state.barred.map(|rewrite| rewrite.changed(tuple))
+    }
+
+    /// The packet that was decided about last goes to whoever asked what it answers, or claims its sender, and not to whom it would go else.
+    pub fn went_to_speaker(&self) -> bool {
+        self.state.speaker_answered
+    }
+
+    /// The member of this flow, of which nothing was heard for `idle`, takes the datagrams of its remote endpoint, here and at the pool's
+    /// other addresses.
+    pub fn keeps_its_peer(&self, flow: &Flow, idle: Duration) -> bool {
+        lost_peers::keeps(&self.snapshot, flow, idle)
+    }
+
+    /// An answer from `remote` may be the member's, if that has asked for it.
+    pub fn may_be_answered(&self, member: MemberId, remote: Endpoint) -> bool {
+        let pool = self.snapshot.pool(self.pool_of(member));
+        let table = if pool.is_shared { &self.state.askers } else { &self.state.speakers };
+        may_be_reached(&self.snapshot, member, table.find(&peer_of(pool, remote)))
+    }
+
+    /// Flows with a key between any of these ends.
+    fn flows_between(&self, ends: &Ends) -> Vec<FlowId> {
+        let tuples = ends.tuples();
+        tuples.iter().filter_map(|tuple| self.state.flows.find(tuple)).map(|(id, _)| id).collect()
+    }
+
+    /// Those flows, behind the half-open ones that were idle longest.
+    fn with_those_that_give_way(&self, found: &[FlowId], now: Instant) -> Vec<(FlowId, Flow, Duration)> {
         let flows = &self.state.flows;
         let by_age = flows.longest_idle(TimeoutClass::TcpOpening).take(MET_AT_MOST);
         // Where there is room for nobody, somebody is there who gives way to nobody.
         let steady = flows.has_no_room().then(|| flows.longest_idle(TimeoutClass::TcpEstablished).next()).flatten();
-        let tuples = ends.tuples();
-        let found = tuples.iter().filter_map(|tuple| flows.find(tuple)).map(|(id, _)| id);
         let mut seen = BTreeSet::new();
-        let each = by_age.chain(found).chain(steady).filter(|id| seen.insert(*id));
+        let each = by_age.chain(found.iter().copied()).chain(steady).filter(|id| seen.insert(*id));
         each.filter_map(|id| Some((id, *flows.at(id)?, flows.idle(id, now)))).collect()
     }
 
     /// As what the packet's ends may be known: as they stand there, and translated.
-    fn ends(&self, tuple: &Tuple, path: Path) -> Ends {
+    fn ends(&self, tuple: &Tuple, path: Path, members: &[MemberId]) -> Ends {
         let snapshot = &self.snapshot;
-        let mut ends = Ends { protocol: Some(tuple.protocol), src: vec![tuple.src], dst: vec![tuple.dst] };
+        let mut ends =
+            Ends { protocol: Some(tuple.protocol), src: vec![tuple.src], dst: vec![tuple.dst], members: Vec::new() };
         if let AddressClass::Member(sender, _) = snapshot.class(tuple.src.addr) {
             let view = snapshot.member(sender);
             let served = view.served(tuple.protocol, tuple.src.port).map(|served| served.address);
@@ -222,12 +270,13 @@ impl Engine {
             ends.src.extend(self.state.flows.preview_port(snapshot, sender, tuple));
         }
         if let Some(service) = snapshot.service_at(tuple.protocol, tuple.dst) {
-            let members = snapshot.members.iter().filter(|member| member.pool == service.pool);
+            let of_pool =
+                members.iter().filter_map(|id| snapshot.members.get(*id)).filter(|it| it.pool == service.pool);
+            ends.members = of_pool.map(|member| Endpoint::new(member.address, tuple.dst.port)).collect();
             let same = snapshot.pool(service.pool).services.iter();
             let same =
                 same.filter(|(listen, _)| listen.is(tuple.protocol, tuple.dst.port)).map(|(_, address)| *address);
-            let all = members.map(|member| member.address).chain(same);
-            ends.dst.extend(all.map(|address| Endpoint::new(address, tuple.dst.port)));
+            ends.dst.extend(same.map(|address| Endpoint::new(address, tuple.dst.port)));
         }
         ends.dst.extend(self.state.flows.owner_of_port(tuple.protocol, tuple.dst));
         if let Path::Direct(member) = path {
@@ -263,9 +312,12 @@ struct Ends {
     protocol: Option<crate::wire::Protocol>,
     src: Vec<Endpoint>,
     dst: Vec<Endpoint>,
+    /// The members of the service that it is to, who are not known elsewhere by these.
+    members: Vec<Endpoint>,
 }
 
 impl Ends {
+    /// But the members.
     fn all(&self) -> impl Iterator<Item = Endpoint> {
         self.src.iter().chain(&self.dst).copied()
     }
@@ -275,7 +327,7 @@ impl Ends {
         let Some(protocol) = self.protocol else { return BTreeSet::new() };
         let from = |src: &Endpoint| {
             let src = *src;
-            self.dst.iter().flat_map(move |dst| {
+            self.dst.iter().chain(&self.members).flat_map(move |dst| {
                 let tuple = Tuple::new(protocol, src, *dst);
                 [tuple, tuple.reversed()]
             })

@@ -142,6 +142,7 @@ impl<'a> Walk<'a> {
     /// As [`Walk::forward`], when something prevents it.
     #[cold]
     fn forward_or_tell(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Verdict {
+        self.state.barred = Some(rewrite);
         if self.packet.ttl <= 1 {
             return self.reject_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
         }

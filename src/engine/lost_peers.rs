@@ -8,10 +8,11 @@
 use super::revalidate::has_lost_its_member;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, FlowId};
+use crate::flow::{Direction, Flow, FlowId, PathKind};
 use crate::policy::Snapshot;
 use crate::policy::intent::{MemberId, OnDownUdp, PoolId};
-use crate::wire::Tuple;
+use crate::time::Duration;
+use crate::wire::{Protocol, Tuple};
 
 /// How a datagram is taken by the member that keeps its sender, or has its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,21 @@ pub(super) fn policy(snapshot: &Snapshot, member: MemberId) -> OnDownUdp {
         OnDownUdp::Drain if view.gone => OnDownUdp::Reselect,
         policy => policy,
     }
+}
+
+/// The member of this flow, of which nothing was heard for `idle`, takes what its remote endpoint sends as datagrams: it was not lost since, or
+/// the pool leaves the remote with it.
+pub(super) fn keeps(snapshot: &Snapshot, flow: &Flow, idle: Duration) -> bool {
+    if flow.path != PathKind::Service || flow.protocol() != Protocol::Udp {
+        return false;
+    }
+    if !has_lost_its_member(snapshot, flow) {
+        return true;
+    }
+    let member = MemberId(flow.member);
+    let view = snapshot.member(member);
+    let is_back = view.is_back && snapshot.pool(view.pool).on_down_udp != OnDownUdp::Reselect;
+    idle < snapshot.timeouts.udp && (is_back || policy(snapshot, member) != OnDownUdp::Reselect)
 }
 
 impl Walk<'_> {

@@ -13,7 +13,7 @@ use crate::flow::{Flow, FlowId, FlowTable, PersistenceKey, PersistenceTable, Rou
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
 use crate::time::{Duration, Instant};
-use crate::wire::Tuple;
+use crate::wire::{Rewrite, Tuple};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) begun: Option<(PersistenceKey, MemberId)>,
     /// The packet that is decided about goes to who asked what it answers, or claims its sender: counted when it leaves, once.
     pub(super) speaker_answered: bool,
+    /// What the packet would become that did not leave at once: for whoever asks why.
+    pub(super) barred: Option<Rewrite>,
     /// How far the rounds of such pools have come.
     pub(super) rounds: Rounds,
     pub(super) rejects: Limiter,
@@ -95,6 +97,7 @@ impl Engine {
             askers: Speakers::new(askers, seed ^ SPEAKERS_SEED),
             begun: None,
             speaker_answered: false,
+            barred: None,
             persistence: persistence_table(&snapshot, seed),
             rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),

@@ -40,6 +40,11 @@ impl Steering {
         self.workers > 1
     }
 
+    /// Any worker may decide about the packet, which takes this path: nothing is remembered about it.
+    pub fn is_anybodys(packet: &Packet, path: Path, snapshot: &Snapshot) -> bool {
+        Steering::ours(2).worker(packet, path, snapshot).is_none()
+    }
+
     /// The worker that decides about what members send to this endpoint outside from a service port.
     pub fn worker_of(&self, outside: Endpoint) -> usize {
         if self.spreads() { toeplitz::worker(self.hash(outside), self.workers) } else { 0 }

@@ -30,6 +30,11 @@ pub(super) struct Walk<'a> {
     pub(super) withholds: bool,
 }
 
+/// How what outlives this snapshot refers to a member.
+pub(super) fn reference(snapshot: &Snapshot, member: MemberId) -> MemberRef {
+    MemberRef { id: member.0, since: snapshot.members.since(member).0 }
+}
+
 impl<'a> Walk<'a> {
     /// The interface the packet came in on.
     #[inline]
@@ -97,7 +102,7 @@ impl<'a> Walk<'a> {
 
     /// How what outlives this snapshot refers to a member.
     pub(super) fn reference(&self, member: MemberId) -> MemberRef {
-        MemberRef { id: member.0, since: self.snapshot.members.since(member).0 }
+        reference(self.snapshot, member)
     }
 
     /// The pool a member belongs to.

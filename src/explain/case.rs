@@ -5,7 +5,7 @@
 use super::names::Names;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::named::{interface_named, interface_names, listed, member_named};
-use crate::admin::request::{PacketAsked, TcpFlag, Transport};
+use crate::admin::request::{CONTENT_MAX, PacketAsked, TcpFlag, Transport};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
 use crate::policy::snapshot::AddressClass;
@@ -25,8 +25,8 @@ pub struct Case {
     pub port: PortId,
     /// The interface.
     pub interface: InterfaceId,
-    /// What it says of itself, if it is SIP.
-    pub sip: sip::Facts,
+    /// What it says of itself; `None`: what it says is not known.
+    pub sip: Option<sip::Facts>,
     /// The member that it is said to be from.
     pub from: Option<MemberId>,
 }
@@ -35,8 +35,9 @@ impl Case {
     /// The packet that is asked about, as it comes in to an appliance that reads `snapshot`.
     ///
     /// # Errors
-    /// There is no such member or interface, or nothing says where it comes in.
+    /// There is no such member or interface, nothing says where it comes in, or it cannot say what it is to say.
     pub fn of(asked: &PacketAsked, intent: &Intent, snapshot: &Snapshot) -> Result<Case, AdminError> {
+        let content = content(asked)?;
         let from = asked.from.as_deref().map(|name| member_named(intent, name)).transpose()?;
         let interface = match (&asked.interface, from) {
             (Some(name), _) => interface_named(intent, name)?,
@@ -47,10 +48,17 @@ impl Case {
         // Nobody looks at whose MAC it is from.
         let link = Link { dst: view.mac, src: Mac([2, 0, 0, 0, 0, 1]), vlan: view.vlan };
         let tuple = tuple(asked);
-        let frame = compose::smallest(&link, &tuple, flags(asked));
+        let frame = compose::packet(&link, &tuple, flags(asked), content.unwrap_or_default());
         let packet = Packet::parse(&frame)
             .map_err(|why| AdminError::new(Code::BadRequest, format!("no packet can have these ends: {why:?}")))?;
-        Ok(Case { packet, tuple, port: view.port, interface, sip: sip::Facts::Other, from })
+        Ok(Case { packet, tuple, port: view.port, interface, sip: content.map(sip::Facts::of), from })
+    }
+
+    /// Who may get it: the members of the pool whose service it is to.
+    pub fn members(&self, intent: &Intent, snapshot: &Snapshot) -> Vec<MemberId> {
+        let service = snapshot.service_at(self.tuple.protocol, self.tuple.dst);
+        let pool = service.and_then(|service| intent.pools.get(service.pool));
+        pool.map_or_else(Vec::new, |pool| pool.members.clone())
     }
 
     /// Of TCP its control bits, such as `SYN|ACK`.
@@ -59,6 +67,22 @@ impl Case {
             Kind::Tcp(segment) => Some(format!("{:?}", segment.flags)),
             _ => None,
         }
+    }
+}
+
+/// What it says; of a segment or an echo request nothing is asked for.
+fn content(asked: &PacketAsked) -> Result<Option<&[u8]>, AdminError> {
+    let refused = |message: String| Err(AdminError::new(Code::BadRequest, message));
+    match asked.content.as_ref().map(|content| &*content.0) {
+        Some(_) if asked.protocol != Transport::Udp => {
+            refused("only what a datagram says is looked at: leave `content` out, or ask about udp".into())
+        }
+        Some(text) if text.len() > CONTENT_MAX => {
+            let message =
+                format!("`content` has {} bytes, at most {CONTENT_MAX} are allowed: leave the body out", text.len());
+            refused(message)
+        }
+        content => Ok(content.map(str::as_bytes)),
     }
 }
 

@@ -12,12 +12,19 @@ pub(super) fn tell(trial: &Trial, names: Names, steps: &mut Steps) -> Option<Exp
     let tuple = &trial.case.tuple;
     match trial.became {
         Some(became) if became == *tuple => steps.add("addresses", format!("{tuple}, unchanged")),
-        Some(became) => steps.add("addresses", format!("{tuple} becomes {} > {}", became.src, became.dst)),
+        Some(became) => {
+            let becomes = match trial.leaves() || matches!(trial.verdict, Verdict::Hold(_)) {
+                true => "becomes",
+                false => "would become",
+            };
+            steps.add("addresses", format!("{tuple} {becomes} {} > {}", became.src, became.dst));
+        }
         None => {}
     }
-    let egress = hop(trial).map(|hop| egress(trial, names, hop));
-    if let Some(egress) = &egress {
-        steps.add("leaves by", way(trial, egress));
+    let hop = trial.hop();
+    let egress = hop.map(|hop| egress(trial, names, hop));
+    if let (Some(egress), Some(hop)) = (&egress, hop) {
+        steps.add("leaves by", way(trial, names, hop, egress));
     }
     let noted = EngineEvent::ALL.iter().zip(trial.engine.event_counts()).filter(|(_, count)| **count > 0);
     for (event, _) in noted {
@@ -26,11 +33,12 @@ pub(super) fn tell(trial: &Trial, names: Names, steps: &mut Steps) -> Option<Exp
     egress
 }
 
-fn hop(trial: &Trial) -> Option<NextHop> {
-    match (trial.verdict, trial.became) {
-        (Verdict::Hold(hop), _) => Some(hop),
-        (Verdict::Forward(_), Some(became)) => trial.snapshot().next_hop(became.dst.addr),
-        _ => None,
+/// The next hop and who that is.
+pub(super) fn hop_words(trial: &Trial, names: Names, hop: NextHop) -> String {
+    let interface = names.interface(hop.interface);
+    match trial.member_at(hop.address) {
+        Some(member) => format!("{} (member {}) on interface {interface}", hop.address, names.member(member)),
+        None => format!("{} on interface {interface}", hop.address),
     }
 }
 
@@ -49,11 +57,16 @@ fn egress(trial: &Trial, names: Names, hop: NextHop) -> ExplainedEgress {
     ExplainedEgress { interface: names.interface(hop.interface), next_hop: hop.address, mac, state }
 }
 
-fn way(trial: &Trial, ExplainedEgress { interface, next_hop, mac, state }: &ExplainedEgress) -> String {
+fn way(trial: &Trial, names: Names, hop: NextHop, egress: &ExplainedEgress) -> String {
+    let ExplainedEgress { interface, next_hop, mac, state } = egress;
     let whose = if trial.became.is_some_and(|became| became.dst.addr == *next_hop) { "next hop" } else { "router" };
     match (mac, state) {
         (Some(mac), _) => format!("interface {interface}, {whose} {next_hop} at {mac}"),
-        (None, Some(state)) => format!("interface {interface}, {whose} {next_hop}, whose MAC is not known ({state})"),
+        (None, Some(state)) => {
+            let whom =
+                trial.member_at(hop.address).map_or_else(String::new, |id| format!(" (member {})", names.member(id)));
+            format!("interface {interface}, {whose} {next_hop}{whom}, whose MAC is not known ({state})")
+        }
         (None, None) => format!("interface {interface}, {whose} {next_hop}, if it answers ARP"),
     }
 }

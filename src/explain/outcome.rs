@@ -1,5 +1,6 @@
 //! How it ends, in words.
 
+use super::exit::hop_words;
 use super::names::{Names, span};
 use super::trial::Trial;
 use crate::engine::{DropReason, Verdict};
@@ -14,10 +15,12 @@ pub(super) fn of(trial: &Trial, names: Names) -> (&'static str, Option<String>, 
         }
         Verdict::Answer(reply) => ("answer", None, format!("The appliance answers it: {}.", words_of(reply))),
         Verdict::Reject { with, reason } => {
-            let text = format!("{} Its sender gets: {}.", reason.explanation(), words_of(with));
+            let text = format!("{} Its sender gets: {}.", why(trial, names, reason), words_of(with));
             ("reject", counted(reason), text)
         }
-        Verdict::Hold(hop) => ("hold", None, format!("It waits until its next hop {hop} answers ARP.")),
+        Verdict::Hold(hop) => {
+            ("hold", None, format!("It waits until its next hop {} answers ARP.", hop_words(trial, names, hop)))
+        }
         Verdict::Reassemble => ("reassemble", None, "It waits until all fragments of its datagram are there.".into()),
         Verdict::Defer => {
             let text = "Nobody takes it: its sender is refused in six seconds, unless a member opens the same connection by then (RFC 5382 \
@@ -34,8 +37,17 @@ pub(super) fn of(trial: &Trial, names: Names) -> (&'static str, Option<String>, 
         Verdict::Punt(reason) => {
             ("punt", Some(reason.name().into()), format!("It goes to management. {}", reason.explanation()))
         }
-        Verdict::Drop(reason) => ("drop", counted(reason), format!("{} In silence.", reason.explanation())),
+        Verdict::Drop(reason) => ("drop", counted(reason), format!("{} In silence.", why(trial, names, reason))),
         Verdict::Ignore(reason) => ("ignore", Some(reason.name().into()), reason.explanation().into()),
+    }
+}
+
+/// What the reason means, and who does not answer ARP, if that is why.
+fn why(trial: &Trial, names: Names, reason: DropReason) -> String {
+    match (trial.failed_hop().map(|hop| hop_words(trial, names, hop)), reason) {
+        (Some(hop), DropReason::HostUnreachable) => format!("The next hop does not answer ARP: {hop}."),
+        (Some(hop), _) => format!("{} The next hop does not answer ARP: {hop}.", reason.explanation()),
+        (None, _) => reason.explanation().into(),
     }
 }
 

@@ -74,7 +74,7 @@ fn path(trial: &Trial, names: Names) -> String {
 }
 
 fn decided_by(trial: &Trial) -> String {
-    match (trial.setting.worker, trial.setting.is_live) {
+    match (trial.worker(), trial.setting.is_live) {
         (Some(worker), _) => format!("worker {worker}"),
         (None, true) => "whichever worker receives it".into(),
         (None, false) => "a worker without flows: there is no appliance to ask".into(),

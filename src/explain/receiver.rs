@@ -10,6 +10,7 @@ use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Mode, NoMember, Persistence, PoolId, Unmatched};
 use crate::policy::snapshot::{AddressClass, PoolView, ServiceView};
 use crate::wire::Kind;
+use crate::wire::sip::CallId;
 
 /// Whom it is for, by name.
 #[derive(Default)]
@@ -50,31 +51,46 @@ fn to_service(trial: &Trial, names: Names, service: &ServiceView, steps: &mut St
         format!("virtual server {server}, {}: pool {pool} ({mode}){disabled}{limits}", listen_text(service.listen));
     steps.add("service", text);
     let member = trial.receiver();
-    let one_of = member.map_or_else(Vec::new, |_| one_of(trial, names, service.pool));
+    let turns = if member.is_some() { turns(trial, service.pool) } else { Vec::new() };
     match member {
         Some(member) => {
             steps.add("member", format!("{}: {}", names.member(member), why(trial, names, service, member)))
         }
         None => steps.add("member", nobody(trial, names, service)),
     }
+    let one_of = one_of(trial, names, service.pool, &turns);
     if !one_of.is_empty() {
-        steps.add("one of", format!("{}: others may come in between", one_of.join(", ")));
+        let by = if turns.is_empty() { "by what it says" } else { "others may come in between" };
+        steps.add("one of", format!("{}: {by}", one_of.join(", ")));
     }
     Receiver { virtual_server: Some(server), pool: Some(pool), member: member.map(|id| names.member(id)), one_of }
 }
 
+/// Those of whom any may get such a packet: whose turn it may be, and who may by what it says, if that is not known.
+fn one_of(trial: &Trial, names: Names, pool: PoolId, turns: &[MemberId]) -> Vec<String> {
+    let by_content = trial.dependence.as_ref().map_or(&[][..], |it| it.members());
+    let gets_it = trial.receiver().filter(|_| trial.dependence.is_some());
+    let may = |member: &MemberId| {
+        turns.contains(member) || by_content.contains(member) || gets_it.is_some_and(|it| it == *member)
+    };
+    let all = names.intent.pools.get(pool).map_or(&[][..], |pool| &pool.members[..]);
+    all.iter().filter(|member| may(member)).map(|member| names.member(*member)).collect()
+}
+
 /// Those of whom any may get what begins, as whose turn it is changes with what comes in between.
-fn one_of(trial: &Trial, names: Names, pool: PoolId) -> Vec<String> {
+fn turns(trial: &Trial, pool: PoolId) -> Vec<MemberId> {
     let view = trial.snapshot().pool(pool);
     let Some(sharing) = view.sharing.as_ref().filter(|_| begins(trial)) else { return Vec::new() };
     let by_address = view.persistence == Persistence::Source;
-    let by_turns = match sharing.mode() {
-        Mode::RoundRobin => !by_address,
-        Mode::LeastConnections => !(by_address && trial.setting.excerpt.persists(pool, trial.source())),
-        Mode::SourceHash | Mode::ActiveStandby => false,
+    let by_turns = match (sharing.mode(), trial.call()) {
+        (Mode::LeastConnections, Some((_, call))) => !trial.setting.excerpt.knows_call(pool, call),
+        (_, Some(_)) => false,
+        (Mode::RoundRobin, None) => !by_address,
+        (Mode::LeastConnections, None) => !(by_address && trial.setting.excerpt.persists(pool, trial.source())),
+        (Mode::SourceHash | Mode::ActiveStandby, None) => false,
     };
     match by_turns && sharing.targets().len() > 1 {
-        true => sharing.targets().iter().map(|target| names.member(target.member)).collect(),
+        true => sharing.targets().iter().map(|target| target.member).collect(),
         false => Vec::new(),
     }
 }
@@ -85,7 +101,9 @@ fn begins(trial: &Trial) -> bool {
         Some(then) => then.flow.member == met.flow.member && !trial.engine.has_lost_its_member(&met.flow),
         None => true,
     };
-    !trial.met.as_ref().is_some_and(is_kept) && trial.elsewhere.is_none()
+    // A call stays with its member whoever keeps the endpoint that it comes from.
+    let has_keeper = trial.met.as_ref().is_some_and(is_kept) && trial.call().is_none();
+    !has_keeper && trial.elsewhere.is_none() && !trial.answers_who_asked()
 }
 
 fn why(trial: &Trial, names: Names, service: &ServiceView, member: MemberId) -> String {
@@ -94,6 +112,8 @@ fn why(trial: &Trial, names: Names, service: &ServiceView, member: MemberId) -> 
     let is_kept =
         trial.met.as_ref().is_some_and(|met| met.flow.path != PathKind::Routed && met.flow.member == member.0);
     match () {
+        () if trial.answers_who_asked() => "it has asked what this answers, by the topmost Via or its branch".into(),
+        () if let Some((id, call)) = trial.call() => by_call(trial, names, (id, call), pool, member),
         () if is_kept && !begins(trial) => "its flow keeps it there".into(),
         () if trial.elsewhere.is_some_and(|met| met.flow.member == member.0) => {
             "it keeps this sender at another virtual address of the pool".into()
@@ -127,6 +147,25 @@ fn shared(trial: &Trial, names: Names, id: PoolId, pool: &PoolView, member: Memb
         _ if by_address => format!("a hash of {source}, which begins its first one, of {targets}"),
         Mode::SourceHash => format!("a hash of {source} says so, of {targets}"),
         Mode::RoundRobin | Mode::ActiveStandby => format!("it is its turn, of {targets}"),
+    }
+}
+
+/// Why the member gets a message of a call.
+fn by_call(trial: &Trial, names: Names, (id, call): (PoolId, CallId), pool: &PoolView, member: MemberId) -> String {
+    let Some(sharing) = &pool.sharing else { return "it takes what is new".into() };
+    let targets = || listed(sharing.targets().iter().map(|target| names.member(target.member)));
+    match sharing.mode() {
+        _ if trial.setting.excerpt.knows_call(id, call) => "it has this call, by its Call-ID".into(),
+        Mode::LeastConnections => {
+            format!("it has fewest flows for its weight, of {}, or another worker has seen the call with it", targets())
+        }
+        _ if sharing.by_number(call.0.get()) == Some(member) => {
+            format!(
+                "a number of the Call-ID says so, of {}, whichever worker and end of the call it comes from",
+                targets()
+            )
+        }
+        _ => "another worker has seen the call with it, or it has this remote endpoint".into(),
     }
 }
 
@@ -164,22 +203,19 @@ fn to_address(trial: &Trial, names: Names, steps: &mut Steps) -> Receiver {
         steps.add("service", format!("an echo request, {answer}: icmp_echo = \"{}\"", server.echo));
         return Receiver::default();
     }
-    let unmatched = match server.unmatched {
-        Unmatched::Reject | Unmatched::RejectNow => "its sender is refused",
-        Unmatched::Drop => "dropped in silence",
-    };
     let listens = names.listens_at(dst.addr);
-    let text = match (&trial.became, trial.verdict) {
-        (Some(_), _) | (_, Verdict::Hold(_)) => {
+    let text = match trial.verdict {
+        _ if trial.met.is_some() || trial.became.is_some() => {
             format!("none listens there ({listens}): it answers what a member sends outward")
         }
-        (_, Verdict::Drop(DropReason::NoFlow)) => {
-            format!(
-                "none listens there ({listens}): it would be of a connection that a member has opened, and no flow says so"
-            )
-        }
+        Verdict::Drop(DropReason::NoFlow) => format!(
+            "none listens there ({listens}): it would be of a connection that a member has opened, and no flow says so; what opens \
+             nothing is dropped in silence, whatever unmatched = \"{}\" says",
+            server.unmatched
+        ),
         _ => format!(
-            "none listens there, only {listens}; what matches nothing: {unmatched} (unmatched = \"{}\")",
+            "none listens there, only {listens}; what matches nothing: {} (unmatched = \"{}\")",
+            unmatched(trial, server.unmatched),
             server.unmatched
         ),
     };
@@ -195,6 +231,20 @@ fn to_address(trial: &Trial, names: Names, steps: &mut Steps) -> Receiver {
     }
     let pool = member.map(|member| names.pool(snapshot.member(member).pool));
     Receiver { pool, member: member.map(|member| names.member(member)), ..Receiver::default() }
+}
+
+/// What is done with a packet that nothing takes.
+fn unmatched(trial: &Trial, policy: Unmatched) -> &'static str {
+    match trial.verdict {
+        Verdict::Reject { .. } => "its sender is refused",
+        Verdict::Defer => "its sender is refused in six seconds, unless a member opens the same connection by then",
+        Verdict::Drop(DropReason::RateLimited) => {
+            "its sender is refused, but not this time, as so many were refused already (rejects_per_second)"
+        }
+        Verdict::Drop(_) if policy == Unmatched::Drop => "dropped in silence",
+        Verdict::Drop(_) if trial.sender().is_some() => "dropped in silence, as a member gets no refusal",
+        _ => "dropped in silence, as there is no answer to it",
+    }
 }
 
 fn to_member(trial: &Trial, names: Names, member: MemberId, steps: &mut Steps) -> Receiver {

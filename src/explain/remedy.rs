@@ -1,13 +1,26 @@
 //! What an operator can do about a packet that is not forwarded.
 
+use super::exit::hop_words;
+use super::names::Names;
 use super::trial::Trial;
 use crate::engine::{DropReason, Verdict};
 
 /// Nothing where the packet is forwarded, or where there is nothing to be done.
-pub(super) fn of(trial: &Trial) -> Option<String> {
+pub(super) fn of(trial: &Trial, names: Names) -> Option<String> {
+    if let Some(hop) = trial.failed_hop() {
+        let hop = hop_words(trial, names, hop);
+        return Some(format!(
+            "check that {hop} is up, its address, VLAN and cable: `fairlead neighbours` shows it as failed until it answers"
+        ));
+    }
     let text = match trial.verdict {
         Verdict::Drop(reason) | Verdict::Reject { reason, .. } => of_reason(reason)?,
-        Verdict::Hold(_) => "`fairlead neighbours` says whether it answers; check its address, VLAN and cable if not",
+        Verdict::Hold(hop) => {
+            let hop = hop_words(trial, names, hop);
+            return Some(format!(
+                "`fairlead neighbours` says whether {hop} answers; check its address, VLAN and cable if not"
+            ));
+        }
         Verdict::Withhold(_) => {
             "`fairlead members` says why the active member does not answer; `[[pool]] gap` is how long this waits"
         }

@@ -15,10 +15,19 @@ pub struct Setting<'a> {
     pub snat_ports: &'a SnatPorts,
     /// What it remembers of the packet.
     pub excerpt: &'a Excerpt,
-    /// Which worker decides; `None`: any.
-    pub worker: Option<u16>,
+    /// Whose memory that is; `None`: nobody's.
+    pub worker: Option<Worker>,
     /// Why a pool's members take what is new, in words: since when, and who says so.
     pub choice: &'a dyn Fn(PoolId) -> Option<String>,
     /// There is an appliance: MACs and neighbours are not assumed.
     pub is_live: bool,
+}
+
+/// One of the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Worker {
+    /// Its number, from 0.
+    pub number: u16,
+    /// How many there are.
+    pub of: usize,
 }

@@ -1,14 +1,17 @@
 //! The decision itself, made by an engine of its own.
 
 use super::case::Case;
-use super::setting::Setting;
-use crate::engine::{Classified, Engine, Path, Verdict};
-use crate::flow::{Direction, Flow, PathKind};
+use super::content::Dependence;
+use super::setting::{Setting, Worker};
+use crate::engine::{Classified, DropReason, Engine, Path, Steering, Verdict};
+use crate::flow::{Direction, Flow};
 use crate::policy::Snapshot;
-use crate::policy::intent::MemberId;
+use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::intent::{MemberId, Persistence, PoolId};
 use crate::policy::snapshot::AddressClass;
 use crate::time::Duration;
-use crate::wire::Tuple;
+use crate::wire::sip::{self, CallId};
+use crate::wire::{Endpoint, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
 /// A flow that the packet meets.
@@ -26,13 +29,15 @@ pub(super) struct Trial<'a> {
     pub(super) classified: Classified,
     /// The flow that the packet belongs to.
     pub(super) met: Option<Met>,
-    /// The one that keeps its sender at another virtual address of the pool.
+    /// Of a datagram, the flow that keeps its sender at another virtual address of the pool, and with whoever gets this one.
     pub(super) elsewhere: Option<Met>,
     pub(super) verdict: Verdict,
-    /// What the packet becomes, or would as soon as its next hop is known.
+    /// What the packet becomes, or would as soon as nothing prevents it.
     pub(super) became: Option<Tuple>,
     /// The flow that it belongs to then.
     pub(super) then: Option<Met>,
+    /// What would follow from what it says, which is not known.
+    pub(super) dependence: Option<Dependence>,
     pub(super) engine: Engine,
 }
 
@@ -42,17 +47,48 @@ impl<'a> Trial<'a> {
         let mut engine = setting.excerpt.engine(setting.snapshot, setting.snat_ports, packet);
         let classified = engine.classify(packet, case.port);
         let needs_flow = !matches!(classified.path, Path::ServiceIn(_) | Path::ServiceOut(_));
-        let met = meets(&engine, tuple, setting).filter(|_| needs_flow);
-        let elsewhere = elsewhere(&engine, tuple, setting);
-        let sip = if engine.needs_sip(packet, classified) { case.sip } else { Default::default() };
+        let known_as = known_as(case, classified.path, setting.snapshot);
+        let met = meets(&engine, &known_as, setting).filter(|_| needs_flow);
+        let elsewhere = elsewhere(&engine, &known_as, met.as_ref(), setting);
+        let (needs_sip, reads_sip) = (engine.needs_sip(packet, classified), engine.reads_sip());
+        let sip = if needs_sip { case.sip.unwrap_or_default() } else { Default::default() };
         let verdict = engine.decide(packet, classified, sip, now);
-        let then = meets(&engine, tuple, setting).filter(|_| needs_flow);
+        let then = meets(&engine, &known_as, setting).filter(|_| needs_flow);
         let became = match verdict {
             Verdict::Forward(forward) => Some(forward.rewrite.changed(tuple)),
-            Verdict::Hold(_) => then.map(|met| met.flow.translated(met.side)),
-            _ => None,
+            Verdict::ForwardError { .. } => None,
+            _ => engine.would_become(tuple),
         };
-        Trial { case, setting, classified, met, elsewhere, verdict, became, then, engine }
+        let remote = became.map_or(known_as.src, |became| became.src);
+        let dependence = Dependence::of(case, classified.path, (&engine, reads_sip), remote, setting);
+        let trial = Trial { case, setting, classified, met, elsewhere, verdict, became, then, dependence, engine };
+        let gets_it = trial.receiver();
+        let counts = |met: &Met| Some(MemberId(met.flow.member)) == gets_it && !trial.goes_by_content();
+        Trial { elsewhere: trial.elsewhere.filter(counts), ..trial }
+    }
+
+    /// The pool that it is to, and the call it is of, where it goes by that.
+    pub(super) fn call(&self) -> Option<(PoolId, CallId)> {
+        let (tuple, snapshot) = (&self.case.tuple, self.snapshot());
+        let service = snapshot.service_at(tuple.protocol, tuple.dst).filter(|_| tuple.protocol == Protocol::Udp)?;
+        let pool = snapshot.pool(service.pool);
+        let is_read = match self.classified.path {
+            Path::Hairpin { sender, .. } => snapshot.member(sender).served(Protocol::Udp, tuple.src.port).is_some(),
+            _ => true,
+        };
+        let goes_by_call = is_read && pool.is_shared && pool.persistence == Persistence::CallId;
+        let call = self.case.sip.and_then(|sip| sip.call()).filter(|_| goes_by_call)?;
+        Some((service.pool, call))
+    }
+
+    /// It is an answer, and goes to whoever asked for it.
+    pub(super) fn answers_who_asked(&self) -> bool {
+        matches!(self.case.sip, Some(sip::Facts::Answer { .. })) && self.engine.went_to_speaker()
+    }
+
+    /// What it says decides who gets it.
+    pub(super) fn goes_by_content(&self) -> bool {
+        self.answers_who_asked() || self.call().is_some()
     }
 
     pub(super) fn snapshot(&self) -> &'a Snapshot {
@@ -64,16 +100,25 @@ impl<'a> Trial<'a> {
         matches!(self.verdict, Verdict::Forward(_) | Verdict::ForwardError { .. })
     }
 
-    /// The member that gets it, now or later.
+    /// The one that decides; `None`: any, or there is no appliance.
+    pub(super) fn worker(&self) -> Option<u16> {
+        let Worker { number, of } = self.setting.worker?;
+        let is_anybodys = of > 1 && Steering::is_anybodys(&self.case.packet, self.classified.path, self.snapshot());
+        (!is_anybodys).then_some(number)
+    }
+
+    /// The member that gets it, now or later, or would if nothing prevented it.
     pub(super) fn receiver(&self) -> Option<MemberId> {
-        let member = |address: Ipv4Addr| match self.snapshot().class(address) {
-            AddressClass::Member(member, _) => Some(member),
-            _ => None,
-        };
         match self.verdict {
             Verdict::Withhold(what) => Some(what.member),
-            Verdict::Hold(hop) if self.became.is_none() => member(hop.address),
-            _ => member(self.became?.dst.addr),
+            _ => self.member_at(self.became?.dst.addr),
+        }
+    }
+
+    pub(super) fn member_at(&self, address: Ipv4Addr) -> Option<MemberId> {
+        match self.snapshot().class(address) {
+            AddressClass::Member(member, _) => Some(member),
+            _ => None,
         }
     }
 
@@ -86,6 +131,32 @@ impl<'a> Trial<'a> {
             _ => None,
         }
     }
+
+    /// Where it goes on the link, now, later, or if nothing prevented it.
+    pub(super) fn hop(&self) -> Option<NextHop> {
+        match self.verdict {
+            Verdict::Hold(hop) => Some(hop),
+            // All hosts of a network are no host.
+            Verdict::Drop(DropReason::MartianDestination) => None,
+            _ => self.snapshot().next_hop(self.became?.dst.addr),
+        }
+    }
+
+    /// Its next hop is asked for by ARP and does not answer.
+    pub(super) fn failed_hop(&self) -> Option<NextHop> {
+        self.hop().filter(|hop| !self.leaves() && self.snapshot().neighbour(*hop) == Some(Neighbour::Failed))
+    }
+}
+
+/// By what its flow is found: what a member sends from a service port to a service is known as its virtual address's.
+fn known_as(case: &Case, path: Path, snapshot: &Snapshot) -> Tuple {
+    let (Path::Hairpin { sender, .. }, Protocol::Udp) = (path, case.tuple.protocol) else { return case.tuple };
+    let served = snapshot.member(sender).served(Protocol::Udp, case.tuple.src.port);
+    let is_to_service = snapshot.service_at(Protocol::Udp, case.tuple.dst).is_some();
+    match served.filter(|_| is_to_service) {
+        Some(served) => Tuple { src: Endpoint::new(served.address, case.tuple.src.port), ..case.tuple },
+        None => case.tuple,
+    }
 }
 
 fn meets(engine: &Engine, tuple: &Tuple, setting: &Setting) -> Option<Met> {
@@ -93,16 +164,20 @@ fn meets(engine: &Engine, tuple: &Tuple, setting: &Setting) -> Option<Met> {
     Some(Met { flow, side, idle })
 }
 
-/// Of a datagram to a service of several active members.
-fn elsewhere(engine: &Engine, tuple: &Tuple, setting: &Setting) -> Option<Met> {
+/// Of a datagram to a service of several active members, with none of whom its sender is kept at this address.
+fn elsewhere(engine: &Engine, tuple: &Tuple, met: Option<&Met>, setting: &Setting) -> Option<Met> {
+    let keeps = |met: &Met| engine.keeps_its_peer(&met.flow, met.idle);
+    if tuple.protocol != Protocol::Udp || met.is_some_and(keeps) {
+        return None;
+    }
     let service = setting.snapshot.service_at(tuple.protocol, tuple.dst)?;
     let pool = setting.snapshot.pool(service.pool);
     let others = pool.services.iter().filter(|(listen, address)| {
         pool.is_shared && listen.is(tuple.protocol, tuple.dst.port) && *address != tuple.dst.addr
     });
     let mut found = others.filter_map(|(_, address)| {
-        let there = crate::wire::Endpoint::new(*address, tuple.dst.port);
+        let there = Endpoint::new(*address, tuple.dst.port);
         meets(engine, &Tuple { dst: there, ..*tuple }, setting)
     });
-    found.find(|met| met.flow.path == PathKind::Service)
+    found.find(keeps)
 }

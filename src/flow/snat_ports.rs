@@ -1,6 +1,6 @@
 //! Which SNAT addresses there are, each with its ports.
 //!
-//! Owns the allocators of all of them, found by address and protocol, and what becomes of them when a reload changes the addresses. Who
+//! Owns the allocators of all of them, found by address and protocol, and what is done with them when a reload changes the addresses. Who
 //! holds which port is each allocator's own: see [`super::ports`].
 
 use super::ports::PortAllocator;

@@ -39,9 +39,10 @@ pub fn tcp_reset(link: &Link, tuple: &Tuple, seq: u32, ack: Option<u32>) -> Vec<
     frame(link, ethernet::IPV4, &datagram)
 }
 
-/// The smallest packet with this tuple: a datagram without data; a segment with these control bits and no data, sequence number 1 and,
-/// if it acknowledges, 1 acknowledged; or an echo request whose identifier is the source's port. Of another protocol nothing but a header.
-pub fn smallest(link: &Link, tuple: &Tuple, flags: Flags) -> Vec<u8> {
+/// A packet with this tuple and content: a datagram; a segment with these control bits, sequence number 1 and, if it acknowledges, 1
+/// acknowledged; or an echo request whose identifier is the source's port. Of another protocol the content stands behind the header. All
+/// of it must fit into an IPv4 datagram.
+pub fn packet(link: &Link, tuple: &Tuple, flags: Flags, content: &[u8]) -> Vec<u8> {
     let (src, dst) = (tuple.src, tuple.dst);
     let (length, checksum_at) = match tuple.protocol {
         Protocol::Udp => (udp::HEADER, Some(udp::CHECKSUM)),
@@ -50,6 +51,8 @@ pub fn smallest(link: &Link, tuple: &Tuple, flags: Flags) -> Vec<u8> {
         Protocol::Other(_) => (0, None),
     };
     let number = tuple.protocol.number();
+    let header_length = length;
+    let length = header_length + content.len();
     let mut datagram = vec![0; ipv4::HEADER + length];
     ipv4::Header::new(number, src.addr, dst.addr).write(&mut datagram, length);
     let header = &mut datagram[ipv4::HEADER..];
@@ -57,7 +60,7 @@ pub fn smallest(link: &Link, tuple: &Tuple, flags: Flags) -> Vec<u8> {
         Protocol::Udp => {
             put16(header, 0, src.port);
             put16(header, 2, dst.port);
-            put16(header, 4, udp::HEADER as u16);
+            put16(header, 4, length as u16);
         }
         Protocol::Tcp => {
             put16(header, 0, src.port);
@@ -75,6 +78,7 @@ pub fn smallest(link: &Link, tuple: &Tuple, flags: Flags) -> Vec<u8> {
         }
         Protocol::Other(_) => {}
     }
+    header[header_length..].copy_from_slice(content);
     if let Some(at) = checksum_at {
         let pseudo = match tuple.protocol {
             Protocol::Icmp => 0,
@@ -111,7 +115,7 @@ mod tests {
     const VIP: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
 
     #[test]
-    fn the_smallest_packet_of_a_tuple_is_as_a_host_would_send_it() {
+    fn a_packet_with_a_tuple_is_as_a_host_would_send_it() {
         let [src, dst] = ["172.16.5.5:40000", "10.20.0.100:5060"].map(ToEndpoint::endpoint);
         let vlan = VlanId::new(120);
         let link = Link { dst: DST_MAC, src: SRC_MAC, vlan };
@@ -123,10 +127,12 @@ mod tests {
             (Protocol::GRE, Flags::default(), Build::other(src.addr, dst.addr, 47)),
         ];
         for (protocol, flags, build) in rows {
-            let (got, expected) =
-                (smallest(&link, &Tuple::new(protocol, src, dst), flags), build.vlan(120).df().bytes());
-            assert_eq!(Shown(&got).to_string(), Shown(&expected).to_string());
-            assert_eq!(got, expected);
+            for content in [&b""[..], b"odd", b"SIP/2.0 200 OK\r\n\r\n"] {
+                let got = packet(&link, &Tuple::new(protocol, src, dst), flags, content);
+                let expected = build.clone().payload(content).vlan(120).df().bytes();
+                assert_eq!(Shown(&got).to_string(), Shown(&expected).to_string());
+                assert_eq!(got, expected);
+            }
         }
     }
 

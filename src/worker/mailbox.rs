@@ -173,7 +173,7 @@ pub enum Command {
         /// Nobody waits for it longer: what is not looked at until then is not looked at.
         until: Instant,
     },
-    /// Say what a decision about this packet would rest on, as [`Event::Excerpt`]; nothing is decided.
+    /// Say what a decision about this packet would rest on, as [`Event::Excerpt`]; nothing is decided. One a turn is answered.
     Excerpt {
         /// Comes back with the answer.
         query: u64,
@@ -200,7 +200,7 @@ impl Command {
 }
 
 /// A packet that an operator asks about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// Its facts.
     pub packet: Packet,
@@ -208,6 +208,8 @@ pub struct Asked {
     pub port: PortId,
     /// What it says of itself, if it is SIP.
     pub sip: sip::Facts,
+    /// Who may get it: the members of the pool whose service it is to.
+    pub members: Box<[MemberId]>,
 }
 
 /// From a worker to the management core.

@@ -206,10 +206,7 @@ impl<P: Port> Worker<P> {
             Command::ListFlows { query, filter, limit } => self.queries.list(query, filter, limit),
             Command::ClearFlows { query, filter } => self.queries.clear(query, filter),
             Command::Impact { query, next, until } => self.queries.impact(query, next, until),
-            Command::Excerpt { query, about } => {
-                let (excerpt, snapshot) = self.pipeline.excerpt(&about, now);
-                self.pipeline.out.events.send(Event::Excerpt { worker, query, excerpt, snapshot });
-            }
+            Command::Excerpt { query, about } => self.queries.excerpt(query, about),
             Command::Latency(fresh) => {
                 let latency = self.timing.exchange(fresh);
                 self.pipeline.out.events.send(Event::Latency { worker, latency });
@@ -236,7 +233,7 @@ impl<P: Port> Worker<P> {
         while let Some(member) = engine.next_passive_hint() {
             out.events.hint(member, now);
         }
-        let walked = self.queries.work(self.id, engine, &mut out.events, now);
+        let walked = self.queries.work(self.id, &mut self.pipeline, now);
         (self.pipeline.expire_held(now, CHORES) + self.pipeline.redeliver(now), walked)
     }
 }

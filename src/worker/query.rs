@@ -1,9 +1,9 @@
 //! What management asks about flows, and about one packet.
 //!
 //! Owns the walks over the flow table that an operator sets off: a bounded number of flows a turn, so that no query, however
-//! large, delays a packet. What a decision about one packet would rest on is found by a few looks, at once.
+//! large, delays a packet. What a decision about one packet would rest on is found by a few looks for each member that may get it: for one
+//! packet a turn, and in that turn no walk goes on.
 
-use super::event_queue::EventQueue;
 use super::mailbox::{Asked, Event, FlowFilter, FlowRow, WorkerId};
 use super::pipeline::Pipeline;
 use crate::engine::{Engine, Excerpt, Impacts, impact};
@@ -21,10 +21,12 @@ const ROWS: usize = 64;
 /// Slots looked at in one turn to clear flows, or to count those that a list has no room for.
 const SLOTS: usize = 256;
 
-/// Queries under way; the first one is being answered.
+/// Queries under way; the first one of each kind is being answered.
 #[derive(Default)]
 pub(super) struct Queries {
     waiting: VecDeque<Query>,
+    /// Packets that are asked about, each by its query. No walk is in front of them.
+    packets: VecDeque<(u64, Box<Asked>)>,
 }
 
 struct Query {
@@ -77,17 +79,29 @@ impl Queries {
         self.waiting.push_back(Query { id, filter: FlowFilter::default(), cursor: 0, kind });
     }
 
-    /// Works on the first query, as long as there is room for its answer. Says whether there was anything to do.
-    pub(super) fn work(
-        &mut self,
-        worker: WorkerId,
-        engine: &mut Engine,
-        events: &mut EventQueue,
-        now: Instant,
-    ) -> bool {
-        if !events.has_room() {
+    /// Says what a decision about this packet would rest on, after those that were asked about before.
+    pub(super) fn excerpt(&mut self, id: u64, about: Box<Asked>) {
+        self.packets.push_back((id, about));
+    }
+
+    /// Works on one query, as long as there is room for its answer. Says whether there was anything to do.
+    pub(super) fn work<P: Port>(&mut self, worker: WorkerId, pipeline: &mut Pipeline<P>, now: Instant) -> bool {
+        if !pipeline.out.events.has_room() {
             return false;
         }
+        match self.packets.pop_front() {
+            Some((query, about)) => {
+                let (excerpt, snapshot) = pipeline.excerpt(&about, now);
+                pipeline.out.events.send(Event::Excerpt { worker, query, excerpt, snapshot });
+                true
+            }
+            None => self.walk(worker, pipeline, now),
+        }
+    }
+
+    /// Looks at some more flows for the first query that needs a walk.
+    fn walk<P: Port>(&mut self, worker: WorkerId, pipeline: &mut Pipeline<P>, now: Instant) -> bool {
+        let Pipeline { engine, out, .. } = pipeline;
         let Some(Query { id: query, filter, cursor, kind }) = self.waiting.front_mut() else { return false };
         let (next, event) = match kind {
             QueryKind::List { left, unsaid, found } => {
@@ -130,7 +144,7 @@ impl Queries {
             Some(next) => *cursor = next,
             None => drop(self.waiting.pop_front()),
         }
-        event.into_iter().for_each(|event| events.send(event));
+        event.into_iter().for_each(|event| out.events.send(event));
         true
     }
 }
@@ -139,10 +153,10 @@ impl<P: Port> Pipeline<P> {
     /// What a decision about a packet would rest on, if it is made here; and the snapshot it is made by.
     pub(super) fn excerpt(&self, about: &Asked, now: Instant) -> (Option<Box<Excerpt>>, Arc<Snapshot>) {
         let snapshot = Arc::clone(self.engine.snapshot());
-        let Asked { packet, port, sip } = about;
+        let Asked { packet, port, sip, members } = about;
         let classified = self.engine.classify(packet, *port);
         let is_here = self.hand_off.elsewhere(packet, classified.path, &snapshot).is_none();
-        let excerpt = is_here.then(|| Box::new(self.engine.excerpt(packet, classified, sip, now)));
+        let excerpt = is_here.then(|| Box::new(self.engine.excerpt(packet, classified, (sip, &**members), now)));
         (excerpt, snapshot)
     }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod connection_limits;
 mod connections;
 mod direct_access;
+mod explained;
 mod filtering;
 mod floods;
 mod flow_queries;

@@ -2,10 +2,12 @@
 
 use clap::Parser;
 use fairlead::admin::explain::Explanation;
+use fairlead::admin::request::FileText;
 use fairlead::admin::rows::Wall;
 use fairlead::admin::{Data, Request};
 use fairlead::cli::commands::{Command, Question};
 use fairlead::control::explain_by_file;
+use fairlead::wire::sip::{Branch, Facts};
 use testbench::bench::frames::*;
 use testbench::bench::{Bench, Connection, File};
 
@@ -157,6 +159,53 @@ fn s101_where_there_is_no_route_to_the_source_it_is_said_what_to_add() {
     assert!(text.contains("198.51.100.7: outside, there is no route to it"), "{text}");
     let out = printed(&mut bench, "explain udp 10.20.0.11:40000 198.51.100.7:80");
     assert!(out.contains("reject (no_route)") && out.contains("Remedy: add a [[route]]"), "{out}");
+}
+
+/// What is typed is written as a message that the data path reads.
+#[test]
+fn s101_what_a_message_says_is_typed_or_stands_in_a_file() {
+    let ends = "explain udp 172.16.5.5:5060 10.20.0.100:5060";
+    let content = |words: &str| {
+        let question = question(format!("{ends} {words}").trim_end()).unwrap_or_else(|why| panic!("{why}"));
+        let Request::Explain(packet) = question.request else { panic!("{words} asks something else") };
+        (packet.content.map(|text| Facts::of(text.0.as_bytes())), question.file)
+    };
+    assert_eq!(content(""), (None, None));
+    assert_eq!(content("--sip-file message.txt"), (None, Some("message.txt".into())));
+    assert_eq!(content("--sip-file -"), (None, Some("-".into())));
+    let facts = |words: &str| content(words).0.unwrap();
+    let call = facts("--call-id a@b").call();
+    assert!(call.is_some() && call != facts("--call-id a@c").call());
+    for words in ["--call-id a@b", "--call-id a@b --request BYE"] {
+        assert!(matches!(facts(words), Facts::Request { branch: Some(_), call: of } if of == call), "{words}");
+    }
+    let Facts::Answer { sent_by, is_final: true, call: of, .. } = facts("--call-id a@b --response") else { panic!() };
+    assert_eq!((sent_by, of), (Some("10.20.0.100".parse().unwrap()), call));
+    let of_b = facts("--call-id a@b --response=180 --via 10.20.0.12 --branch z9hG4bK7");
+    let (sent_by, branch) = (Some("10.20.0.12".parse().unwrap()), Branch::of(b"z9hG4bK7"));
+    assert_eq!(of_b, Facts::Answer { sent_by, branch, is_final: false, call });
+    let lacks = ["--request BYE", "--response", "--via x", "--call-id a --branch x;y", "--call-id a --sip-file x"];
+    for words in lacks.into_iter().chain(["--call-id a --request BYE --response"]) {
+        assert!(question(&format!("{ends} {words}")).is_err(), "{words}");
+    }
+    assert!(question("explain tcp 172.16.5.5:5060 10.20.0.100:5060 --call-id a").is_err());
+}
+
+#[test]
+fn s101_where_what_a_message_says_decides_that_is_said_until_it_is_told() {
+    let shared = "[[pool]]\nmode = \"round-robin\"\npersistence = \"call-id\"";
+    let mut bench = Bench::new(&File::two_arm().with("[[pool]]", shared), 1, 1);
+    bench.run(secs(5));
+    let words = "explain udp 172.16.5.5:5060 10.20.0.100:5060";
+    insta::assert_snapshot!("content_unknown", printed(&mut bench, words));
+    insta::assert_snapshot!("content_known", printed(&mut bench, &format!("{words} --call-id 7@phone")));
+    let mut packet = match question(words).unwrap().request {
+        Request::Explain(packet) => packet,
+        other => panic!("{other:?}"),
+    };
+    packet.content = Some(FileText("x".repeat(65_001)));
+    let refused = bench.ask(Request::Explain(packet)).expect_err("it is too long");
+    assert!(refused.contains("65001 bytes, at most 65000"), "{refused}");
 }
 
 /// By a file that no appliance has, with everybody up.

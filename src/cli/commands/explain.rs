@@ -1,11 +1,12 @@
 //! `fairlead explain`
 
 use super::arguments::Once;
+use super::content::Content;
 use super::kit::*;
 use super::question::Question;
 use crate::admin::Request;
 use crate::admin::explain::Explanation;
-use crate::admin::request::{PacketAsked, TcpFlag, Transport};
+use crate::admin::request::{FileText, PacketAsked, TcpFlag, Transport};
 use crate::cli::grid::labelled_inside;
 use crate::policy::words::Word;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -16,11 +17,15 @@ use std::path::PathBuf;
 /// `explain ...`
 #[derive(Debug, Subcommand)]
 pub enum Explain {
-    /// A datagram without content: a SIP message may go by its Call-ID, or an answer to whoever asked
+    /// A datagram; a SIP message may go by its Call-ID, or an answer to whoever asked: say what it says
+    #[command(after_help = UDP_EXAMPLES)]
     Udp {
         /// Between whom.
         #[command(flatten)]
         ends: Ends,
+        /// What it says.
+        #[command(flatten)]
+        content: Content,
         /// Where it comes in, and how it is shown.
         #[command(flatten)]
         place: Place,
@@ -55,6 +60,16 @@ pub enum Explain {
     },
 }
 
+const UDP_EXAMPLES: &str = "\
+Examples:
+  fairlead explain udp 172.16.5.5:5060 10.20.0.100:5060
+  fairlead explain udp 172.16.5.5:5060 10.20.0.100:5060 --call-id 7@phone --request BYE
+  fairlead explain udp 172.16.5.5:5060 10.20.0.100:5060 --call-id 7@phone --response --via 10.20.0.12
+  fairlead explain udp 172.16.5.5:5060 10.20.0.100:5060 --sip-file message.txt
+
+Without --sip-file and --call-id the datagram is taken for one that is no SIP. Where members share their work, or
+one that is not active has spoken, the answer says that what it says matters, and who may get it by that.";
+
 /// The ends of a packet.
 #[derive(Debug, Args)]
 pub struct Ends {
@@ -84,17 +99,26 @@ pub struct Place {
 
 impl Explain {
     pub(super) fn question(self) -> Question {
+        let (mut file_said, mut content) = (None, None);
         let (protocol, src, dst, flags, place) = match self {
-            Explain::Udp { ends: Ends { src, dst }, place } => (Transport::Udp, src, dst, Vec::new(), place),
+            Explain::Udp { ends: Ends { src, dst }, content: said, place } => {
+                (file_said, content) = (said.sip_file.clone(), said.text(src, dst).map(FileText));
+                (Transport::Udp, src, dst, Vec::new(), place)
+            }
             Explain::Tcp { ends: Ends { src, dst }, flags, place } => (Transport::Tcp, src, dst, flags, place),
             Explain::Icmp { src, dst, id, place } => {
                 (Transport::Icmp, SocketAddrV4::new(src, id), SocketAddrV4::new(dst, 0), Vec::new(), place)
             }
         };
         let Place { once, from, interface, file } = place;
-        let request =
-            Request::Explain(PacketAsked { flags, from, interface, ..PacketAsked::between(protocol, src, dst) });
-        Question { candidate: file, ..once.of(request, show) }
+        let request = Request::Explain(PacketAsked {
+            flags,
+            from,
+            interface,
+            content,
+            ..PacketAsked::between(protocol, src, dst)
+        });
+        Question { candidate: file, file: file_said, ..once.of(request, show) }
     }
 }
 

@@ -7,6 +7,7 @@
 mod announce;
 mod arguments;
 pub mod capture;
+mod content;
 mod counters;
 mod diff;
 pub mod drain;

@@ -21,7 +21,7 @@ pub struct Question {
     pub watch: Option<u64>,
     /// What somebody must agree to before anything is asked.
     pub confirm: Option<String>,
-    /// The file whose text the request carries.
+    /// The file whose text the request carries; `-`: standard input, of what a packet says.
     pub file: Option<PathBuf>,
     /// What is asked each second after that, until its `state` is no longer `running`.
     pub follow: Option<Request>,

@@ -270,6 +270,23 @@ fn a_packet_is_explained_by_the_worker_that_would_decide() {
     assert!(refused.message.contains("2 workers did not answer within 2s"), "{}", refused.message);
 }
 
+/// Of what nothing is remembered any worker decides, whoever answers.
+#[test]
+fn a_packet_that_any_worker_would_decide_about_is_of_none() {
+    let mut bench = Bench::settled();
+    let end = |text: &str| text.parse().unwrap();
+    let transit = || PacketAsked::between(Transport::Udp, end("172.16.5.5:5060"), end("172.16.9.9:5060"));
+    for asleep in [None, Some(0)] {
+        if let Some(worker) = asleep {
+            bench.sleep(worker, true);
+        }
+        match bench.ask_and_wait(Request::Explain(transit()), 100).map(|answered| answered.data) {
+            Ok(Data::Explanation(said)) => assert_eq!((said.worker, &*said.verdict), (None, "forward"), "{said:#?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn the_log_level_is_changed_by_the_operator_or_the_file_and_more_is_said_at_debug_and_trace() {
     let mut bench = Bench::settled();

@@ -3,6 +3,7 @@
 //! * [`rig`] is workers on ports of any kind, with the test in the place of management; [`lab`] puts neighbours around it
 //!   and says what they send and get; [`fragments`] is the same for datagrams in pieces.
 //! * [`bench`] is the whole appliance, controller and all, with members, a router and an operator.
+//! * [`explained`] asks what would happen to a frame.
 //! * [`places`] says who is where; [`plan`] is a configuration of two pairs that changes by chance, [`features`] what it may say of them,
 //!   [`dice`] is chance, and [`mend`] makes damaged frames pass the first check.
 //!
@@ -10,6 +11,7 @@
 
 pub mod bench;
 pub mod dice;
+pub mod explained;
 pub mod features;
 pub mod fragments;
 pub mod lab;

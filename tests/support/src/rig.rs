@@ -265,6 +265,16 @@ impl<T: TestPorts> Rig<T> {
         impacts
     }
 
+    /// What the workers have installed: what a file said, with ids carried over.
+    pub fn installed(&self) -> &Intent {
+        &self.installed
+    }
+
+    /// From which they allocate.
+    pub fn snat_ports(&self) -> &SnatPorts {
+        &self.snat_ports
+    }
+
     /// Sends a command to every worker.
     pub fn command(&mut self, mut make: impl FnMut() -> Command) -> Vec<(PortId, Vec<u8>)> {
         for mail in &mut self.mail {
