@@ -453,13 +453,6 @@ mod tests {
                     ..PacketAsked::between(Transport::Tcp, end("172.16.5.5:40000"), end("10.20.0.100:5061"))
                 }),
             ),
-            (
-                r#"{"command":"explain","args":{"protocol":"udp","src":"172.16.5.5:5060","dst":"10.20.0.100:5060","content":"\r\n"}}"#,
-                Request::Explain(PacketAsked {
-                    content: Some(FileText("\r\n".into())),
-                    ..PacketAsked::between(Transport::Udp, end("172.16.5.5:5060"), end("10.20.0.100:5060"))
-                }),
-            ),
             (r#"{"command":"counters","args":{"all":true}}"#, Request::Counters { all: true }),
             (r#"{"command":"announce","args":{}}"#, Request::Announce {}),
             (r#"{"command":"log-level","args":{}}"#, Request::LogLevel { level: None }),
@@ -522,6 +515,18 @@ mod tests {
                 Request::Diff { name: Some("new.toml".into()), text: Some(FileText("[appliance]\n".into())) },
             ),
         ]);
+    }
+
+    /// It may be longer than any name.
+    #[test]
+    fn what_a_packet_says_is_read_as_it_is_written() {
+        let end = |text: &str| text.parse().unwrap();
+        let packet = PacketAsked {
+            content: Some(FileText("SIP/2.0 200 OK\r\n".repeat(100))),
+            ..PacketAsked::between(Transport::Udp, end("172.16.5.5:5060"), end("10.20.0.100:5060"))
+        };
+        let line = serde_json::to_vec(&Request::Explain(packet.clone())).unwrap();
+        assert_eq!(Line::parse(&line), Line { id: 0, request: Ok(Request::Explain(packet)) });
     }
 
     #[test]
