@@ -26,6 +26,7 @@ FUZZED = {
     "config": "any_bytes",
     "admin": "any_bytes",
     "sip": "any_bytes",
+    "captures": "any_bytes",
 }
 
 

@@ -2,8 +2,7 @@
 //!
 //! Owns the words.
 
-use super::format::{MOST_PACKET, link_name};
-use super::pcapng::{MOST_BLOCK, MOST_INTERFACES};
+use super::format::{MOST_BLOCK, MOST_INTERFACES, MOST_PACKET, link_name};
 use std::io;
 use thiserror::Error;
 

@@ -7,6 +7,11 @@ pub(super) const ETHERNET: u16 = 1;
 /// The largest packet that is read, as libpcap's MAXIMUM_SNAPLEN.
 pub(super) const MOST_PACKET: usize = 262_144;
 
+/// The largest block that is read into memory: a packet with much said of it.
+pub(super) const MOST_BLOCK: usize = 1 << 20;
+/// How many interfaces of a section are kept.
+pub(super) const MOST_INTERFACES: usize = 1_024;
+
 /// Block types of pcapng.
 pub(super) mod block {
     pub const SECTION: u32 = 0x0a0d_0d0a;

@@ -78,6 +78,8 @@ pub struct Captured<'a> {
     pub section: u64,
     /// Which of [`Reader::interfaces`](super::Reader::interfaces).
     pub interface: usize,
+    /// What the file says of that.
+    pub described: &'a Interface,
     /// Nanoseconds since 1970; `None` where the file does not say (Simple Packet Block).
     pub at: Option<u64>,
     /// Which way it went, if the file says.

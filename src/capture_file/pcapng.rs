@@ -8,10 +8,6 @@ use super::options::Options;
 use super::packet::{Clock, Direction, Interface};
 use std::ops::Range;
 
-/// The largest block that is read into memory: a packet with much said of it.
-pub(super) const MOST_BLOCK: usize = 1 << 20;
-/// How many interfaces of a section are kept.
-pub(super) const MOST_INTERFACES: usize = 1_024;
 /// How much of an interface's name is kept, in bytes.
 const MOST_NAME: usize = 256;
 

@@ -4,16 +4,16 @@
 //! is passed over, however long it is.
 
 use super::error::{Fault, ReadError};
-use super::format::{ETHERNET, MOST_PACKET, Order, block};
+use super::format::{ETHERNET, MOST_BLOCK, MOST_INTERFACES, MOST_PACKET, Order, block};
 use super::packet::{Captured, Interface};
 use super::pcap;
-use super::pcapng::{self, Fields, MOST_BLOCK, MOST_INTERFACES};
-use super::source::Source;
+use super::pcapng::{self, Fields};
+use super::source::{READ_AHEAD, Source};
 use std::io::Read;
 
 /// What a reader holds at most of a file, in bytes: a block, and as much again while the buffer for it grows, names of interfaces,
 /// and the 64 kB that are read ahead.
-pub const MOST_MEMORY: usize = 2 * MOST_BLOCK + MOST_INTERFACES * 512 + (64 << 10);
+pub const MOST_MEMORY: usize = 2 * MOST_BLOCK + MOST_INTERFACES * 1_024 + READ_AHEAD;
 
 /// A capture file that is being read.
 #[derive(Debug)]
@@ -87,6 +87,12 @@ impl<R: Read> Reader<R> {
         self.source.offset()
     }
 
+    /// What it holds now, in bytes: at most [`MOST_MEMORY`].
+    pub fn memory(&self) -> usize {
+        let names: usize = self.interfaces.iter().filter_map(|it| Some(it.name.as_ref()?.capacity())).sum();
+        self.block.capacity() + self.interfaces.capacity() * size_of::<Interface>() + names + READ_AHEAD
+    }
+
     /// The next packet, or `None` at the end of the file.
     ///
     /// # Errors
@@ -135,6 +141,7 @@ impl<R: Read> Reader<R> {
             number: self.number,
             section: 1,
             interface: 0,
+            described: &self.interfaces[0],
             at: Some(record.at),
             direction: None,
             drops: None,
@@ -266,6 +273,7 @@ impl<R: Read> Reader<R> {
             number: self.number,
             section: self.section,
             interface: interface as usize,
+            described: &self.interfaces[interface as usize],
             at: stamp,
             direction: fields.direction,
             drops: fields.drops,

@@ -5,6 +5,9 @@
 use super::error::{Fault, ReadError};
 use std::io::{self, BufReader, Read};
 
+/// Bytes that are read ahead.
+pub(super) const READ_AHEAD: usize = 64 << 10;
+
 /// A file that is read once from its beginning to its end.
 #[derive(Debug)]
 pub(super) struct Source<R> {
@@ -14,7 +17,7 @@ pub(super) struct Source<R> {
 
 impl<R: Read> Source<R> {
     pub fn new(inner: R) -> Self {
-        Self { inner: BufReader::with_capacity(64 << 10, inner), offset: 0 }
+        Self { inner: BufReader::with_capacity(READ_AHEAD, inner), offset: 0 }
     }
 
     /// How many bytes were read so far.

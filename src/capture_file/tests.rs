@@ -312,3 +312,20 @@ fn what_is_written_is_read_again() {
     let second = (2, 1, 1, at, Some(Direction::Inbound), None, 5, bytes, Some("ü".repeat(512)));
     assert_eq!(seen, [first, second]);
 }
+
+/// The largest block there may be, and as many interfaces with the longest names, of bytes that are no UTF-8.
+#[test]
+fn what_is_held_is_bounded() {
+    let described = [hex("01000000 14010000 0100 0000 00000000 0200 fc00"), vec![0xff; 252], hex("14010000")].concat();
+    let length = 1 << 20_u32;
+    let comment = vec![0x61; 0xfffc];
+    let options: Vec<u8> = std::iter::repeat_n([hex("0100 fcff"), comment].concat(), 15).flatten().collect();
+    let rest = length as usize - 32 - options.len();
+    let head = [6, length, 0, 0, 0, rest as u32, rest as u32].map(u32::to_le_bytes).concat();
+    let large = [head, vec![0; rest], options, length.to_le_bytes().to_vec()].concat();
+    let file = [hex(SECTION_LITTLE), described.repeat(1_024), large].concat();
+    let mut reader = Reader::new(&file[..]).unwrap();
+    let packet = reader.next_packet().unwrap().unwrap();
+    assert_eq!((packet.bytes.len(), packet.comment().unwrap().len()), (rest, 0xfffc));
+    assert!(reader.memory() > length as usize && reader.memory() <= MOST_MEMORY, "{}", reader.memory());
+}

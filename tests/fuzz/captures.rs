@@ -1,7 +1,7 @@
 //! Any bytes as a capture file: packets or an error with its place, never a panic, and no more memory than is promised whatever
 //! the file says of itself. `tests/fuzz/search captures any_bytes 600` searches for longer.
 
-use fairlead::capture_file::{Packet, Reader, Section, Writer};
+use fairlead::capture_file::{MOST_MEMORY, Packet, Reader, Section, Writer};
 
 fn judge(file: &[u8]) {
     let mut reader = match Reader::new(file) {
@@ -28,6 +28,7 @@ fn judge(file: &[u8]) {
     }
     assert!(length <= file.len(), "no byte is read twice");
     assert!(reader.offset() <= file.len() as u64);
+    assert!(reader.memory() <= MOST_MEMORY, "{} bytes are held", reader.memory());
 }
 
 #[test]
