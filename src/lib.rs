@@ -11,7 +11,7 @@
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
 //! | 4 | [`admin`], [`explain`] | what an operator asks and is answered; metrics; what happens to one packet, and why |
 //! | 5 | [`control`] | the controller and its parts |
-//! | 6 | [`cli`], [`programs`], `app` | the command; programs of the operator's; wiring, threads, signals |
+//! | 6 | [`replay`], [`cli`], [`programs`], `app` | a capture through a worker; the command; programs of the operator's; wiring, threads, signals |
 
 pub mod admin;
 #[cfg(feature = "dpdk")]
@@ -32,6 +32,7 @@ pub mod monitor;
 pub mod policy;
 pub mod probe;
 pub mod programs;
+pub mod replay;
 pub mod time;
 pub mod wire;
 pub mod worker;

@@ -40,7 +40,7 @@ fn appliance(socket: &Path, answers: &'static [&'static str]) -> thread::JoinHan
 fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    let words = "run check status members virtual-servers probes flows snat neighbours routes ports counters \
+    let words = "run check replay status members virtual-servers probes flows snat neighbours routes ports counters \
                  switchovers latency sip member pool exclude probe log diff reload confirm history rollback save completion manual";
     for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
@@ -542,4 +542,68 @@ fn what_was_set_is_written_into_the_file_that_is_in_force_and_into_no_other() {
     let ((code, _, err), _) = run(leaked_all([plan]), &["save"]);
     assert!(code == Some(1) && err.contains("is not what is in force") && err.contains("`fairlead diff`"), "{err}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+}
+
+/// A pcap file of one datagram from a client to the virtual server, in microseconds.
+fn capture_of_a_request() -> Vec<u8> {
+    use fairlead::wire::{Mac, build::Build};
+    let macs = [Mac([0, 0x50, 0x56, 0, 2, 1]), Mac([0, 0x1b, 0x21, 0, 0, 1])];
+    let request = Build::udp("172.16.5.5:5060", "10.20.0.100:5060").macs(macs[0], macs[1]).payload(b"OPTIONS").bytes();
+    let length = request.len() as u32;
+    let words = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 262_144, 1, 1_795_176_000, 0, length, length];
+    words.iter().flat_map(|word: &u32| word.to_le_bytes()).chain(request).collect()
+}
+
+#[test]
+fn s103_a_capture_is_replayed_and_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let [file, capture, out, other] = ["fairlead.toml", "in.pcap", "out.pcapng", "other.pcapng"].map(path);
+    std::fs::write(&file, testbench::bench::File::two_arm().0).unwrap();
+    std::fs::write(&capture, capture_of_a_request()).unwrap();
+    let (code, text, err) = ran(&["replay", &capture, &out, "--config", &file]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{text}");
+    for line in [
+        "captured          1 frames in 0µs",
+        "forwarded         1",
+        "dropped           0",
+        "our MACs  outer 00:1b:21:00:00:01 (capture)",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let (code, text, err) = ran(&["replay", &capture, "--config", &file, "--expect", &out]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(text.ends_with("as expected: 1 frames compared, no difference\n"), "{text}");
+    let (code, text, _) = ran(&["replay", &capture, "--config", &file, "--expect", &out, "--active", "sip-b"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("different: first on port inner, caused by frame 1, expected as frame 2: byte"), "{text}");
+    let (code, text, _) = ran(&["replay", &capture, &other, "--config", &file, "--down", "sip-a", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &report["forwarded"], &report["difference"]), (Some(0), &1.into(), &serde_json::Value::Null));
+    let rows: [(&[&str], &str); 8] = [
+        (&["replay", &capture, &capture, "--config", &file], "which is read: name another OUT"),
+        (&["replay", &file, "--config", &file], "this is no capture file: pcap and pcapng are read"),
+        (&["replay", "/nowhere.pcap", "--config", &file], "cannot read /nowhere.pcap"),
+        (&["replay", "/dev/null", "--config", &file], "it is read twice, which only a file can be"),
+        (&["replay", &capture, "--config", &capture], "in.pcap"),
+        (&["replay", &capture, "--config", &file, "--active", "nobody"], "it has sip-a, sip-b"),
+        (
+            &["replay", &capture, "--config", &file, "--switchover", "soon=sip-b"],
+            "write a time and a member, such as 12.5=sip-b",
+        ),
+        (
+            &["replay", &capture, "--config", &file, "--mac", "outer=ff:ff:ff:ff:ff:ff"],
+            "such as outside=02:00:00:00:00:01",
+        ),
+    ];
+    for (args, part) in rows {
+        let (code, out, err) = ran(args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
+        assert!(err.contains(part), "{args:?}: {err}");
+    }
+    let (code, _, err) = ran(&["replay", &capture, "/nowhere/out.pcapng", "--config", &file]);
+    assert!(code == Some(1) && err.contains("cannot write /nowhere/out.pcapng"), "{err}");
+    let (code, help, _) = ran(&["replay", "--help"]);
+    assert!(code == Some(0) && help.contains("Example:") && help.contains("--expect out.pcapng"), "{help}");
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-const SOURCES: [&str; 9] = [
+const SOURCES: &[&str] = &[
     "src/admin/rows.rs",
     "src/admin/latency.rs",
     "src/config/difference.rs",
@@ -13,6 +13,7 @@ const SOURCES: [&str; 9] = [
     "src/admin/configurations.rs",
     "src/admin/explain.rs",
     "src/admin/capture.rs",
+    "src/replay/summary.rs",
 ];
 const PAGE: &str = "dpdk-config/json.md";
 
@@ -50,6 +51,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `confirm` | one Confirmed |
 | `history` | a list of HistoryRow, oldest first |
 | `history show` | one HistoryText |
+| `replay` | one ReplaySummary |
 ";
 
 /// A struct's name and page.

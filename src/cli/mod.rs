@@ -1,7 +1,7 @@
 //! The command: what an operator types and reads.
 //!
 //! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
-//! all but `run`, `check`, `import` and `explain --file` go through the admin socket, and so can do no more than any other client. Read
+//! all but `run`, `check`, `import`, `replay` and `explain --file` go through the admin socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
 pub mod check;
@@ -17,6 +17,7 @@ mod import;
 mod manual;
 mod parse;
 mod readable;
+mod replay;
 mod save;
 mod waiting;
 
@@ -60,6 +61,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
         Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
         Command::Check { file, here, quiet } => check(&file, here, quiet),
         Command::Import(import) => import::run(&import),
+        Command::Replay(asked) => replay::run(&asked),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Program::command(), "fairlead", &mut script);

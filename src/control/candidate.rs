@@ -3,19 +3,15 @@
 //! Owns what is assumed then: every member answers its probes, and every next hop ARP; nothing has been seen yet. Who is active follows by
 //! the same choice as in the field.
 
-use super::outbox::Outbox;
-use super::pools::Pools;
+use super::assumed::AssumedHealth;
 use crate::admin::answer::AdminError;
 use crate::admin::explain::Explanation;
 use crate::admin::request::PacketAsked;
-use crate::admin::rows::Wall;
 use crate::config::Configuration;
 use crate::engine::Excerpt;
 use crate::explain::{Case, Setting, explain};
 use crate::flow::SnatPorts;
-use crate::monitor::Verdict;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
-use crate::policy::health::{Health, State};
 use crate::policy::intent::Intent;
 use crate::policy::{Epoch, Snapshot};
 use crate::time::Instant;
@@ -27,9 +23,9 @@ use crate::wire::Mac;
 /// The file has no such member or interface, or does not say where the packet comes in.
 pub fn explain_by_file(file: &Configuration, packet: &PacketAsked) -> Result<Explanation, AdminError> {
     let (intent, now) = (&file.intent, Instant::from_millis(1_000_000));
-    let (pools, health) = everybody_up(intent, now);
+    let assumed = AssumedHealth::everybody_up(intent, now);
     let macs: Vec<Mac> = (0..intent.ports.len()).map(|at| Mac([2, 0, 0, 0, 0, at as u8])).collect();
-    let snapshot = Snapshot::compile(intent, &health, &everybody_answers(intent, packet), &macs, Epoch(1));
+    let snapshot = Snapshot::compile(intent, assumed.health(), &everybody_answers(intent, packet), &macs, Epoch(1));
     let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 0);
     let case = Case::of(packet, intent, &snapshot)?;
     let excerpt = Excerpt::of_nobody(now);
@@ -39,18 +35,10 @@ pub fn explain_by_file(file: &Configuration, packet: &PacketAsked) -> Result<Exp
         snat_ports: &snat_ports,
         excerpt: &excerpt,
         worker: None,
-        choice: &|pool| Some(pools.pool(pool).reason.clone()),
+        choice: &|pool| Some(assumed.reason(pool).to_owned()),
         is_live: false,
     };
     Ok(explain(&case, &setting))
-}
-
-fn everybody_up(intent: &Intent, now: Instant) -> (Pools, Health) {
-    let verdict = Verdict { state: State::Up, reason: "assumed to be up".into(), since: now, says: Default::default() };
-    let mut pools = Pools::new(intent, now);
-    let mut health = pools.health();
-    pools.reconsider(intent, |_| &verdict, &mut health, &mut Outbox::default(), (now, Wall::default()));
-    (pools, health)
 }
 
 /// Members, routers, and where the packet comes from or goes to.

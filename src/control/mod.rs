@@ -8,6 +8,7 @@
 
 mod alarms;
 mod announce;
+mod assumed;
 mod candidate;
 mod capture_feed;
 mod captures;
@@ -70,6 +71,7 @@ pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
 
+pub use assumed::AssumedHealth;
 pub use candidate::explain_by_file;
 pub use configurations::{Configurations, Entry, SavedConfigurations, instead_of};
 pub use controller::{Controller, Input};

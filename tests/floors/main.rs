@@ -32,7 +32,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         "control",
         &["explain", "config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
     ),
-    ("cli", &["capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
+    ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),
+    ("cli", &["replay", "capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
     ("programs", &["control", "time"]),
     (
         "app",

@@ -25,6 +25,7 @@ mod ports;
 mod probes;
 mod question;
 pub mod reload;
+mod replay;
 mod routes;
 mod sip;
 mod snat;
@@ -35,6 +36,8 @@ mod virtual_servers;
 
 pub use kit::Shown;
 pub use question::{Question, Show};
+pub use replay::Replay;
+pub(super) use replay::text as replayed;
 
 use crate::admin::Request;
 use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX};
@@ -72,6 +75,8 @@ pub enum Command {
     },
     /// Turn the files of a BIG-IP, keepalived or IPVS into one for Fairlead; exit 0, or 1 if `check` refuses that
     Import(Import),
+    /// Run a capture through an appliance built from a file, offline; exit 0, or 1 if what is sent is not what is expected
+    Replay(Replay),
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
