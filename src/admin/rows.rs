@@ -111,6 +111,10 @@ pub struct MemberRow {
     /// flows; `None`: there was none since the start, or the members share the work, where each peer has a flow.
     #[serde(default)]
     pub udp_idle_ms: Option<u64>,
+    /// Milliseconds since a datagram came from a service port of it whose requests are delivered again (`redeliver`); `None`: none has
+    /// since the start.
+    #[serde(default)]
+    pub spoke_ms: Option<u64>,
     /// It is drained and has nothing left: it does not take what is new, has no flows, and in a pair 32 s have passed since the last
     /// datagram of a service port. Who calls it at its own address is not asked.
     #[serde(default)]
@@ -260,7 +264,8 @@ pub struct FlowRow {
     pub translated: Ends,
     /// The member it belongs to.
     pub member: Option<String>,
-    /// Its state in words, such as `established`.
+    /// Its state in words, such as `established`; of a TCP connection whose opener alone was heard `opening`, and `answered` once its
+    /// SYN-ACK has passed.
     pub state: String,
     /// Milliseconds since the last packet.
     pub idle_ms: u64,
@@ -368,6 +373,9 @@ pub struct PortRow {
     pub device: String,
     /// DPDK's driver.
     pub driver: String,
+    /// What its firmware calls itself; `None`: the driver does not say.
+    #[serde(default)]
+    pub firmware: Option<String>,
     /// Its MAC.
     pub mac: String,
     /// Its link.
@@ -553,6 +561,7 @@ mod tests {
             tcp_connections: 1,
             direct: 2,
             udp_idle_ms: None,
+            spoke_ms: Some(7),
             drained: false,
             drain_until: Some(Wall(60_000_000)),
             drain_left_s: Some(60),
@@ -561,7 +570,7 @@ mod tests {
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(
             text,
-            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"tcp_connections":1,"direct":2,"udp_idle_ms":null,"drained":false,"drain_until":"1970-01-01T00:01:00.000000Z","drain_left_s":60,"connections":{"now":1,"limit":100,"rate_limit":null}}"#
+            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"tcp_connections":1,"direct":2,"udp_idle_ms":null,"spoke_ms":7,"drained":false,"drain_until":"1970-01-01T00:01:00.000000Z","drain_left_s":60,"connections":{"now":1,"limit":100,"rate_limit":null}}"#
         );
         assert_eq!(serde_json::from_str::<MemberRow>(&text).unwrap(), row);
     }

@@ -41,6 +41,7 @@ impl Rss {
     pub fn found(&self, ports: &[dpdk::PortFacts]) -> (Steering, Vec<PortFacts>) {
         let facts = |(port, spread): (&dpdk::PortFacts, &HashOn)| PortFacts {
             driver: port.driver.clone(),
+            firmware: port.firmware.clone(),
             rx_queues: port.rx_queues,
             tx_queues: port.tx_queues,
             spreading: found(port.hashing, *spread),

@@ -52,6 +52,8 @@ impl fmt::Display for Spreading {
 pub struct PortFacts {
     /// The driver's name.
     pub driver: String,
+    /// What its firmware calls itself; `None`: the driver does not say.
+    pub firmware: Option<String>,
     /// Receive queues in use.
     pub rx_queues: u16,
     /// Transmit queues in use.

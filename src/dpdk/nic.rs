@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex};
 pub struct PortFacts {
     /// DPDK's driver.
     pub driver: String,
+    /// What its firmware calls itself; `None`: the driver does not say.
+    pub firmware: Option<String>,
     /// Its address.
     pub mac: [u8; 6],
     /// How many workers receive from it.

@@ -19,12 +19,15 @@ use super::rss::{self, Hashing, Rss};
 use super::vlans::VlanFilter;
 use crate::io::PortStats;
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Descriptors of a ring, where the driver and the pool allow as many.
 const RING: u16 = 1024;
+
+/// Bytes that the name of a firmware may have.
+const FIRMWARE: usize = 128;
 
 /// The least that is worth starting with.
 const SMALLEST_RING: u16 = 64;
@@ -368,6 +371,7 @@ impl<'a> Draft<'a> {
         }
         let facts = PortFacts {
             driver: self.driver(),
+            firmware: self.firmware(),
             mac: mac.addr_bytes,
             rx_queues: self.rx_queues,
             tx_queues: self.tx_queues,
@@ -382,6 +386,16 @@ impl<'a> Draft<'a> {
         let (attached, reports) = (self.attached, self.reports);
         let (listens_with, was_up) = (device.listens_with(), AtomicBool::new(false));
         Ok(Nic { reports, listens_with, was_up, name, mtu, attached, facts, turns, unusable, counted, pool, vlans })
+    }
+
+    /// What the firmware calls itself, if its driver asks it.
+    fn firmware(&self) -> Option<String> {
+        let mut text: [c_char; FIRMWARE] = [0; FIRMWARE];
+        // SAFETY: the port is open, and the text is a variable of ours of that length.
+        let rc = unsafe { dpdk_sys::rte_eth_dev_fw_version_get(self.attached.id, text.as_mut_ptr(), FIRMWARE) };
+        // More than there is room for: it is not closed by a zero then in every release.
+        let bytes = text[..FIRMWARE - 1].iter().map(|c| c.cast_unsigned()).take_while(|byte| *byte != 0).collect();
+        (rc == 0).then(|| String::from_utf8(bytes).ok()).flatten().filter(|text| !text.trim().is_empty())
     }
 
     /// Gives the kernel's end of a tap a MAC of its own. The driver gives both ends one, and whoever has our MAC is no

@@ -253,7 +253,7 @@ mod tests {
     fn a_connection_opens_talks_and_closes() {
         let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
         let steps = [
-            (Reply, segment(SYN_ACK, 9000, 1001, 0), TimeoutClass::TcpOpening, "opening"),
+            (Reply, segment(SYN_ACK, 9000, 1001, 0), TimeoutClass::TcpOpening, "answered"),
             (Original, segment(ACK, 1001, 9001, 0), TimeoutClass::TcpEstablished, "established"),
             (Original, segment(ACK, 1001, 9001, 300), TimeoutClass::TcpEstablished, "established"),
             (Original, segment(FIN, 1301, 9001, 0), TimeoutClass::TcpEstablished, "half-closed"),

@@ -29,7 +29,8 @@ impl State {
     /// The word an operator sees.
     pub const fn name(self) -> &'static str {
         match self {
-            State::Opening | State::Answered => "opening",
+            State::Opening => "opening",
+            State::Answered => "answered",
             State::Established => "established",
             State::HalfClosed(_) => "half-closed",
             State::Closing => "closing",
