@@ -9,7 +9,7 @@
 //! | 2 | [`engine`], [`monitor`] | the decision; is it alive |
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
-//! | 4 | [`admin`], [`explain`] | what an operator asks and is answered; metrics; what happens to one packet, and why |
+//! | 4 | [`admin`], [`explain`], [`doctor`] | what an operator asks and is answered; metrics; what happens to one packet, and why; what is wrong with the box |
 //! | 5 | [`control`] | the controller and its parts |
 //! | 6 | [`replay`], [`cli`], [`programs`], `app` | a capture through a worker; the command; programs of the operator's; wiring, threads, signals |
 
@@ -21,6 +21,7 @@ pub mod chance;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod engine;

@@ -11,7 +11,7 @@ static MEMORY: fairlead::dpdk::LargePages = fairlead::dpdk::LargePages;
 
 fn main() -> ExitCode {
     // Before there is a thread, or anything of DPDK but what it has linked.
-    starter::start(std::env::args_os(), keep_files).unwrap_or_else(|| cli::main(run))
+    starter::start(std::env::args_os(), keep_files).unwrap_or_else(|| cli::main(run, joins_segments))
 }
 
 #[cfg(feature = "dpdk")]
@@ -23,6 +23,17 @@ fn keep_files() -> io::Result<()> {
 #[cfg(not(feature = "dpdk"))]
 fn keep_files() -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(feature = "dpdk")]
+fn joins_segments(interface: &str) -> Option<Vec<&'static str>> {
+    fairlead::dpdk::joins_segments(interface)
+}
+
+/// The kernel is asked by the data plane.
+#[cfg(not(feature = "dpdk"))]
+fn joins_segments(_: &str) -> Option<Vec<&'static str>> {
+    None
 }
 
 #[cfg(feature = "dpdk")]

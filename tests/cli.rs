@@ -41,7 +41,7 @@ fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let words = "run check replay status members virtual-servers probes flows snat neighbours routes ports counters \
-                 switchovers latency sip member pool exclude probe log diff reload confirm history rollback save completion manual";
+                 switchovers latency sip member pool exclude probe log diff reload confirm history rollback save doctor completion manual";
     for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
     }
@@ -144,6 +144,35 @@ fn files_of_another_balancer_become_one_that_check_accepts() {
     assert!(code == Some(2) && out.is_empty() && err.contains("pair.conf:"), "{err}");
     let (code, _, err) = ran(&["import", new, "/nowhere.conf"]);
     assert!(code == Some(2) && err.contains("/nowhere.conf"), "{err}");
+}
+
+#[test]
+fn without_an_appliance_the_doctor_looks_at_the_file_and_says_what_is_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (good, bad) = (directory.path().join("good.toml"), directory.path().join("bad.toml"));
+    std::fs::write(&good, testbench::TWO_ARM).unwrap();
+    std::fs::write(&bad, "[appliance]\nnmae = 1\n").unwrap();
+    let socket = directory.path().join("none.sock").display().to_string();
+    let doctor = |file: &Path, more: &[&str]| {
+        let file = file.display().to_string();
+        ran(&[&["--socket", &socket, "doctor", "--config", &file, "--only", "file"], more].concat())
+    };
+    let (code, out, err) = doctor(&good, &["--only", "alarms"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for part in
+        ["ok: file", "left out: alarms: no appliance answers", "no appliance: ", "none.sock: there is no such socket"]
+    {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (code, out, _) = doctor(&bad, &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["worst"], &report["running"]), (Some(5), &"error".into(), &false.into()), "{out}");
+    let (code, _, err) = doctor(&good, &["--only", "nothing"]);
+    assert!(code == Some(2) && err.contains("nothing"), "{err}");
+    let (code, _, err) = doctor(&directory.path().join("none.toml"), &[]);
+    assert!(code == Some(2) && err.contains("none.toml"), "{err}");
+    let (code, out, _) = ran(&["doctor", "--list"]);
+    assert!(code == Some(0) && out.contains("member-gateway") && out.contains("WORST"), "{out}");
 }
 
 #[test]

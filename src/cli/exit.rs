@@ -14,6 +14,10 @@ pub const FAILED: u8 = 1;
 pub const BAD: u8 = 2;
 /// The appliance cannot be reached, or does not answer.
 pub const UNREACHABLE: u8 = 3;
+/// `doctor`: the worst that was found is a warning.
+pub const FOUND_WARNING: u8 = 4;
+/// `doctor`: an error was found.
+pub const FOUND_ERROR: u8 = 5;
 
 /// Says why on the standard error; control characters of whoever is quoted are not passed on.
 pub fn fail(code: u8, message: &str) -> ExitCode {

@@ -4,6 +4,7 @@
 //! nothing: what a driver takes is known only once it runs.
 
 use crate::config::{Configuration, count};
+use crate::doctor::Device;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,14 +63,11 @@ impl Machine {
 
     /// Why a device cannot be had.
     fn device(&self, device: &str) -> Option<String> {
-        let (name, arguments) = device.split_once(',').unwrap_or((device, ""));
-        if is_pci(name) {
-            return self.pci(&if name.len() == 7 { format!("0000:{name}") } else { name.to_owned() });
-        }
-        let named = |key: &str| arguments.split(',').find_map(|argument| argument.strip_prefix(key)?.strip_prefix('='));
-        // A tap makes its interface itself.
-        let stands_on = ["net_af_packet", "net_af_xdp", "net_pcap", "eth_af_packet", "eth_af_xdp", "eth_pcap"];
-        let interface = named("iface").filter(|_| stands_on.iter().any(|driver| name.starts_with(driver)))?;
+        let interface = match Device::of(device) {
+            Device::Pci(address) => return self.pci(&address),
+            Device::Kernel { interface, .. } => interface,
+            Device::Other => return None,
+        };
         match self.exists(&format!("sys/class/net/{interface}")) {
             true => None,
             false => Some(format!("there is no interface {interface}: `ip link` lists those there are")),
@@ -159,16 +157,6 @@ impl Machine {
     fn exists(&self, place: &str) -> bool {
         fs::symlink_metadata(self.root.join(place)).is_ok()
     }
-}
-
-/// `0000:3b:00.1`, or without the domain.
-fn is_pci(name: &str) -> bool {
-    let pattern = match name.len() {
-        12 => "xxxx:xx:xx.x",
-        7 => "xx:xx.x",
-        _ => return false,
-    };
-    name.chars().zip(pattern.chars()).all(|(c, of)| if of == 'x' { c.is_ascii_hexdigit() } else { c == of })
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! The command: what an operator types and reads.
 //!
 //! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
-//! all but `run`, `check`, `import`, `replay` and `explain --file` go through the admin socket, and so can do no more than any other client. Read
+//! all but `run`, `check`, `import`, `replay` and `explain --file` (and what `doctor` reads of the box) go through the admin socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
 pub mod check;
 mod capture;
 mod client;
 pub mod commands;
+mod doctor;
 mod exit;
+mod gather;
 #[cfg(test)]
 mod golden;
 mod grid;
@@ -27,9 +29,12 @@ use crate::admin::{Code, Request};
 use crate::config;
 use crate::control::explain_by_file;
 use clap::CommandFactory;
+pub use gather::Joins;
+
 use client::Failure;
 use commands::{Command, Question};
 use exit::{BAD, FAILED, UNREACHABLE, fail, json, json_line, print, write};
+use gather::Sources;
 use here::Machine;
 use parse::Program;
 use serde_json::Value;
@@ -37,6 +42,9 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
+
+/// How long an answer to `doctor` may take, in seconds.
+const PATIENCE: u64 = 5;
 
 /// What `run` was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +56,9 @@ pub struct RunArgs {
 }
 
 /// The whole program: parses what was typed and does it. `run` becomes the appliance, until it ends.
-pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
+///
+/// `joins`: what joins segments that an interface receives, which only the data plane may ask the kernel.
+pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
     let Program { socket, typed, timeout, command } = match parse::program(std::env::args_os()) {
         Ok(program) => program,
         Err(error) => {
@@ -74,6 +84,9 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
         }
         Command::Save(once) => save::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, once.json)
             .unwrap_or_else(|failure| failed(&failure)),
+        Command::Doctor(asked) => {
+            doctor::run(&asked, &sources(socket.as_deref(), timeout, asked.config.as_deref(), joins))
+        }
         Command::Ask(ask) => {
             let mut question = ask.question();
             if let Some(file) = question.file.take()
@@ -84,6 +97,11 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
             show(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &question)
         }
     }
+}
+
+fn sources<'a>(socket: Option<&'a Path>, timeout: Option<u64>, config: Option<&'a Path>, joins: Joins) -> Sources<'a> {
+    let socket = socket.unwrap_or(Path::new(parse::DEFAULT_SOCKET));
+    Sources { socket, patience: Duration::from_secs(timeout.unwrap_or(PATIENCE)), config, joins }
 }
 
 fn check(file: &Path, here: bool, quiet: bool) -> ExitCode {

@@ -16,7 +16,9 @@ pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
 pub const EXIT_CODES: &str = "  0  done
   1  refused or failed
   2  bad usage, or bad file
-  3  the appliance cannot be reached, or does not answer in time";
+  3  the appliance cannot be reached, or does not answer in time
+  4  doctor: it found warnings, and no error
+  5  doctor: it found errors";
 
 /// The version, and which DPDK is built in.
 static VERSION: LazyLock<String> = LazyLock::new(|| {

@@ -18,6 +18,20 @@ const ETHTOOL_GGRO: u32 = 0x2b;
 const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETH_FLAG_LRO: u32 = 1 << 15;
 
+/// What joins TCP segments that an interface of this name receives, in ethtool's words; `None`: there is no such interface, or its
+/// driver does not say.
+pub fn joins_segments(name: &str) -> Option<Vec<&'static str>> {
+    let index = index_of(name)?;
+    offload(index, ETHTOOL_GGRO)?;
+    Some(joined(index))
+}
+
+fn joined(index: u32) -> Vec<&'static str> {
+    let gro = offload(index, ETHTOOL_GGRO).is_some_and(|on| on != 0);
+    let lro = offload(index, ETHTOOL_GFLAGS).is_some_and(|flags| flags & ETH_FLAG_LRO != 0);
+    [(gro, "gro"), (lro, "lro")].into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
+}
+
 /// An interface that a port of ours uses, as it was when the port was opened.
 #[derive(Debug)]
 pub(super) struct Interface {
@@ -101,9 +115,7 @@ impl Interface {
     /// What joins TCP segments before we see them, in ethtool's words; empty: nothing. What is joined is longer than the MTU,
     /// so it is refused or cut off, and its sender, which sent nothing too long, sends it again and again (RFC 1191 4).
     pub(super) fn joins_segments(&self) -> Vec<&'static str> {
-        let gro = offload(self.index, ETHTOOL_GGRO).is_some_and(|on| on != 0);
-        let lro = offload(self.index, ETHTOOL_GFLAGS).is_some_and(|flags| flags & ETH_FLAG_LRO != 0);
-        [(gro, "gro"), (lro, "lro")].into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
+        joined(self.index)
     }
 
     /// Whether frames of `mtu` bytes can pass now. Logs when the interface is deleted, and when its MTU becomes too small.

@@ -26,6 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("config", &["policy", "wire"]),
     ("admin", &["config", "policy", "wire", "time"]),
     ("import", &["config", "policy"]),
+    ("doctor", &["admin", "config", "policy"]),
     ("explain", &["admin", "config", "engine", "flow", "policy", "wire", "time"]),
     ("probe", &["monitor", "policy", "wire", "time"]),
     (
@@ -33,7 +34,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["explain", "config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
     ),
     ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),
-    ("cli", &["replay", "capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
+    ("cli", &["doctor", "replay", "capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
     ("programs", &["control", "time"]),
     (
         "app",

@@ -4,7 +4,7 @@ Owns: the sockets (UDP and TCP on the SIP port, TLS on its own, all bound to the
 the link to the partner, the log of requests. As the real pair does it: only the primary has its SIP ports open, both
 members have their other ports open, and a backup that becomes primary continues the calls it was sent.
 
-It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "warm" | "standby" | "backup" | "outward" | "stats"}. One
+It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "warm" | "standby" | "backup" | "outward" | "late" | "stats"}. One
 that is warm answers, and continues no call. A standby says so: it answers OPTIONS with 503 and nothing else.
 Read first: `calls`.
 """
@@ -35,6 +35,8 @@ class Member:
         self.role = "backup"
         self.sources: Counter = Counter()
         self.requests: Counter = Counter()
+        #: Datagrams are heeded so many seconds after they came.
+        self.late = 0.0
         self.outward_rate = 0.0
         self._outward_since = 0.0
         self._placed = 0
@@ -99,9 +101,14 @@ class Member:
                 data, source = self._udp.recvfrom(65535)
             except OSError:  # nothing left, or a port unreachable that belongs to an earlier datagram
                 return
-            self._datagram(data, source)
+            if self.late:
+                asyncio.get_running_loop().call_later(self.late, self._datagram, data, source)
+            else:
+                self._datagram(data, source)
 
     def _datagram(self, data: bytes, source: tuple[str, int]) -> None:
+        if self._udp is None:  # closed meanwhile
+            return
         try:
             message = Message.parse(data.decode(errors="replace"))
         except Malformed:
@@ -199,6 +206,8 @@ class Member:
             await self.become(order["do"])
         elif order["do"] == "outward":
             self.outward_rate, self._outward_since, self._placed = order["rate"], time.monotonic(), 0
+        elif order["do"] == "late":
+            self.late = order["seconds"]
         return {
             "role": self.role,
             "sources": self.sources,

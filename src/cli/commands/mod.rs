@@ -42,6 +42,7 @@ pub(super) use replay::text as replayed;
 use crate::admin::Request;
 use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX};
 use crate::admin::rows::{AdminState, LogLevel};
+use crate::doctor::checks::NAMES;
 use crate::import::Origin;
 use crate::policy::words::Word;
 use arguments::{OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level};
@@ -77,6 +78,9 @@ pub enum Command {
     Import(Import),
     /// Run a capture through an appliance built from a file, offline; exit 0, or 1 if what is sent is not what is expected
     Replay(Replay),
+    /// Check the box and the appliance, and say what is wrong, why it is thought so and what to do; exit 0, 4 or 5
+    #[command(after_help = "Example: fairlead doctor --only member-gateway --only offloads")]
+    Doctor(Doctor),
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
@@ -92,6 +96,23 @@ pub enum Command {
     },
     /// Print the manual page (roff)
     Manual,
+}
+
+/// `doctor ...`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Look at this file, not at what is in force, or else /etc/fairlead/fairlead.toml
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Make only this check, by its name in --list; may be repeated
+    #[arg(long, value_name = "CHECK", hide_possible_values = true, value_parser = PossibleValuesParser::new(NAMES))]
+    pub only: Vec<String>,
+    /// List the checks and make none
+    #[arg(long)]
+    pub list: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `import ...`

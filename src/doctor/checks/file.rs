@@ -1,0 +1,44 @@
+//! The configuration: what `check` says of it.
+
+use crate::config::Warning;
+use crate::doctor::facts::Facts;
+use crate::doctor::found::{Found, LeftOut, Looked};
+
+pub(super) fn file(facts: &Facts, found: &mut Found) -> Looked {
+    let Some(file) = &facts.file else {
+        return Err(LeftOut::because("there is no configuration: name one with --config, or start the appliance"));
+    };
+    if facts.is_running() && !file.in_force {
+        let remedy = format!("see what a reload would change: fairlead diff {}", file.name);
+        found.info("the configuration that is looked at is not the one in force", file.name.clone(), remedy);
+    }
+    match &file.read {
+        Err(errors) => {
+            let evidence = errors.lines().last().unwrap_or_default().to_owned();
+            let remedy = format!("see each with its line and remedy: fairlead check {}", file.name);
+            found.error("the configuration would be refused", evidence, remedy);
+        }
+        Ok(configuration) => configuration.warnings.iter().for_each(|warning| add(warning, found)),
+    }
+    Ok(())
+}
+
+fn add(warning: &Warning, found: &mut Found) {
+    let place = warning.place.as_ref().map(|place| format!("{}:{}: {}", warning.file, place.line, place.source.trim()));
+    found.warning(warning.message.clone(), place.unwrap_or_else(|| warning.file.clone()), warning.remedy.clone());
+}
+
+pub(super) fn machine(facts: &Facts, found: &mut Found) -> Looked {
+    if facts.is_running() {
+        // It could not have started without.
+        return Ok(());
+    }
+    facts.configuration()?;
+    let lacks = facts.lacks.as_ref().ok_or_else(|| LeftOut::because("it was not compared with this machine"))?;
+    for lack in lacks {
+        // The remedy stands behind the last colon, as `check --here` prints it.
+        let (what, remedy) = lack.rsplit_once(": ").unwrap_or((lack, "see fairlead check --here"));
+        found.error(format!("this machine cannot run the configuration: {what}"), "fairlead check --here", remedy);
+    }
+    Ok(())
+}

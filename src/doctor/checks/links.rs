@@ -1,0 +1,81 @@
+//! Interfaces of the kernel beneath ports, and tags of frames.
+
+use crate::doctor::device::Device;
+use crate::doctor::facts::Facts;
+use crate::doctor::found::{Found, Looked};
+
+pub(super) fn offloads(facts: &Facts, found: &mut Found) -> Looked {
+    for (port, interface) in facts.kernel_ports()? {
+        if !Device::of(&port.device).reads_after_the_kernel() {
+            continue;
+        }
+        match facts.offloads.get(interface) {
+            Some(Ok(joined)) if joined.is_empty() => {}
+            Some(Ok(joined)) => {
+                let words = joined.join(" and ");
+                let off: Vec<String> = joined.iter().map(|it| format!("{it} off")).collect();
+                found.error(
+                    format!(
+                        "port {}: the kernel joins TCP segments before Fairlead reads them ({words}); what it joins is longer than \
+                         the MTU and is lost, so that TCP and TLS crawl by repetitions",
+                        port.name
+                    ),
+                    format!("interface {interface}: {words} is on (ethtool -k {interface})"),
+                    format!("ethtool -K {interface} {}", off.join(" ")),
+                );
+            }
+            Some(Err(why)) => found.left_out(format!("interface {interface}: {why}")),
+            None => found.left_out(format!("interface {interface} was not asked")),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn mtu(facts: &Facts, found: &mut Found) -> Looked {
+    for (port, interface) in facts.kernel_ports()? {
+        let place = format!("sys/class/net/{interface}/mtu");
+        let Ok(mtu) = facts.host.value::<u32>(&place) else {
+            found.left_out(format!(
+                "there is no interface {interface} here: ask where the appliance runs, in its network namespace"
+            ));
+            continue;
+        };
+        let evidence = format!("/{place}: {mtu}; [[port]] {} mtu = {}", port.name, port.mtu);
+        if mtu < u32::from(port.mtu) {
+            found.error(
+                format!(
+                    "port {}: interface {interface} carries {mtu} bytes and the port {}: larger packets are lost, and nobody is told",
+                    port.name, port.mtu
+                ),
+                evidence,
+                format!("ip link set {interface} mtu {}, or write mtu = {mtu} for the port and restart", port.mtu),
+            );
+        } else if mtu > u32::from(port.mtu) {
+            found.info(
+                format!("port {}: interface {interface} carries more than the port: larger packets of its neighbours are refused", port.name),
+                evidence,
+                format!("ip link set {interface} mtu {}, or write mtu = {mtu} for the port and restart", port.mtu),
+            );
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn vlans(facts: &Facts, found: &mut Found) -> Looked {
+    let counters = facts.tables.counters()?;
+    if counters.of("drop_unknown_interface") > 0 {
+        let intent = facts.intent()?;
+        let known: Vec<String> = intent
+            .interfaces
+            .iter()
+            .map(|it| {
+                format!("{} {}", it.name, it.vlan.map_or("untagged".into(), |vlan| format!("VLAN {}", vlan.get())))
+            })
+            .collect();
+        let what = "frames for Fairlead come with a VLAN tag, or without one, that no interface of the port has";
+        let remedy = "correct the tag at the switch port, or [[interface]] vlan";
+        let evidence = format!("{}; interfaces: {}", counters.shown("drop_unknown_interface"), known.join(", "));
+        found.warning(what, evidence, remedy);
+    }
+    Ok(())
+}
