@@ -10,6 +10,7 @@
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
 //! | 4 | [`admin`], [`explain`], [`doctor`] | what an operator asks and is answered; metrics; what happens to one packet, and why; what is wrong with the box |
+//! | 4 | [`support`] | one archive of all that somebody needs who was not there |
 //! | 5 | [`control`] | the controller and its parts |
 //! | 6 | [`replay`], [`cli`], [`programs`], `app` | a capture through a worker; the command; programs of the operator's; wiring, threads, signals |
 
@@ -34,6 +35,7 @@ pub mod policy;
 pub mod probe;
 pub mod programs;
 pub mod replay;
+pub mod support;
 pub mod time;
 pub mod wire;
 pub mod worker;

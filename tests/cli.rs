@@ -41,7 +41,7 @@ fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let words = "run check replay status members virtual-servers probes flows snat neighbours routes ports counters \
-                 switchovers latency sip member pool exclude probe log diff reload confirm history rollback save doctor completion manual";
+                 switchovers latency sip member pool exclude probe log diff reload confirm history rollback save doctor support completion manual";
     for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
     }
@@ -173,6 +173,42 @@ fn without_an_appliance_the_doctor_looks_at_the_file_and_says_what_is_left_out()
     assert!(code == Some(2) && err.contains("none.toml"), "{err}");
     let (code, out, _) = ran(&["doctor", "--list"]);
     assert!(code == Some(0) && out.contains("member-gateway") && out.contains("WORST"), "{out}");
+}
+
+#[test]
+fn without_an_appliance_the_archive_holds_what_there_is_and_names_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, archive) = (directory.path().join("lead.toml"), directory.path().join("it.tar.gz"));
+    std::fs::write(&file, format!("# password = \"hunter2\"\n{}", testbench::TWO_ARM)).unwrap();
+    let socket = directory.path().join("none.sock").display().to_string();
+    let (file, output) = (file.display().to_string(), archive.display().to_string());
+    let support = |more: &[&str]| {
+        ran(&[&["--socket", &socket, "support", "--config", &file, "--output", &output], more].concat())
+    };
+    let (code, out, err) = support(&[]);
+    assert_eq!((code, out.trim_end()), (Some(0), output.as_str()), "{err}");
+    assert!(err.contains("missing: tables: ") && err.contains("there is no such socket"), "{err}");
+    let mut tape = tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(&archive).unwrap()));
+    let mut all = String::new();
+    for entry in tape.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        all += &format!("\n== {}\n", entry.path().unwrap().display());
+        std::io::Read::read_to_string(&mut entry, &mut all).unwrap();
+    }
+    for part in [
+        "/configuration/file.toml",
+        "# password = \"(blanked)\"",
+        "sip-options",
+        "/versions.txt",
+        "/doctor.txt",
+        "/manifest.json",
+    ] {
+        assert!(all.contains(part), "{part}");
+    }
+    assert!(!all.contains("hunter2"));
+    let (code, _, err) = support(&[]);
+    assert!(code == Some(1) && err.contains("is there already") && err.contains("--force"), "{err}");
+    assert_eq!(support(&["--force"]).0, Some(0));
 }
 
 #[test]

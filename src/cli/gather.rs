@@ -1,4 +1,4 @@
-//! Facts for `doctor`: read from the box, asked of the appliance.
+//! Facts for `doctor` and `support`: read from the box, asked of the appliance.
 //!
 //! Owns what is asked, in what order, and for how long. Changes nothing, and goes on without whatever does not answer.
 
@@ -12,7 +12,7 @@ use crate::admin::save::SavePlan;
 use crate::config::{self, Configuration};
 use crate::doctor::{COUNTERS_BEFORE, Device, Facts, File, Host, Offloads, Tables, history_of};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -167,6 +167,15 @@ fn running(tables: &Tables) -> Option<(String, String)> {
 fn read(name: String, text: String, in_force: bool) -> File {
     let read = config::parse(&name, &text).map(Box::new).map_err(|errors| errors.to_string());
     File { name, text, in_force, read }
+}
+
+/// What the file that the appliance reads says now, and where it is.
+pub fn on_disk(facts: &Facts, config: Option<&Path>) -> (PathBuf, Result<String, String>) {
+    let plan = facts.tables.get::<SavePlan>("save-plan").ok();
+    let path = plan.map(|plan| PathBuf::from(plan.file));
+    let path = config.map(Path::to_owned).or(path).unwrap_or_else(|| USUAL_FILE.into());
+    let read = config::bytes_of(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (path, read.map_err(|errors| errors.errors.first().map_or_else(String::new, |error| error.message.clone())))
 }
 
 /// The last resort.

@@ -1,7 +1,8 @@
 //! The command: what an operator types and reads.
 //!
 //! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
-//! all but `run`, `check`, `import`, `replay` and `explain --file` (and what `doctor` reads of the box) go through the admin socket, and so can do no more than any other client. Read
+//! all but `run`, `check`, `import`, `replay` and `explain --file` (and what `doctor` and `support` read of the box) go through the admin
+//! socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
 pub mod check;
@@ -21,6 +22,7 @@ mod parse;
 mod readable;
 mod replay;
 mod save;
+mod support;
 mod waiting;
 
 use crate::admin::request::{CONTENT_MAX, FILE_MAX, FileText, NAME_MAX};
@@ -43,7 +45,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-/// How long an answer to `doctor` may take, in seconds.
+/// How long an answer to `doctor` or `support` may take, in seconds.
 const PATIENCE: u64 = 5;
 
 /// What `run` was given.
@@ -86,6 +88,9 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
             .unwrap_or_else(|failure| failed(&failure)),
         Command::Doctor(asked) => {
             doctor::run(&asked, &sources(socket.as_deref(), timeout, asked.config.as_deref(), joins))
+        }
+        Command::Support(asked) => {
+            support::run(&asked, &sources(socket.as_deref(), timeout, asked.config.as_deref(), joins))
         }
         Command::Ask(ask) => {
             let mut question = ask.question();

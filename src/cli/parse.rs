@@ -30,6 +30,11 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{}\n{dpdk}", env!("CARGO_PKG_VERSION"))
 });
 
+/// The version of the program, and which DPDK is built in.
+pub fn version() -> &'static str {
+    VERSION.as_str()
+}
+
 /// A packet appliance that stands in front of pairs of SIP Servers
 #[derive(Debug, Parser)]
 #[command(name = "fairlead", version, long_version = VERSION.as_str(), max_term_width = 100)]

@@ -27,6 +27,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("admin", &["config", "policy", "wire", "time"]),
     ("import", &["config", "policy"]),
     ("doctor", &["admin", "config", "policy"]),
+    ("support", &[]),
     ("explain", &["admin", "config", "engine", "flow", "policy", "wire", "time"]),
     ("probe", &["monitor", "policy", "wire", "time"]),
     (
@@ -34,7 +35,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["explain", "config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
     ),
     ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),
-    ("cli", &["doctor", "replay", "capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
+    ("cli", &["support", "doctor", "replay", "capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
     ("programs", &["control", "time"]),
     (
         "app",

@@ -1,7 +1,9 @@
 """Faults put into a network: the doctor names the cause of each in words, and none of them while it is sound."""
 
 import json
+import stat
 import sys
+import tarfile
 import time
 import unittest
 
@@ -117,10 +119,25 @@ class Faults(DoctorLab):
         self.assertIn("exclusion group", row["what"])
         self.assertIn(f"fairlead exclude add pair-1 {addresses.CONFIG_SERVER}/32", row["remedy"])
 
-
-
-if __name__ == "__main__":
-    unittest.main()
+    def test_an_archive_holds_what_somebody_needs_who_was_not_there(self):
+        path = self.lab.file("support.tar.gz")
+        done = self.in_box("support", "--output", str(path))
+        self.assertEqual((done.returncode, done.stdout.strip()), (0, str(path)), done.stderr)
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        with tarfile.open(path) as archive:
+            files = {name.partition("/")[2]: archive.extractfile(name).read().decode() for name in archive.getnames()}
+        tables = ("status", "members", "probes", "virtual-servers", "flows", "snat", "neighbours", "routes", "ports", "counters",
+                  "counters-before", "latency", "switchovers", "sip", "history", "state-show", "exclude-pair-1")
+        for name in (*(f"tables/{table}.json" for table in tables), "configuration/file.toml", "configuration/in-force.toml",
+                     "doctor.json", "doctor.txt", "versions.txt", "host/proc/cmdline", "host/sys/class/net/outer0/mtu"):
+            self.assertIn(name, files)
+        self.assertEqual(files["configuration/file.toml"], self.appliance.file.read_text())
+        manifest = json.loads(files["manifest.json"])
+        self.assertEqual({row["name"] for row in manifest["files"]}, files.keys() - {"manifest.json"})
+        again = self.in_box("support", "--output", str(path))
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("--force", again.stderr)
+        self.assertEqual(self.in_box("support", "--force", "--output", str(path)).returncode, 0)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,9 @@ pub enum Command {
     /// Check the box and the appliance, and say what is wrong, why it is thought so and what to do; exit 0, 4 or 5
     #[command(after_help = "Example: fairlead doctor --only member-gateway --only offloads")]
     Doctor(Doctor),
+    /// Write one archive of all that somebody needs who was not there; secrets are blanked
+    #[command(after_help = "Example: fairlead support --output /tmp/lead-1.tar.gz")]
+    Support(Support),
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
@@ -113,6 +116,20 @@ pub struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `support ...`
+#[derive(Debug, Args)]
+pub struct Support {
+    /// Take this file as the appliance's, not the one it names, or else /etc/fairlead/fairlead.toml
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Write it here [default: fairlead-support-HOST-TIME.tar.gz]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `import ...`

@@ -1,0 +1,6 @@
+//! One archive of all that somebody needs who was not there.
+//!
+//! Owns what is packed how, and that no secret is: [`archive`] and [`blank`]. Gathers nothing itself.
+
+pub mod archive;
+pub mod blank;
