@@ -35,9 +35,13 @@ pub(super) fn machine(facts: &Facts, found: &mut Found) -> Looked {
     }
     facts.configuration()?;
     let lacks = facts.lacks.as_ref().ok_or_else(|| LeftOut::because("it was not compared with this machine"))?;
-    for lack in lacks {
+    // Of huge pages another check tells more.
+    for lack in lacks.iter().filter(|lack| !lack.starts_with("[dpdk] hugepages")) {
         // The remedy stands behind the last colon, as `check --here` prints it.
-        let (what, remedy) = lack.rsplit_once(": ").unwrap_or((lack, "see fairlead check --here"));
+        let (what, remedy) = match lack.rsplit_once(": ") {
+            Some((what, remedy)) if !lack.starts_with("[cores]") => (what, remedy),
+            _ => (lack.as_str(), "name cores of this machine under [cores], or give it more"),
+        };
         found.error(format!("this machine cannot run the configuration: {what}"), "fairlead check --here", remedy);
     }
     Ok(())

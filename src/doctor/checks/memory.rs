@@ -2,6 +2,7 @@
 
 use crate::doctor::cpus;
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::FindingSeverity::{Error, Warning};
 use crate::doctor::found::{Found, LeftOut, Looked};
 use std::collections::BTreeSet;
 
@@ -19,7 +20,10 @@ pub(super) fn huge_pages(facts: &Facts, found: &mut Found) -> Looked {
     // What the appliance has taken is not free any more.
     let (have, which) = if facts.is_running() { (all, "reserved") } else { (free, "free") };
     if have < needed {
-        found.warning(
+        // One that runs has got what it needs, or the file that is looked at is another one.
+        let severity = if facts.is_running() { Warning } else { Error };
+        found.add(
+            severity,
             format!("{needed} MiB of huge pages are needed, and {have} MiB are {which}"),
             format!("/sys/kernel/mm/hugepages: {all} MiB reserved, {free} MiB free; [dpdk] memory_mib = {needed}"),
             format!("sysctl -w vm.nr_hugepages={} (2 MiB each), or lower [dpdk] memory_mib", needed.div_ceil(2)),

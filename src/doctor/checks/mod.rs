@@ -47,7 +47,7 @@ macro_rules! checks {
 checks! {
     "file", Error, file::file, "what `fairlead check` says of the configuration, and whether it is the one in force";
     "machine", Error, file::machine, "what the configuration asks of this machine, as `fairlead check --here`";
-    "huge-pages", Warning, memory::huge_pages, "huge pages, on the NUMA nodes of the workers";
+    "huge-pages", Error, memory::huge_pages, "huge pages, on the NUMA nodes of the workers";
     "transparent-huge-pages", Warning, memory::transparent, "transparent huge pages, which the flow tables ask for";
     "swap", Warning, memory::swap, "no memory is swapped to a disk";
     "isolated-cores", Warning, cores::isolated, "worker cores are kept free of other programs and of the kernel's timers";

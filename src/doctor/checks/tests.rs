@@ -95,6 +95,12 @@ fn the_files_faults_are_those_of_check() {
         Some(vec!["port outer: 0000:3b:00.0: no driver has it: `dpdk-devbind.py --bind=vfio-pci 0000:3b:00.0`".into()]);
     let facts = Facts { file: Some(file(&[])), lacks, ..Facts::default() };
     says(&one("machine", &facts), Error, &["no driver has it", "dpdk-devbind.py --bind=vfio-pci"]);
+    let lacks = [
+        "[cores] workers: there is no core 6, or it may not be used here, only 2 cores: 0, 1",
+        "[dpdk] hugepages: none: reserve",
+    ];
+    let facts = Facts { lacks: Some(lacks.map(str::to_owned).into()), ..facts };
+    says(&one("machine", &facts), Error, &["only 2 cores: 0, 1\n", "name cores of this machine"]);
 }
 
 #[test]
@@ -109,7 +115,7 @@ fn memory() {
     let asked = file(&[("[cores]\n", "[dpdk]\nhugepages = true\nmemory_mib = 1024\n\n[cores]\n")]);
     let facts = |host| Facts { host, file: Some(asked.clone()), ..Facts::default() };
     is_well("huge-pages", &facts(pages("2048", "2048")));
-    says(&one("huge-pages", &facts(pages("16", "16"))), Warning, &["32 MiB are free", "vm.nr_hugepages="]);
+    says(&one("huge-pages", &facts(pages("16", "16"))), Error, &["32 MiB are free", "vm.nr_hugepages="]);
     // An appliance that runs has taken them.
     let running = Facts { tables: tables(&[("status", json!({}))]), ..facts(pages("2048", "0")) };
     is_well("huge-pages", &running);
