@@ -1,6 +1,6 @@
 //! Golden text: each table from fixed rows, as an operator reads it.
 
-mod samples;
+pub(super) mod samples;
 
 use super::commands::{Command, Shown};
 use super::parse;

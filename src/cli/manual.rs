@@ -16,7 +16,7 @@ pub fn page() -> Vec<u8> {
     program.build();
     page.extend_from_slice(b".SH COMMANDS\n");
     page.extend_from_slice(entries(&program, "").as_bytes());
-    let shared = ".PP\nEach command that asks the appliance takes \\fB\\-\\-json\\fR; each that shows takes \\fB\\-\\-watch\\fR[=\\fISECONDS\\fR].";
+    let shared = ".PP\nEach command that asks the appliance takes \\fB\\-\\-json\\fR; each that shows takes \\fB\\-\\-watch\\fR[=\\fISECONDS\\fR]; \\fBtop\\fR takes neither.";
     page.extend_from_slice(format!("{shared}\n.SH \"EXIT STATUS\"\n.nf\n{EXIT_CODES}\n.fi\n{ENVIRONMENT}").as_bytes());
     page
 }

@@ -23,6 +23,7 @@ mod readable;
 mod replay;
 mod save;
 mod support;
+mod top;
 mod waiting;
 
 use crate::admin::request::{CONTENT_MAX, FILE_MAX, FileText, NAME_MAX};
@@ -84,6 +85,8 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
             capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
                 .unwrap_or_else(|failure| failed(&failure))
         }
+        Command::Top(wanted) => top::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
+            .unwrap_or_else(|failure| failed(&failure)),
         Command::Save(once) => save::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, once.json)
             .unwrap_or_else(|failure| failed(&failure)),
         Command::Doctor(asked) => {

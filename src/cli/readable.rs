@@ -60,6 +60,21 @@ pub fn count(count: u64) -> String {
     if count < 1_000_000 { exact(count) } else { scaled(count, "") }
 }
 
+/// Something in a second: in tenths below ten, such as `0.3`, else as [`count`].
+pub fn rate(per_second: f64) -> String {
+    match per_second {
+        0.0 => "0".to_owned(),
+        ..0.05 => "<0.1".to_owned(),
+        ..9.95 => format!("{per_second:.1}"),
+        _ => count(per_second.round() as u64),
+    }
+}
+
+/// A number in at most five characters: in full below a thousand, else three digits and a unit, such as `1.23M`.
+pub fn short(number: u64) -> String {
+    if number < 1000 { number.to_string() } else { scaled(number, "") }
+}
+
 /// Bytes in at most seven characters, by powers of ten, such as `1.23GB`.
 pub fn bytes(bytes: u64) -> String {
     if bytes < 1000 { format!("{bytes}B") } else { scaled(bytes, "B") }
@@ -115,6 +130,15 @@ mod tests {
         for (ns, text) in rows.into_iter().chain([(1_240_000, "1.24ms"), (10_000_000_000, "10.0s")]) {
             assert_eq!(nanos(ns), text, "{ns}");
         }
+    }
+
+    #[test]
+    fn rates() {
+        let rows = [(0.0, "0"), (0.01, "<0.1"), (0.25, "0.2"), (9.94, "9.9"), (9.96, "10"), (12_345.6, "12,346")];
+        for (per_second, text) in rows {
+            assert_eq!(rate(per_second), text, "{per_second}");
+        }
+        assert_eq!([0, 999, 1_234, 9_876_543_210].map(short), ["0", "999", "1.23k", "9.87G"]);
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub(crate) mod harness;
 mod tests;
 
 pub use assumed::AssumedHealth;
+pub use crate::explain::remedy_for_drop;
 pub use candidate::explain_by_file;
 pub use configurations::{Configurations, Entry, SavedConfigurations, instead_of};
 pub use controller::{Controller, Input};

@@ -20,6 +20,7 @@ mod steps;
 mod trial;
 
 pub use case::Case;
+pub use remedy::remedy_for_drop;
 pub use setting::{Setting, Worker};
 
 use crate::admin::explain::Explanation;

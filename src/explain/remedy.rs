@@ -32,6 +32,16 @@ pub(super) fn of(trial: &Trial, names: Names) -> Option<String> {
     Some(text.into())
 }
 
+/// The same for all packets that are dropped for the reason of this name; nothing where there is nothing to be done, or no such reason.
+pub fn remedy_for_drop(name: &str) -> Option<String> {
+    let text = of_reason(*DropReason::ALL.iter().find(|reason| reason.name() == name)?)?;
+    // What is meant for whoever types `explain` stands in parentheses.
+    Some(match text.split_once(" (--") {
+        Some((before, rest)) => format!("{before}{}", rest.split_once(')').map_or("", |(_, after)| after)),
+        None => text.into(),
+    })
+}
+
 fn of_reason(reason: DropReason) -> Option<&'static str> {
     use DropReason::*;
     Some(match reason {
@@ -74,4 +84,20 @@ fn of_reason(reason: DropReason) -> Option<&'static str> {
         DirectAccessDenied => "add the source to `[direct_access] allow`, or to the exclusion group of the pool",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_stands_without_a_packet() {
+        let text = remedy_for_drop("spoofed_source").unwrap();
+        assert!(text.starts_with("check where it comes in: an address of ours"), "{text}");
+        assert!(remedy_for_drop("no_flow").unwrap().ends_with("has to open it again"));
+        assert_eq!((remedy_for_drop("stopping"), remedy_for_drop("no_such_reason")), (None, None));
+        assert!(
+            DropReason::ALL.iter().all(|reason| !remedy_for_drop(reason.name()).unwrap_or_default().contains("--f"))
+        );
+    }
 }

@@ -12,6 +12,7 @@ use crate::policy::words::Word;
 use clap::{Args, value_parser};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// How the answer to a command that changes something is shown.
 #[derive(Debug, Args)]
@@ -142,6 +143,13 @@ pub(super) fn confirm_time(text: &str) -> Result<u64, String> {
 
 pub(super) fn drain_time(text: &str) -> Result<u64, String> {
     whole_seconds(text, DRAIN_MAX, "write 1s to 30d, such as 30m or 2h")
+}
+
+pub(super) fn top_interval(text: &str) -> Result<Duration, String> {
+    const WANTED: &str = "write 500ms to 1m, such as 1s or 10s";
+    let span = humantime::parse_duration(text).map_err(|why| format!("{why}: {WANTED}"))?;
+    let is_within = (Duration::from_millis(500)..=Duration::from_secs(60)).contains(&span);
+    if is_within { Ok(span) } else { Err(WANTED.into()) }
 }
 
 fn whole_seconds(text: &str, most: u64, wanted: &str) -> Result<u64, String> {

@@ -45,13 +45,14 @@ use crate::admin::rows::{AdminState, LogLevel};
 use crate::doctor::checks::NAMES;
 use crate::import::Origin;
 use crate::policy::words::Word;
-use arguments::{OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level};
+use arguments::{OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level, top_interval};
 use capture::Capture;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
 use explain::Explain;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the program does.
 #[derive(Debug, Subcommand)]
@@ -84,6 +85,8 @@ pub enum Command {
     /// Write one archive of all that somebody needs who was not there; secrets are blanked
     #[command(after_help = "Example: fairlead support --output /tmp/lead-1.tar.gz")]
     Support(Support),
+    /// Watch it live on the whole screen: rates by port and worker, members, drops with their trend, latency, alarms; ? says the keys
+    Top(Top),
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
@@ -130,6 +133,21 @@ pub struct Support {
     /// Overwrite a file that is there
     #[arg(long)]
     pub force: bool,
+}
+
+/// `top ...`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: fairlead top --interval 2s; for a script: fairlead top --once")]
+pub struct Top {
+    /// Between two looks: 500ms to 1m
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = top_interval)]
+    pub interval: Duration,
+    /// Print one frame as text, after one interval; no terminal is needed
+    #[arg(long)]
+    pub once: bool,
+    /// Refused: it is the tables that have it.
+    #[arg(long, hide = true)]
+    pub json: bool,
 }
 
 /// `import ...`

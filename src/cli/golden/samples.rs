@@ -7,13 +7,13 @@ use crate::admin::rows::{
 use std::net::Ipv4Addr;
 
 /// 2026-11-22T13:04:05.123456Z
-pub(super) const NOW: Wall = Wall(1_795_352_645_123_456);
+pub(in crate::cli) const NOW: Wall = Wall(1_795_352_645_123_456);
 
-pub(super) fn ago(seconds: u64) -> Wall {
+pub(in crate::cli) fn ago(seconds: u64) -> Wall {
     Wall(NOW.0 - seconds * 1_000_000)
 }
 
-pub(super) fn members() -> Vec<MemberRow> {
+pub(in crate::cli) fn members() -> Vec<MemberRow> {
     let member = |name: &str, last: u8, state, admin, role, reason: &str, since, flows| MemberRow {
         name: name.into(),
         pool: "pair-1".into(),
@@ -63,7 +63,7 @@ pub(super) fn members() -> Vec<MemberRow> {
     ]
 }
 
-pub(super) fn virtual_servers() -> Vec<VirtualServerRow> {
+pub(in crate::cli) fn virtual_servers() -> Vec<VirtualServerRow> {
     vec![
         VirtualServerRow {
             name: "sip-1".into(),
@@ -110,7 +110,7 @@ pub(super) fn virtual_servers() -> Vec<VirtualServerRow> {
     ]
 }
 
-pub(super) fn ports() -> Vec<PortRow> {
+pub(in crate::cli) fn ports() -> Vec<PortRow> {
     let port = |name: &str, device: &str, driver: &str, link, speed_mbps, missed| PortRow {
         name: name.into(),
         device: device.into(),
@@ -144,7 +144,7 @@ pub(super) fn ports() -> Vec<PortRow> {
     ]
 }
 
-pub(super) fn switchovers() -> Vec<SwitchoverRow> {
+pub(in crate::cli) fn switchovers() -> Vec<SwitchoverRow> {
     vec![
         SwitchoverRow {
             age_ms: 3_612_000,
@@ -206,7 +206,7 @@ pub(super) fn switchovers() -> Vec<SwitchoverRow> {
     ]
 }
 
-pub(super) fn status() -> Status {
+pub(in crate::cli) fn status() -> Status {
     Status {
         version: "0.1.0".into(),
         name: "lead-1".into(),
@@ -240,7 +240,7 @@ pub(super) fn status() -> Status {
     }
 }
 
-pub(super) fn settings() -> [SettingRow; 3] {
+pub(in crate::cli) fn settings() -> [SettingRow; 3] {
     let row = |kind, what: &str, setting: &str, file: &str, since| SettingRow {
         kind,
         pool: "pair-1".into(),
