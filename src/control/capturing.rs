@@ -11,10 +11,14 @@ use crate::admin::capture::{
 };
 use crate::config::LogLevel;
 use crate::engine::{DropReason, IgnoreReason, PuntReason};
+use crate::policy::Life;
 use crate::time::Instant;
 use crate::wire::bpf::{Instruction, Program};
 use crate::worker::Command;
 use crate::worker::tap::{CAPTURES, Fate, Selection, Side, tap};
+use ipnet::Ipv4Net;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// Bytes that a capture may take for frames that nobody has read yet, at most, over all workers.
@@ -72,6 +76,7 @@ impl Controller {
             let all = "`fairlead counters --all` lists those of drop_, ignored_ and punt_";
             return Err(bad(format!("`{}` is no reason: {all}", reason.escape_default())));
         }
+        let only = self.only(program.as_ref(), *client);
         Ok(Selection {
             program,
             client: *client,
@@ -84,7 +89,22 @@ impl Controller {
                 CaptureSide::After => Side::After,
             }),
             snap: snaplen as usize,
+            only,
         })
+    }
+
+    /// The addresses of which a packet that is meant has one as it comes, if these can be named: none that translation makes.
+    fn only(&self, program: Option<&Program>, client: Option<Ipv4Net>) -> Option<(Life, Vec<Ipv4Addr>)> {
+        let one = client.filter(|net| net.prefix_len() == 32).map(|net| vec![net.addr()]);
+        let addresses = one.or_else(|| program?.addresses())?;
+        let intent = &self.intent;
+        let members = intent.members.iter().map(|member| member.address);
+        let virtuals = intent.virtual_servers.iter().map(|server| server.address);
+        let translated = intent.snats.iter().map(|snat| snat.address);
+        let own = intent.interfaces.iter().flat_map(|interface| &interface.addresses).map(Ipv4Net::addr);
+        let made: BTreeSet<Ipv4Addr> = members.chain(virtuals).chain(translated).chain(own).collect();
+        let is_made = addresses.iter().any(|address| made.contains(address));
+        (!is_made).then_some((intent.lives.now, addresses))
     }
 }
 

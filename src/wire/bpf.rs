@@ -7,6 +7,8 @@
 //! The machine is that of McCanne and Jacobson, "The BSD Packet Filter" (1993), with the operations that libpcap has added since
 //! (MOD, XOR). As there, an unconditional jump may go back: `ip6 protochain` is a loop.
 
+use std::net::Ipv4Addr;
+
 /// Instructions of a program, at most, and steps that it takes for a frame.
 pub const MOST: usize = 4_096;
 /// Cells of the machine's memory.
@@ -151,6 +153,45 @@ impl Program {
         self.run(bytes, length as u32).is_some_and(|said| said != 0)
     }
 
+    /// Addresses of which every frame that matches has one: as its source or destination in IPv4 or ARP, behind one tag or none. `None`: a
+    /// frame may match without any, or it cannot be seen from the program. Followed is each way to an end that passes no comparison of
+    /// an address, as libpcap makes them for `host`, with what is known there of the EtherType and of A.
+    pub fn addresses(&self) -> Option<Vec<Ipv4Addr>> {
+        let mut known: Vec<Option<Known>> = vec![None; self.0.len()];
+        let mut found = Vec::new();
+        *known.first_mut()? = Some(Known { a: Value::Other, frame: Header::Any });
+        for (at, step) in self.0.iter().enumerate() {
+            let Some(here) = known[at] else { continue };
+            let mut reach = |to: usize, what: Known| {
+                // A way back is a loop.
+                let place = known.get_mut(to).filter(|_| to > at)?;
+                *place = Some(place.map_or(what, |other| other.and(what)));
+                Some(())
+            };
+            match *step {
+                Step::Return(0) => {}
+                Step::Return(_) | Step::ReturnA => return None,
+                Step::Jump(to) => reach(to.into(), here)?,
+                Step::Branch(Condition::Equal, Operand::Constant(value), [yes, no]) => {
+                    match here.is_address() {
+                        true => found.push(Ipv4Addr::from(value)),
+                        false => reach(yes.into(), here.equal_to(value))?,
+                    }
+                    reach(no.into(), here)?;
+                }
+                Step::Branch(_, _, ways) => {
+                    reach(ways[0].into(), here)?;
+                    reach(ways[1].into(), here)?;
+                }
+                Step::Load(width, from) => reach(at + 1, Known { a: Value::At(width, from), ..here })?,
+                Step::Store(_) | Step::StoreX(_) | Step::CopyToX => reach(at + 1, here)?,
+                Step::SetX(_) | Step::SetXLength | Step::RecallX(_) | Step::SetXHeader(_) => reach(at + 1, here)?,
+                _ => reach(at + 1, Known { a: Value::Other, ..here })?,
+            }
+        }
+        Some(found)
+    }
+
     /// What the program returns; `None`: it was ended.
     fn run(&self, bytes: &[u8], length: u32) -> Option<u32> {
         let (mut a, mut x, mut cells, mut at) = (0u32, 0u32, [0u32; CELLS], 0usize);
@@ -182,6 +223,67 @@ impl Program {
             }
         }
         None
+    }
+}
+
+/// What is known at a place of a program, whichever way leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    a: Value,
+    frame: Header,
+}
+
+/// What A holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    At(Width, u32),
+    Other,
+}
+
+/// What the EtherTypes say that were compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Header {
+    Any,
+    Tagged,
+    Ipv4,
+    Arp,
+    TaggedIpv4,
+    TaggedArp,
+}
+
+impl Known {
+    /// What holds either way.
+    fn and(self, other: Known) -> Known {
+        Known {
+            a: if self.a == other.a { self.a } else { Value::Other },
+            frame: if self.frame == other.frame { self.frame } else { Header::Any },
+        }
+    }
+
+    /// A holds an address of the frame.
+    fn is_address(self) -> bool {
+        let Value::At(Width::Word, at) = self.a else { return false };
+        match self.frame {
+            Header::Ipv4 => matches!(at, 26 | 30),
+            Header::Arp => matches!(at, 28 | 38),
+            Header::TaggedIpv4 => matches!(at, 30 | 34),
+            Header::TaggedArp => matches!(at, 32 | 42),
+            Header::Any | Header::Tagged => false,
+        }
+    }
+
+    /// A is this value.
+    fn equal_to(self, value: u32) -> Known {
+        let frame = match (self.a, value, self.frame) {
+            (Value::At(Width::Half, 12), 0x0800, _) => Header::Ipv4,
+            // RARP has its addresses where ARP has them.
+            (Value::At(Width::Half, 12), 0x0806 | 0x8035, _) => Header::Arp,
+            (Value::At(Width::Half, 12), 0x8100 | 0x88a8 | 0x9100, _) => Header::Tagged,
+            (Value::At(Width::Half, 16), 0x0800, Header::Tagged) => Header::TaggedIpv4,
+            (Value::At(Width::Half, 16), 0x0806 | 0x8035, Header::Tagged) => Header::TaggedArp,
+            (_, _, frame) => frame,
+        };
+        Known { frame, ..self }
     }
 }
 

@@ -58,6 +58,11 @@ impl<F: Frame> Batch<F> {
 }
 
 impl Place {
+    /// What is known of a frame that can be read.
+    pub(super) fn facts(&self) -> Option<&Packet> {
+        if self.malformed.is_none() { Some(&self.packet) } else { None }
+    }
+
     #[inline(always)]
     fn read<F: Frame>(&mut self, frame: &F, port: PortId, engine: &Engine) {
         self.port = port;

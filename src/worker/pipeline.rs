@@ -55,6 +55,7 @@ impl<P: Port> Pipeline<P> {
     pub(super) fn install(&mut self, snapshot: Arc<Snapshot>, ports: SnatPorts) -> Arc<Snapshot> {
         self.held.reassembly.set_patience(snapshot.timeouts.reassembly);
         let old = self.engine.install(snapshot, ports);
+        self.out.ports.taps.learn(self.engine.snapshot());
         self.switched = self.engine.snapshot().switched_since(&old);
         old
     }

@@ -5,6 +5,7 @@
 //! that was read. Where none is free the frame is not recorded and counted as lost; nobody waits. What was matched is what was written
 //! and what was lost, always. Decides nothing about packets; when a frame is looked at, [`super::tapping`] says.
 
+use crate::policy::Life;
 use crate::policy::intent::{Listen, PortId};
 use crate::time::Instant;
 use crate::wire::bpf::Program;
@@ -84,6 +85,8 @@ pub struct Selection {
     pub side: Option<Side>,
     /// Bytes of a frame that are recorded, at most.
     pub snap: usize,
+    /// Whoever is meant has one of these addresses as it comes, while the file is the one of this life; `None`: it cannot be said.
+    pub only: Option<(Life, Vec<Ipv4Addr>)>,
 }
 
 /// A frame as it was seen.
@@ -212,6 +215,16 @@ impl Tap {
         client.is_none_or(|client| any(&|address| client.contains(&address)))
             && member.is_none_or(|member| any(&|address| address == member))
             && service.as_ref().is_none_or(|at| is_of(at, before, after))
+    }
+
+    /// The lower six bits of the addresses of which a packet that is meant has one; all of them where that is not known.
+    pub(super) fn address_bits(&self, life: Life) -> u64 {
+        match &self.selection.only {
+            Some((of, addresses)) if *of == life => {
+                addresses.iter().fold(0, |bits, address| bits | 1 << (u32::from(*address) & 63))
+            }
+            _ => u64::MAX,
+        }
     }
 
     pub(super) fn needs_headers(&self) -> bool {

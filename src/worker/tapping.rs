@@ -18,10 +18,18 @@ impl<P: Port> Pipeline<P> {
     #[cold]
     #[inline(never)]
     pub(super) fn decide_all_watched(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) -> u64 {
-        let mut cached = 0;
+        let (mut cached, mut is_begun) = (0, false);
         let Batch { frames, places, .. } = batch;
-        self.out.ports.begin_watch();
         for (frame, place) in frames.drain(..).zip(&*places) {
+            if place.facts().is_some_and(|packet| self.out.ports.taps.pass_over(packet)) {
+                cached += u64::from(self.decide_one(frame, place, origin, now));
+                is_begun = false;
+                continue;
+            }
+            if !is_begun {
+                self.out.ports.begin_watch();
+                is_begun = true;
+            }
             self.out.ports.taps.note(&frame, place.port, now, false);
             let waiting = self.hand_off.waiting();
             cached += u64::from(self.decide_one(frame, place, origin, now));
@@ -64,6 +72,7 @@ impl<P: Port> Pipeline<P> {
             tap.end();
             self.out.events.send(Event::CaptureEnded { worker, capture: tap.capture, tap });
         }
+        self.out.ports.taps.learn(self.engine.snapshot());
     }
 
     /// Captures that nobody wants any more end, or all of them; what was counted is said.
@@ -79,6 +88,7 @@ impl<P: Port> Pipeline<P> {
         self.out.ports.taps.publish();
         while let Some(tap) = self.out.ports.taps.next_ended(all) {
             self.out.events.send(Event::CaptureEnded { worker, capture: tap.capture, tap });
+            self.out.ports.taps.learn(self.engine.snapshot());
         }
     }
 }

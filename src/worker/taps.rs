@@ -26,6 +26,8 @@ const WAITING: usize = 4_096;
 pub(super) struct Taps {
     open: [Option<Box<Tap>>; CAPTURES],
     on: usize,
+    /// Of the addresses of which a packet that is meant has one, the lower six bits.
+    bits: u64,
     /// When the present turn began.
     pub now: Instant,
     /// Answers of our own that took a frame's place.
@@ -80,6 +82,19 @@ impl Taps {
         self.open[at] = Some(tap);
         self.on += 1;
         None
+    }
+
+    /// Another capture is on, or one less, or another file is in force: what nobody can mean is known anew.
+    pub(super) fn learn(&mut self, snapshot: &Snapshot) {
+        self.bits = self.open.iter().flatten().fold(0, |bits, tap| bits | tap.address_bits(snapshot.life));
+    }
+
+    /// No capture can mean this packet, whatever is done with it: by its addresses as it came, for translation makes none but our own and
+    /// the members' of them.
+    #[inline]
+    pub(super) fn pass_over(&self, packet: &Packet) -> bool {
+        let bit = |address: Ipv4Addr| self.bits >> (u32::from(address) & 63);
+        (bit(packet.src()) | bit(packet.dst())) & 1 == 0
     }
 
     /// Those that nobody wants any more, or all of them, one at a time.

@@ -3,7 +3,7 @@
 use super::*;
 use fairlead::engine::DropReason;
 use fairlead::policy::adjacency::NextHop;
-use fairlead::policy::intent::{InterfaceId, Listen, PortId};
+use fairlead::policy::intent::{InterfaceId, Listen, PortId, Route};
 use fairlead::wire::Protocol;
 use fairlead::wire::bpf::{Instruction, Program};
 use fairlead::wire::build::Build;
@@ -158,6 +158,46 @@ fn s102_everything_that_is_asked_must_hold_of_the_packet() {
         assert_eq!(pass_and_see(&mut lab, &mut watch).len(), count, "{shown}");
         assert_eq!(watch.sums(), (count as u64, 0), "{shown}");
     }
+}
+
+/// No capture is on, as everywhere but in the setting that has some on from the beginning.
+fn is_alone(lab: &mut Lab) -> bool {
+    let mut open = Vec::new();
+    loop {
+        let watch = Watch::all(lab);
+        if watch.0.iter().all(TapEnd::is_over) {
+            break;
+        }
+        open.push(watch);
+    }
+    let count = open.len();
+    drop(open);
+    lab.rig.settle();
+    count == 4
+}
+
+/// What it asks for is what management has named the addresses of: whether those were looked at shows by what it does not ask for.
+#[test]
+fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_another_file_is_in_force() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let is_alone = is_alone(&mut lab);
+    let life = lab.rig.workers[0].engine().snapshot().life;
+    let only = |address| Selection { only: Some((life, vec![addr(address)])), ..Selection::default() };
+    let mut watch = Watch::begin(&mut lab, only(PEER), ROOM);
+    assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone);
+    let mut phones = Watch::begin(&mut lab, only(PHONE), ROOM);
+    let seen = pass_and_see(&mut lab, &mut phones);
+    frames_of_one_packet(&lab, &seen);
+    drop(phones);
+    lab.rig.settle();
+    watch.seen();
+    assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone, "as before");
+    let other = "172.16.77.0/24".parse().unwrap();
+    lab.rig.intent.routes.push(Route { to: other, via: addr(R), interface: InterfaceId(0) });
+    lab.rig.publish();
+    assert!(lab.rig.workers[0].engine().snapshot().life > life);
+    let seen = pass_and_see(&mut lab, &mut watch);
+    frames_of_one_packet(&lab, &seen);
 }
 
 #[test]

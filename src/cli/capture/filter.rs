@@ -235,6 +235,44 @@ mod tests {
         assert!(matches!(none, Wrong::NoPorts));
     }
 
+    #[test]
+    fn what_a_program_says_of_addresses_holds_for_all_that_it_matches() {
+        let addresses = |filter: &str| program(filter).unwrap().addresses();
+        let one = Some(vec!["192.0.2.1".to_owned()]);
+        for (filter, expected) in [
+            ("host 192.0.2.1", one.clone()),
+            ("udp port 5060 and host 192.0.2.1", one.clone()),
+            ("src host 192.0.2.1 and not arp", one.clone()),
+            ("vlan and host 192.0.2.1", one.clone()),
+            ("sip and host 192.0.2.1", one),
+            ("udp", None),
+            ("net 192.0.2.0/24", None),
+            ("not host 192.0.2.1", None),
+            ("host 192.0.2.1 or arp", None),
+            // At the same place as an address, but in any frame.
+            ("ether[26:4] = 0xc0000201", None),
+            ("ip6 protochain 17", None),
+        ] {
+            let found = addresses(filter).map(|all| {
+                let mut all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                all.sort();
+                all.dedup();
+                all
+            });
+            assert_eq!(found, expected, "{filter}");
+        }
+        let frames = frames();
+        let all: Vec<_> = frames.iter().cloned().chain(damaged(&frames)).collect();
+        for filter in FILTERS.lines().filter(|line| !line.is_empty()) {
+            let program = program(filter).unwrap();
+            let Some(addresses) = program.addresses() else { continue };
+            for (name, bytes) in all.iter().filter(|(_, bytes)| program.matches(bytes, bytes.len())) {
+                let has = |at: usize| bytes.get(at..at + 4).is_some_and(|four| addresses.iter().any(|a| a.octets() == four));
+                assert!([26, 30, 34, 28, 38, 32, 42].into_iter().any(has), "`{filter}` matches {name}");
+            }
+        }
+    }
+
     /// By what it stands for, tagged or not, wherever the word is.
     #[test]
     fn sip_is_found_behind_a_tag_as_without_one() {

@@ -18,7 +18,7 @@ use crate::admin::Request;
 use part::Parts;
 use serde_json::Value;
 use sink::Sink;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -73,6 +73,9 @@ fn capture(socket: &Path, patience: Duration, wanted: &Capture) -> Result<ExitCo
     let begun: CaptureBegun = serde_json::from_value(parts.begun.take())
         .map_err(|why| client::unreadable(&why.to_string()))?;
     stop::watch(&parts, wanted.duration);
+    if io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr(), "capturing on {}; Ctrl-C ends it", begun.interfaces.join(", "));
+    }
     let mut sink = Sink::open(wanted, &begun).map_err(Ended::Output)?;
     let outcome = show(&mut parts, &mut sink, wanted.count.unwrap_or(u64::MAX));
     // Whatever came of it, what was written until then is whole.
