@@ -444,8 +444,14 @@ mod tests {
     }
 
     /// As libpcap compiles `udp`, IPv4 only.
-    const UDP: [(u16, u8, u8, u32); 6] =
-        [(0x28, 0, 0, 12), (0x15, 0, 3, 0x800), (0x30, 0, 0, 23), (0x15, 0, 1, 17), (0x06, 0, 0, 65_535), (0x06, 0, 0, 0)];
+    const UDP: [(u16, u8, u8, u32); 6] = [
+        (0x28, 0, 0, 12),
+        (0x15, 0, 3, 0x800),
+        (0x30, 0, 0, 23),
+        (0x15, 0, 1, 17),
+        (0x06, 0, 0, 65_535),
+        (0x06, 0, 0, 0),
+    ];
 
     #[test]
     fn a_frame_matches_by_what_stands_in_it() {
@@ -482,7 +488,10 @@ mod tests {
         assert_eq!(value(&[(0x80, 0, 0, 0), (0x84, 0, 0, 0), (0x16, 0, 0, 0)]), Some(99u32.wrapping_neg()));
         assert_eq!(value(&[(0xb1, 0, 0, 0), (0x87, 0, 0, 0), (0x16, 0, 0, 0)]), Some(20));
         assert_eq!(value(&[(0x01, 0, 0, 1), (0x40, 0, 0, 0), (0x16, 0, 0, 0)]), Some(0x0102_0304));
-        assert_eq!(value(&[(0x20, 0, 0, 1), (0x02, 0, 0, 15), (0x61, 0, 0, 15), (0x87, 0, 0, 0), (0x16, 0, 0, 0)]), Some(0x0102_0304));
+        assert_eq!(
+            value(&[(0x20, 0, 0, 1), (0x02, 0, 0, 15), (0x61, 0, 0, 15), (0x87, 0, 0, 0), (0x16, 0, 0, 0)]),
+            Some(0x0102_0304)
+        );
         assert_eq!(value(&[(0x20, 0, 0, 2), (0x16, 0, 0, 0)]), None, "a word across the end");
         assert_eq!(value(&[(0x01, 0, 0, 0), (0x3c, 0, 0, 0), (0x16, 0, 0, 0)]), None, "division by X of zero");
         assert_eq!(value(&[(0x01, 0, 0, u32::MAX), (0x50, 0, 0, 1), (0x16, 0, 0, 0)]), None, "a place beyond 32 bits");

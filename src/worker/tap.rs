@@ -194,8 +194,7 @@ pub fn tap(capture: u64, selection: Arc<Selection>, room: usize) -> (Box<Tap>, T
         _ = returned.push(Record::blank(selection.snap));
     }
     let shared = Arc::<Shared>::default();
-    let tap =
-        Tap { capture, selection, records, free, shared: Arc::clone(&shared), matched: 0, lost: 0, unsaid: 0 };
+    let tap = Tap { capture, selection, records, free, shared: Arc::clone(&shared), matched: 0, lost: 0, unsaid: 0 };
     (Box::new(tap), TapEnd { records: read, free: returned, shared })
 }
 
@@ -289,7 +288,8 @@ fn is_of((address, listen): &(Ipv4Addr, Vec<Listen>), before: Option<&Packet>, a
         end.port == 0 || listen.iter().any(|listen| listen.is(protocol, end.port))
     };
     before.into_iter().chain(after).any(|packet| {
-        let (src, dst) = (Endpoint::new(packet.src(), packet.src_port()), Endpoint::new(packet.dst(), packet.dst_port()));
+        let (src, dst) =
+            (Endpoint::new(packet.src(), packet.src_port()), Endpoint::new(packet.dst(), packet.dst_port()));
         [src, dst].into_iter().any(|end| end.addr == *address && listens(packet, end))
     })
 }

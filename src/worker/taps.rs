@@ -99,7 +99,8 @@ impl Taps {
 
     /// Those that nobody wants any more, or all of them, one at a time.
     pub(super) fn next_ended(&mut self, all: bool) -> Option<Box<Tap>> {
-        let ended = self.open.iter_mut().find(|tap| tap.as_ref().is_some_and(|tap| all || tap.is_unwanted()))?.take()?;
+        let ended =
+            self.open.iter_mut().find(|tap| tap.as_ref().is_some_and(|tap| all || tap.is_unwanted()))?.take()?;
         ended.end();
         self.on -= 1;
         if self.on == 0 {
@@ -190,9 +191,8 @@ impl Taps {
         let (packet, member, fate) = (0, None, Fate::Drop);
         let seen = Seen { packet, side, at, port, fate, reason, member, bytes, length };
         for tap in self.open.iter_mut().flatten() {
-            let meant = tap.may_match(fate, reason)
-                && tap.concerns(headers.as_ref(), None)
-                && tap.matches(bytes, length);
+            let meant =
+                tap.may_match(fate, reason) && tap.concerns(headers.as_ref(), None) && tap.matches(bytes, length);
             if meant {
                 tap.record(&seen);
             }
@@ -225,13 +225,7 @@ impl Taps {
         }
     }
 
-    fn record<F: Frame>(
-        &mut self,
-        fate: Fate,
-        reason: Option<&'static str>,
-        queues: &[Vec<F>],
-        snapshot: &Snapshot,
-    ) {
+    fn record<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>], snapshot: &Snapshot) {
         let Taps { open, now, scratch, length, before, queued, waiting, .. } = self;
         let (now, length, before) = (*now, *length, *before);
         let bytes = &scratch[..length.min(scratch.len())];
@@ -251,14 +245,33 @@ impl Taps {
                 continue;
             }
             let (packet, member) = (before.number, *member);
-            let seen = Seen { packet, side: Side::Before, at: before.at, port: before.port, fate, reason, member, bytes, length };
+            let seen = Seen {
+                packet,
+                side: Side::Before,
+                at: before.at,
+                port: before.port,
+                fate,
+                reason,
+                member,
+                bytes,
+                length,
+            };
             if recorded & 1 << at == 0 && tap.record(&seen) {
                 recorded |= 1 << at;
             }
             for (port, frame) in left() {
                 let (bytes, fate) = (frame.bytes(), if fate == Fate::Drop { Fate::Answer } else { fate });
                 let packet = number_of(waiting, bytes).unwrap_or(packet);
-                tap.record(&Seen { packet, side: Side::After, at: now, port, fate, bytes, length: bytes.len(), ..seen });
+                tap.record(&Seen {
+                    packet,
+                    side: Side::After,
+                    at: now,
+                    port,
+                    fate,
+                    bytes,
+                    length: bytes.len(),
+                    ..seen
+                });
             }
         }
         if fate == Fate::Wait {

@@ -27,7 +27,9 @@ pub enum Wrong {
     #[error("the filter `{0}` becomes {1} instructions, at most {PROGRAM_MAX} are run: write a shorter one")]
     TooLong(String, usize),
     /// There is nothing that `sip` could stand for.
-    #[error("`sip` stands for the service ports, and there is no virtual server: write the port, such as `udp port 5060`")]
+    #[error(
+        "`sip` stands for the service ports, and there is no virtual server: write the port, such as `udp port 5060`"
+    )]
     NoPorts,
     /// What `sip` stands for is not known.
     #[error("{0}")]
@@ -152,7 +154,9 @@ mod tests {
     }
 
     fn frames() -> Vec<(String, Vec<u8>)> {
-        let bytes = |hex: &str| (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let bytes = |hex: &str| {
+            (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+        };
         let frame = |line: &str| line.split_once('\t').map(|(name, hex)| (name.to_owned(), bytes(hex.trim()))).unwrap();
         FRAMES.lines().filter(|line| !line.is_empty()).map(frame).collect()
     }
@@ -267,7 +271,8 @@ mod tests {
             let program = program(filter).unwrap();
             let Some(addresses) = program.addresses() else { continue };
             for (name, bytes) in all.iter().filter(|(_, bytes)| program.matches(bytes, bytes.len())) {
-                let has = |at: usize| bytes.get(at..at + 4).is_some_and(|four| addresses.iter().any(|a| a.octets() == four));
+                let has =
+                    |at: usize| bytes.get(at..at + 4).is_some_and(|four| addresses.iter().any(|a| a.octets() == four));
                 assert!([26, 30, 34, 28, 38, 32, 42].into_iter().any(has), "`{filter}` matches {name}");
             }
         }

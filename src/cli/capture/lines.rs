@@ -170,7 +170,8 @@ mod tests {
 
     /// A datagram from 192.0.2.1:5060 to 192.0.2.2:5061, as it stands on the link.
     fn datagram(tag: &[u8], payload: &[u8]) -> Vec<u8> {
-        let ip = [0x45, 0, 0, 60, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0x13, 0xc4, 0x13, 0xc5, 0, 40, 0, 0];
+        let ip =
+            [0x45, 0, 0, 60, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0x13, 0xc4, 0x13, 0xc5, 0, 40, 0, 0];
         [&[2; 12][..], tag, &[8, 0], &ip, payload].concat()
     }
 

@@ -12,9 +12,9 @@ mod stop;
 use super::client::{self, Failure};
 use super::commands::capture::Capture;
 use super::exit::{BAD, FAILED, fail};
+use crate::admin::Request;
 use crate::admin::capture::{CaptureAsked, CaptureBegun, CapturePart, CaptureTotals};
 use crate::admin::rows::VirtualServerRow;
-use crate::admin::Request;
 use part::Parts;
 use serde_json::Value;
 use sink::Sink;
@@ -70,8 +70,8 @@ fn capture(socket: &Path, patience: Duration, wanted: &Capture) -> Result<ExitCo
         snaplen: wanted.snaplen,
     };
     let mut parts = Parts::open(socket, &Request::Capture(Box::new(asked)), patience)?;
-    let begun: CaptureBegun = serde_json::from_value(parts.begun.take())
-        .map_err(|why| client::unreadable(&why.to_string()))?;
+    let begun: CaptureBegun =
+        serde_json::from_value(parts.begun.take()).map_err(|why| client::unreadable(&why.to_string()))?;
     stop::watch(&parts, wanted.duration);
     if io::stderr().is_terminal() {
         let _ = writeln!(io::stderr(), "capturing on {}; Ctrl-C ends it", begun.interfaces.join(", "));

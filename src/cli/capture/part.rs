@@ -41,7 +41,8 @@ impl Parts {
         let begun = Value::Null;
         let mut parts =
             Parts { socket: socket.into(), patience, stream, read, begun, head: Vec::new(), frame: Vec::new() };
-        let line = serde_json::to_string(&Numbered { id: 1, request }).map_err(|why| client::unreadable(&why.to_string()))?;
+        let line =
+            serde_json::to_string(&Numbered { id: 1, request }).map_err(|why| client::unreadable(&why.to_string()))?;
         // A server that is full says so and closes without reading: what it said must still be read.
         let written = parts.stream.write_all(format!("{line}\n").as_bytes());
         let mut answer = Vec::new();

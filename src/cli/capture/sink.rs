@@ -48,7 +48,16 @@ impl Sink {
         let words = wanted.filter.join(" ");
         let comment = format!("fairlead capture {} {words}", begun.capture);
         let interfaces = begun.interfaces.clone();
-        let files = Files { path: path.clone(), size, kept, number: 0, interfaces, snaplen: begun.snaplen, comment, open: None };
+        let files = Files {
+            path: path.clone(),
+            size,
+            kept,
+            number: 0,
+            interfaces,
+            snaplen: begun.snaplen,
+            comment,
+            open: None,
+        };
         let mut files = Box::new(files);
         files.next()?;
         Ok(Sink::Files(files))

@@ -55,7 +55,11 @@ fn what_cannot_be_meant_is_refused_in_words_and_no_worker_is_asked() {
     let program = |program| CaptureAsked { program, ..CaptureAsked::default() };
     let rows = [
         (named("sip-x"), Code::UnknownMember, "`sip-x`"),
-        (CaptureAsked { virtual_server: Some("x".into()), ..CaptureAsked::default() }, Code::UnknownVirtualServer, "`x`"),
+        (
+            CaptureAsked { virtual_server: Some("x".into()), ..CaptureAsked::default() },
+            Code::UnknownVirtualServer,
+            "`x`",
+        ),
         (CaptureAsked { reason: Some("bad luck".into()), ..CaptureAsked::default() }, Code::BadRequest, "is no reason"),
         (CaptureAsked { snaplen: Some(0), ..CaptureAsked::default() }, Code::BadRequest, "`snaplen` is 0"),
         (program(vec![(0x28, 0, 0, 12)]), Code::BadRequest, "does not end with a return"),
