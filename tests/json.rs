@@ -112,7 +112,8 @@ fn the_page_about_json_is_what_the_rows_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let rows_of = |&(source, only): &(&str, &[&str])| {
         let text = std::fs::read_to_string(root.join(source)).expect(source);
-        let is_row = |page: &String| only.is_empty() || only.iter().any(|name| page.starts_with(&format!("\n## {name}\n")));
+        let is_row =
+            |page: &String| only.is_empty() || only.iter().any(|name| page.starts_with(&format!("\n## {name}\n")));
         structs(&text).into_iter().filter(is_row).collect::<String>()
     };
     let page = HEAD.to_owned() + &SOURCES.iter().map(rows_of).collect::<String>();

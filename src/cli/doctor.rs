@@ -5,8 +5,8 @@
 use super::commands::Doctor;
 use super::exit::{BAD, FOUND_ERROR, FOUND_WARNING, fail, write};
 use super::gather::Sources;
-use super::grid::{WIDTH, grid, left, prose, visible};
-use crate::config::{count, wrap};
+use super::grid::{WIDTH, grid, left, prose};
+use crate::config::{count, visible, wrap};
 use crate::doctor::checks::{self, CHECKS};
 use crate::doctor::{Diagnosis, FindingRow, FindingSeverity};
 use std::process::ExitCode;

@@ -14,6 +14,7 @@ use crate::doctor::{COUNTERS_BEFORE, Device, Facts, File, Host, Offloads, Tables
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where the appliance's file is unless said otherwise.
@@ -52,10 +53,10 @@ impl Sources<'_> {
         let running = running(&tables);
         let file = match (named, running) {
             (Some((name, text)), running) => {
-                let in_force = running.is_some_and(|(_, in_force)| in_force == text);
+                let in_force = running.is_some_and(|(_, in_force)| *in_force == *text);
                 Some(read(name, text, in_force))
             }
-            (None, Some((name, text))) => Some(read(name, text, true)),
+            (None, Some((name, text))) => Some(read(name, text.to_string(), true)),
             (None, None) => self.named(Path::new(USUAL_FILE)).ok().map(|(name, text)| read(name, text, false)),
         };
         said("reading what the kernel tells of this box");
@@ -154,7 +155,7 @@ fn keep(tables: &mut Tables, name: &str, answer: Result<Value, Failure>) {
 }
 
 /// The configuration in force, and what its file is called.
-fn running(tables: &Tables) -> Option<(String, String)> {
+fn running(tables: &Tables) -> Option<(String, Arc<str>)> {
     let plan = tables.get::<SavePlan>("save-plan").ok();
     let text = tables.get::<HistoryText>("history-show").ok().map(|row| row.text);
     match (plan, text) {

@@ -5,8 +5,8 @@
 //! socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
-pub mod check;
 mod capture;
+pub mod check;
 mod client;
 pub mod commands;
 mod doctor;
@@ -81,10 +81,8 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
             print(&script)
         }
         Command::Manual => print(&manual::page()),
-        Command::Capture(wanted) => {
-            capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
-                .unwrap_or_else(|failure| failed(&failure))
-        }
+        Command::Capture(wanted) => capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
+            .unwrap_or_else(|failure| failed(&failure)),
         Command::Top(wanted) => top::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
             .unwrap_or_else(|failure| failed(&failure)),
         Command::Save(once) => save::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, once.json)

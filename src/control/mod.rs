@@ -71,8 +71,8 @@ pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
 
-pub use assumed::AssumedHealth;
 pub use crate::explain::remedy_for_drop;
+pub use assumed::AssumedHealth;
 pub use candidate::explain_by_file;
 pub use configurations::{Configurations, Entry, SavedConfigurations, instead_of};
 pub use controller::{Controller, Input};

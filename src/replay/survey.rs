@@ -135,8 +135,8 @@ impl Votes {
         if mac.is_group() || mac == Mac::ZERO {
             return;
         }
-        match self.0.iter_mut().find(|(known, _)| *known == mac) {
-            Some((_, votes)) => *votes += 1,
+        match self.0.iter().position(|(known, _)| *known == mac) {
+            Some(at) => self.0[at].1 += 1,
             None if self.0.len() < most => self.0.push((mac, 1)),
             None => {}
         }

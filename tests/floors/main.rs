@@ -35,7 +35,22 @@ const FLOORS: &[(&str, &[&str])] = &[
         &["explain", "config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
     ),
     ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),
-    ("cli", &["support", "doctor", "replay", "capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
+    (
+        "cli",
+        &[
+            "support",
+            "doctor",
+            "replay",
+            "capture_file",
+            "control",
+            "config",
+            "import",
+            "admin",
+            "policy",
+            "time",
+            "wire",
+        ],
+    ),
     ("programs", &["control", "time"]),
     (
         "app",

@@ -45,7 +45,9 @@ use crate::admin::rows::{AdminState, LogLevel};
 use crate::doctor::checks::NAMES;
 use crate::import::Origin;
 use crate::policy::words::Word;
-use arguments::{OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level, top_interval};
+use arguments::{
+    OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level, top_interval,
+};
 use capture::Capture;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Subcommand, ValueHint, value_parser};

@@ -11,10 +11,8 @@ use ratatui::widgets::Paragraph;
 
 /// Draws the picture from the upper left corner.
 pub fn draw(frame: &mut Frame, picture: &Picture, colored: bool) {
-    let line = |pieces: &Vec<(String, Tone)>| {
-        Line::from_iter(pieces.iter().map(|(text, tone)| Span::styled(text.as_str(), style(*tone, colored))))
-    };
-    let lines: Vec<Line> = picture.lines.iter().map(line).collect();
+    let span = |(text, tone): &'_ (String, Tone)| Span::styled(text.clone(), style(*tone, colored));
+    let lines: Vec<Line> = picture.lines.iter().map(|pieces| Line::from_iter(pieces.iter().map(span))).collect();
     frame.render_widget(Paragraph::new(lines), frame.area());
 }
 

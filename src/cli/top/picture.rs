@@ -11,9 +11,8 @@ use super::sample::Sample;
 use super::table::{Pieces, Table, Tone, cut};
 use super::tables;
 use super::ui::Ui;
-use crate::cli::grid::visible;
 use crate::cli::readable::{rate, short, span};
-use crate::config::wrap;
+use crate::config::{visible, wrap};
 use crate::time::Duration;
 
 /// From this width on, panels stand in two columns.

@@ -2,7 +2,7 @@
 //!
 //! Owns widths, order and selection of rows. Knows neither what the cells mean nor how they are drawn.
 
-use crate::cli::grid::visible;
+use crate::config::visible;
 use std::cmp::Ordering;
 
 /// Between two columns.
