@@ -296,10 +296,13 @@ fn s103_what_the_appliance_sent_itself_is_skipped_and_is_what_is_expected() {
     assert_eq!((again.compared, again.difference), (Some(2), None));
 }
 
+/// When, in nanoseconds, and what.
+type Frames = Vec<(u64, Vec<u8>)>;
+
 #[test]
 fn s103_the_first_difference_is_named() {
     let capture = pcap(&both_sides());
-    let expect = |change: &dyn Fn(&mut Vec<(u64, Vec<u8>)>)| {
+    let expect = |change: &dyn Fn(&mut Frames)| {
         let mut frames = both_sides();
         change(&mut frames);
         let (summary, _) = run(&two_arm(), &plain(), &capture, Some(&pcap(&frames))).unwrap();

@@ -10,7 +10,7 @@ use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::engine::verdict::PuntReason;
-use crate::engine::{Engine, Impacts, MemberUse, Steering};
+use crate::engine::{Engine, Excerpt, Impacts, MemberUse, Steering};
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
@@ -19,7 +19,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
-use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
+use crate::worker::mailbox::{Asked, Command, Event, FlowRow, WorkerId};
 use crate::worker::sip::Sampling;
 use crate::worker::tap::Tap;
 use crate::worker::{Counters, Latency};
@@ -89,7 +89,7 @@ struct FakeWorker {
     mail: VecDeque<Command>,
     latency: Box<Latency>,
     sip: Sampling,
-    taps: Vec<Box<Tap>>,
+    taps: Vec<Tap>,
     /// It does not look at its mail.
     asleep: bool,
 }
@@ -359,7 +359,7 @@ impl Bench {
     /// Both workers end the one that they were given first.
     pub(crate) fn end_a_capture(&mut self) {
         for at in 0..self.workers.len() {
-            let tap = self.workers[at].taps.remove(0);
+            let tap = Box::new(self.workers[at].taps.remove(0));
             let event = Event::CaptureEnded { worker: WorkerId(at as u16), capture: tap.capture, tap };
             self.give(Input::Event(event));
         }
@@ -460,15 +460,7 @@ impl Bench {
                     events.push(Event::Impact { query, impacts: self.impacts.clone(), whole, next });
                 }
                 Command::Excerpt { query, about } => {
-                    let snapshot = self.workers[at].snapshot.clone().expect("it has one");
-                    let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
-                    let engine = Engine::new(Arc::clone(&snapshot), snat_ports, 1);
-                    let classified = engine.classify(&about.packet, about.port);
-                    let known = (&about.sip, &*about.members);
-                    let excerpt = Box::new(engine.excerpt(&about.packet, classified, known, self.now));
-                    // The last one decides, or any.
-                    let by_any = Steering::is_anybodys(&about.packet, classified.path, &snapshot);
-                    let excerpt = (by_any || at + 1 == self.workers.len()).then_some(excerpt);
+                    let (excerpt, snapshot) = self.excerpt(at, &about);
                     events.push(Event::Excerpt { worker: id, query, excerpt, snapshot });
                 }
                 Command::Latency(fresh) => {
@@ -479,7 +471,7 @@ impl Bench {
                     let statistics = self.workers[at].sip.exchange(fresh, self.now);
                     events.push(Event::Sip { worker: id, statistics });
                 }
-                Command::Capture(tap) => self.workers[at].taps.push(tap),
+                Command::Capture(tap) => self.workers[at].taps.push(*tap),
                 Command::Stop => {
                     self.workers[at].snapshot = None;
                     events.push(Event::Stopped(id));
@@ -487,6 +479,17 @@ impl Bench {
             }
         }
         events
+    }
+
+    /// What a worker without flows says about a packet. The last one decides, or any.
+    fn excerpt(&self, at: usize, about: &Asked) -> (Option<Box<Excerpt>>, Arc<Snapshot>) {
+        let snapshot = self.workers[at].snapshot.clone().expect("it has one");
+        let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
+        let engine = Engine::new(Arc::clone(&snapshot), snat_ports, 1);
+        let classified = engine.classify(&about.packet, about.port);
+        let excerpt = engine.excerpt(&about.packet, classified, (&about.sip, &*about.members), self.now);
+        let by_any = Steering::is_anybodys(&about.packet, classified.path, &snapshot);
+        ((by_any || at + 1 == self.workers.len()).then(|| Box::new(excerpt)), snapshot)
     }
 
     /// A frame leaves: whoever it is for answers after [`TRIP`].
