@@ -3,7 +3,7 @@
 //! Owns what each tone looks like, with color and without. Decides nothing about what is shown.
 
 use super::picture::Picture;
-use super::table::Tone;
+use super::table::{Pieces, Tone};
 use ratatui::Frame;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -11,9 +11,12 @@ use ratatui::widgets::Paragraph;
 
 /// Draws the picture from the upper left corner.
 pub fn draw(frame: &mut Frame, picture: &Picture, colored: bool) {
-    let span = |(text, tone): &'_ (String, Tone)| Span::styled(text.clone(), style(*tone, colored));
-    let lines: Vec<Line> = picture.lines.iter().map(|pieces| Line::from_iter(pieces.iter().map(span))).collect();
+    let lines: Vec<Line> = picture.lines.iter().map(|pieces| line(pieces, colored)).collect();
     frame.render_widget(Paragraph::new(lines), frame.area());
+}
+
+fn line(pieces: &Pieces, colored: bool) -> Line<'_> {
+    pieces.iter().map(|(text, tone)| Span::styled(text.as_str(), style(*tone, colored))).collect()
 }
 
 fn style(tone: Tone, colored: bool) -> Style {

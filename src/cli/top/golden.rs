@@ -22,7 +22,7 @@ fn sample(seconds: u64) -> Sample {
     let workers = status.workers.iter().cloned().map(|mut row| {
         row.rx += 123_456 * seconds;
         row.tx += 123_400 * seconds;
-        row.dropped += 5 * seconds;
+        row.dropped += if row.id == 0 { 5 * seconds * seconds } else { 0 };
         row
     });
     let ports = status.ports.iter().cloned().map(|mut row| {
@@ -154,7 +154,7 @@ fn s107_where_sip_is_counted_its_rates_stand_beside_members_and_virtual_servers(
     };
     assert_eq!(row(" sip-b"), "sip-b pair-1 up active 1.23M 617,283 600 412µs");
     assert_eq!(row(" sip-a"), "sip-a pair-1 down, draining none 0 0 0 412µs");
-    assert_eq!(row(" sip-1"), "sip-1 10.20.0.100 up sip-b pair-1 12.0s 600");
+    assert_eq!(row(" sip-1"), "sip-1 10.20.0.100 up sip-b pair-1 12s 600");
 }
 
 #[test]
@@ -230,13 +230,16 @@ fn s107_a_lost_appliance_leaves_the_last_picture_and_says_since_when() {
     let text = drawn(&model, &ui(), 73, (80, 24));
     let line = text.lines().nth(2).unwrap();
     assert!(
-        line.starts_with(" NO ANSWER for 12.0s, asked again and again; shown is 2026-11-22 13:04:05 UTC: the"),
+        line.starts_with(" NO ANSWER for 12s, asked again and again; shown is 2026-11-22 13:04:05 UTC: the"),
         "{text}"
     );
-    assert!(text.contains("sip-b") && text.contains("the appliance cannot be reached at"), "{text}");
+    assert!(
+        text.contains("sip-b") && text.contains(" appliance cannot be reached at /run/x: there is no such socket\n"),
+        "{text}"
+    );
     model.take(sample(74));
     assert!(!drawn(&model, &ui(), 74, (80, 24)).contains("NO ANSWER"));
-    assert!(drawn(&model, &ui(), 80, (80, 24)).contains("NO ANSWER for 6.0s"), "it says nothing at all");
+    assert!(drawn(&model, &ui(), 80, (80, 24)).contains("NO ANSWER for 6s"), "it says nothing at all");
 }
 
 #[test]
@@ -246,14 +249,14 @@ fn s107_after_a_restart_nothing_is_negative_and_rates_are_not_known() {
     (fresh.at, fresh.status.uptime_s, fresh.counters) = (Duration::from_secs(62), 1, Vec::new());
     model.take(fresh);
     let text = drawn(&model, &ui(), 62, (80, 24));
-    assert!(text.contains("drops -/s") && text.contains("nothing was dropped") && text.contains("up 1.0s"), "{text}");
+    assert!(text.contains("drops -/s") && text.contains("nothing was dropped") && text.contains("up 1s"), "{text}");
     assert!(!text.contains(" -1") && !text.contains("-0"), "{text}");
 }
 
 #[test]
 fn s107_what_is_typed_is_seen() {
     let (text, _) = after(&model(), &"/sip-B".chars().map(Key::Char).collect::<Vec<_>>(), (80, 24));
-    assert!(text.ends_with(" filter: sip-B_   Enter keeps it, Esc ends it\n"), "{text}");
+    assert!(text.ends_with(" filter: sip-B_ (Enter keeps it, Esc ends it)\n"), "{text}");
     assert!(text.contains("none with `sip-B` in its name") && !text.contains("managers"), "{text}");
     let (text, _) = after(&model(), &[Key::Char('4'), Key::Char('s'), Key::Char('r')], (80, 10));
     insta::assert_snapshot!("sorted", text);
@@ -270,7 +273,10 @@ fn crowded() -> Model {
         ..members().remove(1)
     };
     sample.members = (0..300).map(member).collect();
-    sample.status.alarms = vec![AlarmRow { since: ago(5), message: "pool \u{1b}[31m is bad. ".repeat(40) }; 50];
+    sample.status.alarms = {
+        let one = sample.status.alarms[0].clone();
+        vec![AlarmRow { since: ago(5), message: "pool \u{1b}[31m is bad. ".repeat(40), ..one }; 50]
+    };
     sample.unanswered = vec!["the workers did not answer in time".into(); 3];
     let mut model = Model::default();
     model.take(sample);
@@ -280,11 +286,11 @@ fn crowded() -> Model {
 #[test]
 fn s107_a_crowd_is_cut_with_a_sign_and_walked_to_its_end() {
     let (text, _) = after(&crowded(), &[Key::Char('2'), Key::End], (80, 24));
-    assert!(text.contains("2 MEMBER (281 to 300 of 300)"), "{text}");
+    assert!(text.contains("2 MEMBER 283-300/300"), "{text}");
     assert!(text.lines().any(|line| line.starts_with(">site-0299-sip")), "{text}");
     assert!(text.contains("50 ALARMS") && text.contains('…') && !text.contains('\u{1b}'), "{text}");
     let text = drawn(&crowded(), &ui(), 0, (80, 24));
-    assert!(text.contains("6 EVENT (1 to ") && text.contains(" of 53)"), "{text}");
+    assert!(text.contains("6 EVENT +51"), "{text}");
 }
 
 proptest! {

@@ -20,10 +20,12 @@ const KEYS: &[(&str, &str)] = &[
     ("s", "sort by the next column, after the last one as at first"),
     ("r", "reverse the order"),
     ("/", "only rows with this text in a name; Enter keeps it, Esc ends it"),
+    ("Ctrl-L", "draw the screen anew"),
     ("?, h", "this help"),
 ];
 
 const FIGURES: &[(&str, &str)] = &[
+    ("+3, 12-30/45 in a title", "rows that there is no room for; which rows of how many are shown"),
     (
         "pkt/s, bit/s",
         "frames and bits a second between the last two samples, bits without preamble and gap; `-`: not known, since it is the first sample, the count was reset, or the appliance has restarted",
@@ -37,7 +39,7 @@ const FIGURES: &[(&str, &str)] = &[
         "FLOWS, TCP",
         "entries in the flow tables now, and the TCP connections among them. UDP to the service ports of a pair needs no flow",
     ),
-    ("SIP REQ/s", "SIP requests over UDP, where [sip] sample is set; a sample stands for all"),
+    ("SIP/s", "SIP requests over UDP in a second, where [sip] sample is set; a sample stands for all"),
     (
         "TREND",
         "drops in the last minute, as far as this program has seen it; the longest bar is the most of this reason",
@@ -46,7 +48,7 @@ const FIGURES: &[(&str, &str)] = &[
         "MEAN NOW",
         "of the frames between the last two samples; percentiles are of all since the measurement began (`fairlead latency --reset` starts a new one)",
     ),
-    ("PROBE RTT", "the longest of the latest round-trip times of its monitors"),
+    ("RTT", "of probes: the longest of the latest round-trip times of its monitors"),
 ];
 
 /// The help in lines of at most `width` columns.

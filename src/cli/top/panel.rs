@@ -48,7 +48,7 @@ impl Panel {
             Panel::Members => "2 MEMBER",
             Panel::VirtualServers => "3 VIRTUAL SERVER",
             Panel::Drops => "4 DROP REASON",
-            Panel::Latency => "5 FORWARDING",
+            Panel::Latency => "5 LATENCY",
             Panel::Events => "6 EVENT",
         }
     }

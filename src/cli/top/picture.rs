@@ -9,9 +9,9 @@ use super::model::Model;
 use super::panel::Panel;
 use super::sample::Sample;
 use super::table::{Pieces, Table, Tone, cut};
-use super::tables;
+use super::tables::{self, seconds};
 use super::ui::Ui;
-use crate::cli::readable::{rate, short, span};
+use crate::cli::readable::{rate, short};
 use crate::config::{visible, wrap};
 use crate::time::Duration;
 
@@ -140,12 +140,15 @@ fn panel(ui: &Ui, panel: Panel, mut table: Table, (width, height): Size) -> Vec<
     let top = (selected + 1).saturating_sub(rows.max(1)).min(table.rows.len());
     let shown = top..table.rows.len().min(top + rows);
     if table.rows.len() > rows {
-        table.note(&format!("({} to {} of {})", top + 1, shown.end, table.rows.len()));
+        table.note(&match top {
+            0 => format!("+{}", table.rows.len() - shown.end),
+            _ => format!("{}-{}/{}", top + 1, shown.end, table.rows.len()),
+        });
     }
     let has_focus = panel == ui.focus;
     let widths = table.widths(width.saturating_sub(1));
-    let (mark, tone) = if has_focus { (">", Tone::Focus) } else { (" ", Tone::Head) };
-    let mut lines = vec![[vec![(mark.to_owned(), tone)], table.head(&widths, tone)].concat()];
+    let head = table.head(&widths, if has_focus { Tone::Focus } else { Tone::Head });
+    let mut lines = vec![[vec![(" ".to_owned(), Tone::Plain)], head].concat()];
     for (at, row) in table.rows.iter().enumerate().take(shown.end).skip(top) {
         let is_selected = has_focus && at == selected;
         let mut line = vec![((if is_selected { ">" } else { " " }).to_owned(), Tone::Plain)];
@@ -166,7 +169,7 @@ fn panel(ui: &Ui, panel: Panel, mut table: Table, (width, height): Size) -> Vec<
 pub fn head(model: &Model, ui: &Ui, now: Duration, width: usize) -> Vec<Pieces> {
     let Some(sample) = model.now() else { return Vec::new() };
     let status = &sample.status;
-    let uptime = span(Duration::from_secs(status.uptime_s));
+    let uptime = seconds(Duration::from_secs(status.uptime_s));
     let who = visible(&format!(" {} · Fairlead {} · up {uptime}", status.name, status.version));
     let when = format!("{} UTC · every {}", moment(&sample.wall.to_string()), interval(ui.interval));
     let room = width.saturating_sub(when.chars().count() + 2);
@@ -183,33 +186,39 @@ pub fn head(model: &Model, ui: &Ui, now: Duration, width: usize) -> Vec<Pieces> 
     lines
 }
 
-/// Alarms, load and traffic in a line; what does not fit is left out, from the end.
+/// Alarms, load and traffic in a line, as much as fits.
 fn summary(model: &Model, now: &Sample, width: usize) -> Pieces {
     let sum = |of: fn(&Sample) -> u64| model.rate(|sample| Some(of(sample)));
     let drops = sum(|s| total(s.status.workers.iter().map(|row| row.dropped)));
     let lost = sum(|s| total(s.status.ports.iter().flat_map(|row| [row.rx_missed, row.rx_errors, row.tx_errors])));
     let both = drops.zip(lost).map(|(drops, lost)| drops + lost);
     let known = |value: Option<f64>, text: fn(f64) -> String| value.map_or_else(|| "-".to_owned(), text);
-    let traffic = |word: &str, frames: Option<f64>, bytes: Option<f64>| {
-        let bits = known(bytes, |bytes| short((bytes * 8.0) as u64));
-        (format!("{word} {} pkt/s {bits} bit/s", known(frames, rate)), Tone::Plain)
+    let traffic = |word: &str, frames: Option<f64>, bytes: Option<f64>, with_bits: bool| {
+        let bits = if with_bits {
+            format!(" {} bit/s", known(bytes, |bytes| short((bytes * 8.0) as u64)))
+        } else {
+            String::new()
+        };
+        (format!("{word} {} pkt/s{bits}", known(frames, rate)), Tone::Plain)
     };
     let is_lossy = both.is_some_and(|both| both > 0.0);
-    let parts = [
-        tables::alarms(now),
-        (format!("drops {}/s", known(both, rate)), if is_lossy { Tone::Warn } else { Tone::Plain }),
-        busy(now),
-        traffic(
-            "in",
-            sum(|s| total(s.status.ports.iter().map(|row| row.rx_frames))),
-            sum(|s| total(s.status.ports.iter().map(|row| row.rx_bytes))),
-        ),
-        traffic(
-            "out",
-            sum(|s| total(s.status.ports.iter().map(|row| row.tx_frames))),
-            sum(|s| total(s.status.ports.iter().map(|row| row.tx_bytes))),
-        ),
-    ];
+    let parts = |with_bits: bool| {
+        let frames_in = sum(|s| total(s.status.ports.iter().map(|row| row.rx_frames)));
+        let bytes_in = sum(|s| total(s.status.ports.iter().map(|row| row.rx_bytes)));
+        let frames_out = sum(|s| total(s.status.ports.iter().map(|row| row.tx_frames)));
+        let bytes_out = sum(|s| total(s.status.ports.iter().map(|row| row.tx_bytes)));
+        [
+            tables::alarms(now),
+            (format!("drops {}/s", known(both, rate)), if is_lossy { Tone::Warn } else { Tone::Plain }),
+            busy(now),
+            traffic("in", frames_in, bytes_in, with_bits),
+            traffic("out", frames_out, bytes_out, with_bits),
+        ]
+    };
+    // Bits go first where there is no room, then parts from the end.
+    let length = |parts: &[(String, Tone)]| parts.iter().map(|(text, _)| text.chars().count() + 3).sum::<usize>();
+    let whole = parts(true);
+    let parts = if length(&whole) <= width { whole } else { parts(false) };
     let (mut line, mut used) = (Pieces::new(), 0);
     for (text, tone) in parts {
         let lead = if line.is_empty() { " " } else { "   " };
@@ -249,29 +258,24 @@ fn notices(model: &Model, ui: &Ui, sample: &Sample, now: Duration) -> Vec<(Strin
     let quiet = now.saturating_sub(sample.at);
     let time = moment(&sample.wall.to_string());
     if let Some(lost) = model.lost() {
-        let since = span(whole(now.saturating_sub(lost.since)));
+        let since = seconds(now.saturating_sub(lost.since));
         notices.push((
             format!("NO ANSWER for {since}, asked again and again; shown is {time} UTC: {}", lost.why),
             Tone::Bad,
         ));
     } else if quiet > ui.interval + Duration::from_secs(3) && !ui.paused {
-        notices.push((format!("NO ANSWER for {}; shown is {time} UTC", span(whole(quiet))), Tone::Bad));
+        notices.push((format!("NO ANSWER for {}; shown is {time} UTC", seconds(quiet)), Tone::Bad));
     }
     if ui.paused {
         notices.push((format!("PAUSED at {time} UTC: p resumes"), Tone::Warn));
     }
     if let Some(row) = &sample.status.awaited {
-        let left = span(Duration::from_secs(row.left_s));
+        let left = seconds(Duration::from_secs(row.left_s));
         let text = format!("UNCONFIRMED for another {left}: `fairlead confirm` keeps configuration {}", row.number);
         notices.push((text, Tone::Warn));
     }
     notices.extend(sample.unanswered.iter().take(1).map(|why| (format!("not answered: {why}"), Tone::Warn)));
     notices
-}
-
-/// Without the part of a second that would make the text flicker.
-fn whole(span: Duration) -> Duration {
-    Duration::from_secs(span.as_secs())
 }
 
 fn interval(interval: Duration) -> String {
@@ -284,7 +288,8 @@ fn interval(interval: Duration) -> String {
 /// What can be typed.
 fn foot(ui: &Ui, width: usize) -> Pieces {
     if ui.typing {
-        return vec![(format!(" filter: {}_   Enter keeps it, Esc ends it", ui.filter), Tone::Focus)];
+        let typed = format!(" filter: {}_", ui.filter);
+        return vec![(typed, Tone::Focus), (" (Enter keeps it, Esc ends it)".into(), Tone::Dim)];
     }
     let filter = format!("filter: {}", ui.filter);
     let mut parts =

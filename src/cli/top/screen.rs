@@ -60,9 +60,8 @@ pub fn run(mut app: App, link: &Link, began: Instant) -> io::Result<()> {
 /// Raw mode and a screen of our own, which a panic leaves too. The size is looked at by ourselves: a terminal may say that it has none.
 fn start() -> io::Result<DefaultTerminal> {
     let viewport = Viewport::Fixed(area_of(USUAL));
-    let mut terminal = ratatui::try_init_with_options(TerminalOptions { viewport })?;
+    let terminal = ratatui::try_init_with_options(TerminalOptions { viewport })?;
     execute!(io::stdout(), EnterAlternateScreen)?;
-    terminal.clear()?;
     Ok(terminal)
 }
 
@@ -74,7 +73,7 @@ fn shown_until_left(
     ended: &AtomicBool,
 ) -> io::Result<()> {
     let colored = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (mut is_stale, mut second, mut area) = (true, 0, area_of(USUAL));
+    let (mut is_stale, mut second, mut area) = (true, 0, Rect::ZERO);
     let mut last = Picture { lines: Vec::new(), table: Default::default(), page: 1, below: 0 };
     while !ended.load(Ordering::Relaxed) {
         loop {
@@ -92,6 +91,7 @@ fn shown_until_left(
         let size = area_of(size_of(terminal)?);
         if size != area {
             area = size;
+            // This clears it as well; `clear` would ask the terminal where its cursor is, and not every one answers.
             terminal.resize(area)?;
             is_stale = true;
         }
@@ -104,6 +104,9 @@ fn shown_until_left(
         }
         let event = event::read()?;
         is_stale = true;
+        if is_redraw(&event) {
+            area = Rect::ZERO;
+        }
         let Some(key) = key_of(&event) else { continue };
         let seen = Seen { table: &last.table, page: last.page, below: last.below };
         let orders = match app.ui.on_key(key, seen) {
@@ -148,6 +151,12 @@ fn signals() -> Arc<AtomicBool> {
         });
     });
     ended
+}
+
+/// Ctrl-L: something else has written on the screen.
+fn is_redraw(event: &Event) -> bool {
+    let redraw = (KeyCode::Char('l'), KeyModifiers::CONTROL);
+    matches!(event, Event::Key(KeyEvent { code, modifiers, .. }) if (*code, *modifiers) == redraw)
 }
 
 /// A key that means something.

@@ -7,8 +7,10 @@ use std::cmp::Ordering;
 
 /// Between two columns.
 const GAP: usize = 2;
-/// No column that may be cut is made narrower.
+/// No column that may be cut is made narrower,
 const CUT_MIN: usize = 8;
+/// nor one that may be left out: of a sentence less says nothing.
+const SENTENCE_MIN: usize = 20;
 
 /// How a piece of text looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -210,14 +212,18 @@ impl Table {
             if excess == 0 {
                 break;
             }
-            let cuttable = |at: &usize| self.columns[*at].cut && widths[*at] > Some(CUT_MIN);
+            // A title is cut last: it says how much of the table is shown.
+            let titled = |at: usize| CUT_MIN.max(self.columns[at].title.chars().count());
+            let cuttable = |at: &usize| self.columns[*at].cut && widths[*at] > Some(titled(*at));
+            let at_last = |at: &usize| self.columns[*at].cut && widths[*at] > Some(CUT_MIN);
             let extra = (0..widths.len()).rev().find(|at| self.columns[*at].extra && widths[*at].is_some());
             let widest = (0..widths.len()).filter(cuttable).max_by_key(|at| widths[*at]);
+            let widest = widest.or_else(|| (0..widths.len()).filter(at_last).max_by_key(|at| widths[*at]));
             match (extra, widest) {
                 // The last column that may go is cut if that is enough, else it goes.
                 (Some(at), _) => {
                     let rest = widths[at].and_then(|width| width.checked_sub(excess));
-                    widths[at] = rest.filter(|rest| self.columns[at].cut && *rest >= CUT_MIN);
+                    widths[at] = rest.filter(|rest| self.columns[at].cut && *rest >= SENTENCE_MIN);
                 }
                 (None, Some(at)) => widths[at] = widths[at].map(|width| width - 1),
                 (None, None) => break,
@@ -286,7 +292,11 @@ mod tests {
     fn table() -> Table {
         let row = |name: &str, rate: f64| Row {
             key: name.into(),
-            cells: vec![Cell::text(name), Cell::number(rate, rate.to_string()), Cell::text("a sentence about it")],
+            cells: vec![
+                Cell::text(name),
+                Cell::number(rate, rate.to_string()),
+                Cell::text("a sentence of some length"),
+            ],
             leads_to: None,
         };
         Table {
@@ -306,8 +316,8 @@ mod tests {
     #[test]
     fn what_need_not_be_there_gives_way_first_and_what_is_cut_says_so() {
         let rows = [
-            (60, "member-with-a-long-name       1  a sentence about it"),
-            (45, "member-with-a-long-name       1  a sentence …"),
+            (60, "member-with-a-long-name       1  a sentence of some length"),
+            (54, "member-with-a-long-name       1  a sentence of some l…"),
             (40, "member-with-a-long-name       1"),
             (20, "member-with…       1"),
         ];

@@ -105,12 +105,12 @@ fn members(model: &Model, now: &Sample, pool: Option<&str>) -> Table {
         Column::word("ROLE", 7),
         Column::number("FLOWS", 7),
         Column::number("TCP", 7),
-        Column::number("PROBE RTT", 9),
+        Column::number("RTT", 7),
         Column::word("FOR", 6).if_room(),
         Column::name("REASON").if_room(),
     ];
     if sip {
-        columns.insert(6, Column::number("SIP REQ/s", 9));
+        columns.insert(6, Column::number("SIP/s", 6));
     }
     let asked = requests_by(model, |row| row.member.as_deref().unwrap_or_default());
     let rows = now.members.iter().filter(|row| pool.is_none_or(|pool| row.pool == pool)).map(|row| {
@@ -148,8 +148,13 @@ fn member_state(row: &MemberRow) -> Cell {
     Cell::text(format!("{}{admin}", row.state)).toned(tone)
 }
 
+/// A span to the second, so that it does not flicker.
+pub fn seconds(of: Duration) -> String {
+    if of.as_secs() < 60 { format!("{}s", of.as_secs()) } else { span(of) }
+}
+
 fn age(span_since: Duration) -> Cell {
-    Cell::number(span_since.as_secs_f64(), span(span_since))
+    Cell::number(span_since.as_secs_f64(), seconds(span_since))
 }
 
 fn virtual_servers(model: &Model, now: &Sample) -> Table {
@@ -169,7 +174,7 @@ fn virtual_servers(model: &Model, now: &Sample) -> Table {
         columns.insert(6, Column::number("CONN", 7));
     }
     if sip {
-        columns.insert(6, Column::number("SIP REQ/s", 9));
+        columns.insert(6, Column::number("SIP/s", 6));
     }
     let asked = requests_by(model, |row| &row.virtual_server);
     let rows = now.status.virtual_servers.iter().map(|row| {
