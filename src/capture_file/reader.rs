@@ -13,7 +13,7 @@ use std::io::Read;
 
 /// What a reader holds at most of a file, in bytes: a block, and as much again while the buffer for it grows, names of interfaces,
 /// and the 64 kB that are read ahead.
-pub const MOST_MEMORY: usize = 2 * MOST_BLOCK + MOST_INTERFACES * 1_024 + READ_AHEAD;
+pub const MOST_MEMORY: usize = 2 * MOST_BLOCK + MOST_INTERFACES * 1_536 + READ_AHEAD;
 
 /// A capture file that is being read.
 #[derive(Debug)]

@@ -44,9 +44,11 @@ impl Neighbours {
         neighbours
     }
 
-    /// For how many a MAC was made up.
-    pub fn made_up(&self) -> u32 {
-        self.made_up
+    /// This MAC was made up for somebody.
+    pub fn is_made_up(&self, mac: Mac) -> bool {
+        let Mac([.., a, b, c]) = mac;
+        let number = u32::from_be_bytes([0, a, b, c]);
+        mac == made_up(number) && (1..=self.made_up).contains(&number)
     }
 
     /// Packets wait for this next hop's MAC. Says whether it is known now and was not before.
@@ -92,8 +94,13 @@ impl Neighbours {
             return false;
         }
         self.made_up += 1;
-        let [_, a, b, c] = self.made_up.to_be_bytes();
-        self.adjacency.insert(hop, Neighbour::Reachable(Mac([0x06, 0x00, 0x00, a, b, c])));
+        self.adjacency.insert(hop, Neighbour::Reachable(made_up(self.made_up)));
         true
     }
+}
+
+/// Locally administered (IEEE 802 8.2).
+fn made_up(number: u32) -> Mac {
+    let [_, a, b, c] = number.to_be_bytes();
+    Mac([0x06, 0x00, 0x00, a, b, c])
 }

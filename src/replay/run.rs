@@ -324,6 +324,10 @@ impl Session<'_> {
         let at = self.clock.stamp(self.now);
         for Sent { port, frame } in self.sent.drain(..) {
             let bytes = frame.bytes();
+            let to = Link::of(bytes).dst;
+            if self.appliance.neighbours.is_made_up(to) {
+                self.ledger.made_up.insert(to);
+            }
             if let Some(expected) = &mut self.expected {
                 expected.check(&Outgoing { port, bytes, cause })?;
             }
@@ -356,27 +360,28 @@ impl Session<'_> {
     }
 
     fn notes(&self, source: NeighbourSource) -> Vec<String> {
-        let Ledger { padded, oversized, tagged, readdressed, .. } = self.ledger;
-        let made_up = u64::from(self.appliance.neighbours.made_up());
+        let Ledger { padded, oversized, tagged, readdressed, ref made_up, .. } = self.ledger;
         let Clock { backwards, unstamped, .. } = self.clock;
         let rows = [
-            (
-                backwards,
-                "packets have a time before that of an earlier one: they came in at its time (`reordercap IN OUT` sorts)",
-            ),
-            (unstamped, "packets have no time: they came in at that of the one before"),
-            (padded, "packets were cut by the capture: what is missing is zeros (tcpdump -s 0 keeps all)"),
+            (backwards, "with a time before that of an earlier one came in at its time (`reordercap IN OUT` sorts)"),
+            (unstamped, "without a time came in at that of the one before"),
+            (padded, "that the capture cut off came in with zeros for what is missing (tcpdump -s 0 keeps all)"),
             (
                 oversized,
-                "packets are larger than the MTU of where they came in: they were captured behind GRO or LRO, and no NIC delivers them so \
-                 (ethtool -K DEVICE gro off lro off)",
+                "larger than the MTU of where they came in: captured behind GRO or LRO, and no NIC delivers them so (ethtool -K \
+                 DEVICE gro off lro off)",
             ),
-            (tagged, "frames were given the VLAN tag of their interface: the capture has them without"),
-            (readdressed, "frames were addressed to the MAC of --mac instead of the one that the capture has"),
-            (made_up, "hosts have a MAC that was made up: the capture does not show theirs"),
+            (tagged, "without the VLAN tag of their interface were given it"),
+            (readdressed, "to our MAC in the capture were addressed to that of --mac"),
         ];
-        let mut notes: Vec<String> =
-            rows.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let counted = |(count, what): (u64, &str)| (count > 0).then(|| format!("frames {what}: {count}"));
+        let mut notes: Vec<String> = rows.into_iter().filter_map(counted).collect();
+        if !made_up.is_empty() {
+            notes.push(format!(
+                "hosts that were sent something and whose MAC the capture does not show, so that it was made up: {}",
+                made_up.len()
+            ));
+        }
         if self.appliance.counters().held > 0 && source != NeighbourSource::Assumed {
             notes
                 .push("frames wait for a MAC that the capture does not show: --neighbours assumed makes one up".into());

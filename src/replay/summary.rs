@@ -9,7 +9,7 @@ use crate::engine::{DropReason, IgnoreReason, PuntReason};
 use crate::policy::intent::Intent;
 use crate::wire::Mac;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What a replay came to. Counts are of frames.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -118,6 +118,8 @@ pub(super) struct Ledger {
     pub oversized: u64,
     pub tagged: u64,
     pub readdressed: u64,
+    /// MACs that were made up and that something was sent to.
+    pub made_up: HashSet<Mac>,
 }
 
 impl Ledger {

@@ -109,8 +109,9 @@ pub(in crate::cli) fn text(it: &ReplaySummary) -> String {
     let time = span(Duration::try_from_secs_f64(it.span_s).unwrap_or_default());
     let skipped: u64 = it.skipped.iter().map(|row| row.frames).sum();
     let sum = |rows: &[ReplayCount]| exact(rows.iter().map(|row| row.frames).sum());
+    let macs: Vec<String> = it.macs.iter().map(|row| format!("{} {} ({})", row.port, row.mac, row.from)).collect();
     let rows = [
-        ("captured", format!("{} frames in {time}", exact(it.captured))),
+        ("captured", format!("{} in {time}", frames(it.captured))),
         ("skipped", exact(skipped)),
         ("received", exact(it.received)),
         ("forwarded", exact(it.forwarded)),
@@ -120,9 +121,8 @@ pub(in crate::cli) fn text(it: &ReplaySummary) -> String {
         ("for management", sum(&it.punted)),
         ("waiting", exact(it.waiting)),
         ("sent by ourselves", exact(it.originated)),
+        ("our MACs", macs.join(", ")),
     ];
-    let macs: Vec<String> = it.macs.iter().map(|row| format!("{} {} ({})", row.port, row.mac, row.from)).collect();
-    let macs = labelled(&[("our MACs", macs.join(", "))]);
     let tables = [("skipped", &it.skipped), ("drop", &it.dropped), ("ignored", &it.ignored), ("punted", &it.punted)];
     let all: Vec<(&str, &ReplayCount)> =
         tables.into_iter().flat_map(|(kind, rows)| rows.iter().map(move |row| (kind, row))).collect();
@@ -138,7 +138,7 @@ pub(in crate::cli) fn text(it: &ReplaySummary) -> String {
     });
     let gap = if table.is_empty() { "" } else { "\n" };
     let notes: String = it.notes.iter().map(|note| paragraph(&format!("note: {note}"))).collect();
-    labelled(&rows) + &macs + gap + &table + &notes + &compared(it)
+    labelled(&rows) + gap + &table + &notes + &compared(it)
 }
 
 fn compared(it: &ReplaySummary) -> String {
@@ -148,7 +148,11 @@ fn compared(it: &ReplaySummary) -> String {
             let expected = first.expected.map_or_else(String::new, |frame| format!(", expected as frame {frame}"));
             paragraph(&format!("different: first on port {}{by}{expected}: {}", first.port, first.says))
         }
-        (None, Some(count)) => format!("as expected: {} frames compared, no difference\n", exact(count)),
+        (None, Some(count)) => format!("as expected: {} compared, no difference\n", frames(count)),
         (None, None) => String::new(),
     }
+}
+
+fn frames(count: u64) -> String {
+    if count == 1 { "1 frame".into() } else { format!("{} frames", exact(count)) }
 }
