@@ -119,6 +119,7 @@ impl Bench {
             start: fairlead::admin::rows::Wall(0),
             saved: None,
             configurations: None,
+            events: None,
         };
         let now = Instant::ZERO;
         let controller = Controller::new(file, machine, snat_ports, 7, now);
@@ -237,7 +238,7 @@ impl Bench {
             let member = if (round / self.pools.min(ROUNDS)).is_multiple_of(2) { 'b' } else { 'a' };
             let request = Request::PoolForce { pool: format!("pair-{pool}"), member: format!("{member}-{pool}") };
             let begun = std::time::Instant::now();
-            self.controller.handle(Input::Asked { request_id: round as u64, request }, self.now);
+            self.controller.handle(Input::Asked { request_id: round as u64, request, by: None }, self.now);
             least = least.min(begun.elapsed().as_nanos() as f64);
             self.settle();
         }

@@ -16,8 +16,11 @@ mod scraping;
 mod state_store;
 
 use crate::admin;
+use crate::admin::events::EventRow;
 use crate::config::{self, ConfigErrors, Configuration};
-use crate::control::{self, Controller, Machine, SavedConfigurations, SavedState};
+use crate::config::{LogLevel, Settings};
+use crate::control::{self, Controller, EventsFound, Machine, SavedConfigurations, SavedState};
+use crate::events::EventName;
 use crate::flow::SnatPorts;
 use anyhow::{Context, Result};
 use clock::Clock;
@@ -32,6 +35,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::{mpsc, watch};
 
 /// Questions of operators that may wait at once.
@@ -50,14 +54,14 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
     if let Some(socket) = socket {
         configuration.settings.admin_socket = socket;
     }
-    let log = match log::start(configuration.settings.log) {
+    let log = match log::start(configuration.settings.log, configuration.settings.log_format) {
         Ok(log) => log,
         Err(error) => {
             let _ = writeln!(io::stderr(), "fairlead: the log cannot be started: {error}");
             return ExitCode::FAILURE;
         }
     };
-    introduce(file, &configuration);
+    introduce(file, &configuration, &log);
     for note in notes {
         tracing::warn!("{note}");
     }
@@ -147,9 +151,9 @@ impl Beginning {
 }
 
 /// The first line of the log: which program, which file, which cores, and where to ask it.
-fn introduce(file: &Path, configuration: &Configuration) {
+fn introduce(file: &Path, configuration: &Configuration, log: &Log) {
     let settings = &configuration.settings;
-    tracing::info!(
+    let message = format!(
         "Fairlead {} starts with {}: workers on cores {:?}, management on core {}, admin socket {}",
         env!("CARGO_PKG_VERSION"),
         file.display(),
@@ -157,6 +161,8 @@ fn introduce(file: &Path, configuration: &Configuration) {
         settings.cores.management,
         settings.admin_socket.display()
     );
+    let row = EventRow::new(EventName::Start, LogLevel::Info, message);
+    log.write(&EventRow { time: SystemTime::now().into(), ..row });
 }
 
 fn start(file: &Path, configuration: Configuration, configurations: SavedConfigurations, log: &Log) -> Result<Ending> {
@@ -168,23 +174,34 @@ fn start(file: &Path, configuration: Configuration, configurations: SavedConfigu
         .build()
         .context("the management loop cannot start")?;
     // The socket first: if another appliance owns it, nothing of the NICs is touched.
-    let socket = {
+    let sockets = {
         let _inside = runtime.enter();
-        admin::bind(&configuration.settings.admin_socket, configuration.settings.admin_group.as_deref())?
+        self::sockets(&configuration.settings)?
     };
     let snat_ports = SnatPorts::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
     let plane = Plane::start(&configuration, &snat_ports, clock)?;
     log_ports(&configuration, &plane);
     let (address, wanted) = watch::channel(configuration.settings.metrics);
     let folder = state_store::folder(configuration.settings.state.as_deref());
-    let (store, saved) = StateStore::start(&folder, configurations.found.is_ok());
-    let controller = controller(configuration, snat_ports, &plane, log, (saved, configurations), clock);
+    let (store, saved, events) = StateStore::start(&folder, configurations.found.is_ok());
+    let controller = controller(configuration, snat_ports, &plane, log, (saved, configurations, events), clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
     let sources = Sources { asked, reader: Reader::new(file), store, scraping };
     let manager = Manager::new(controller, plane, sources, log.clone(), clock);
-    runtime.block_on(serve(manager, sender, socket, wanted, troubles))
+    runtime.block_on(serve(manager, sender, sockets, wanted, troubles))
+}
+
+/// The admin socket, and the one that answers only what changes nothing.
+fn sockets(settings: &Settings) -> Result<Vec<(admin::AdminSocket, admin::Access)>> {
+    let all = admin::bind(&settings.admin_socket, settings.admin_group.as_deref())?;
+    let mut sockets = vec![(all, admin::Access::All)];
+    if let Some(path) = &settings.admin_socket_ro {
+        let socket = admin::bind_second(path, settings.admin_group_ro.as_deref())?;
+        sockets.push((socket, admin::Access::ReadOnly(settings.admin_socket.clone())));
+    }
+    Ok(sockets)
 }
 
 /// What a driver cannot do and an operator may miss; and how each NIC spreads what it receives, where there are several workers
@@ -211,7 +228,7 @@ fn controller(
     snat_ports: SnatPorts,
     plane: &Plane,
     log: &Log,
-    (saved, configurations): (SavedState, SavedConfigurations),
+    (saved, configurations, events): (SavedState, SavedConfigurations, EventsFound),
     clock: Clock,
 ) -> Controller {
     let machine = Machine {
@@ -223,6 +240,7 @@ fn controller(
         start: clock.wall().into(),
         saved: Some(saved),
         configurations: Some(configurations),
+        events: Some(events),
     };
     Controller::new(configuration, machine, snat_ports, plane::seed(), clock.now())
 }
@@ -230,17 +248,24 @@ fn controller(
 async fn serve(
     manager: Manager,
     sender: mpsc::Sender<admin::Asked>,
-    socket: admin::AdminSocket,
+    sockets: Vec<(admin::AdminSocket, admin::Access)>,
     metrics: watch::Receiver<Option<SocketAddr>>,
     troubles: mpsc::UnboundedSender<Option<String>>,
 ) -> Result<Ending> {
     let (stop, stopped) = watch::channel(false);
-    let mut until = stopped.clone();
-    let until = async move { _ = until.wait_for(|stopped| *stopped).await };
-    let server = tokio::spawn(admin::serve(socket, admin::Limits::default(), sender.clone(), until));
+    let servers: Vec<_> = sockets
+        .into_iter()
+        .map(|socket| {
+            let mut until = stopped.clone();
+            let until = async move { _ = until.wait_for(|stopped| *stopped).await };
+            tokio::spawn(admin::serve(socket, admin::Limits::default(), sender.clone(), until))
+        })
+        .collect();
     let scraped = tokio::spawn(scraping::serve(metrics, sender, troubles, stopped));
     let ending = manager.run(stop).await.context("signals cannot be received")?;
     let _ = scraped.await;
-    let _ = server.await;
+    for server in servers {
+        let _ = server.await;
+    }
     Ok(ending)
 }

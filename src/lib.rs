@@ -26,6 +26,7 @@ pub mod doctor;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod engine;
+pub mod events;
 pub mod explain;
 pub mod flow;
 pub mod import;

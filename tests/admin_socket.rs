@@ -3,7 +3,9 @@
 //! when all of them wait.
 
 use fairlead::admin::rows::CounterRow;
-use fairlead::admin::{AdminError, Answer, Answered, Asked, Code, Data, Limits, Request, SocketError, bind, serve};
+use fairlead::admin::{
+    Access, AdminError, Answer, Answered, Asked, Code, Data, Limits, Request, SocketError, bind, bind_second, serve,
+};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -28,13 +30,17 @@ struct Served {
 /// A server whose controller knows `counters` (two rows), `flows` (a long answer, of counters), never answers
 /// `status`, and drops the question `reload`.
 fn served(limits: Limits) -> Served {
+    served_as(Access::All, limits)
+}
+
+fn served_as(access: Access, limits: Limits) -> Served {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("made/on/the/way/admin.sock");
     let socket = bind(&path, None).expect("a socket");
     let (asked, questions) = mpsc::channel(4);
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(controller(questions));
-    let server = tokio::spawn(serve(socket, limits, asked, async move {
+    let server = tokio::spawn(serve((socket, access), limits, asked, async move {
         let _ = stopped.await;
     }));
     Served { path, limits, stop, server, _directory: directory }
@@ -42,7 +48,7 @@ fn served(limits: Limits) -> Served {
 
 async fn controller(mut questions: mpsc::Receiver<Asked>) {
     let mut never = Vec::new();
-    while let Some(Asked { request, answer }) = questions.recv().await {
+    while let Some(Asked { request, by, answer }) = questions.recv().await {
         let reply: Answer = match request {
             Request::Status {} => {
                 never.push(answer);
@@ -50,6 +56,9 @@ async fn controller(mut questions: mpsc::Receiver<Asked>) {
             }
             Request::Reload { .. } => continue,
             Request::Counters { .. } => Ok(counters(2)),
+            Request::Announce {} => {
+                Ok(counters(by.map_or(0, |by| by.uid as usize % 7 + usize::from(by.pid.is_some()))))
+            }
             Request::Flows { .. } => Ok(counters(LONG_ANSWER)),
             other => Err(AdminError::new(Code::UnknownMember, format!("{other:?}"))),
         };
@@ -501,4 +510,61 @@ async fn a_group_may_be_given_the_socket() {
     let path = make("nobody", 0o750).join("admin.sock");
     let _socket = bind(&path, Some("no-such-group")).expect("a socket");
     assert_eq!(owner(&path), (0, 0o660));
+}
+
+#[tokio::test]
+async fn the_second_socket_in_a_folder_with_another_group_leaves_the_first_one_its_own() {
+    use std::os::unix::fs::MetadataExt;
+    let root = tempfile::tempdir().expect("a directory");
+    let about = |path: &std::path::Path| {
+        let about = std::fs::metadata(path).expect("metadata");
+        (about.uid(), about.gid(), about.mode() & 0o777)
+    };
+    if about(root.path()).0 != 0 {
+        return;
+    }
+    let folder = root.path().join("run");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o750)).expect("its mode");
+    let (first, second) = (folder.join("admin.sock"), folder.join("ro.sock"));
+    let _first = bind(&first, Some("4242")).expect("a socket");
+    let _second = bind_second(&second, Some("4243")).expect("another");
+    assert_eq!(about(&folder), (0, 4_242, 0o751), "whoever knows a name may pass");
+    assert_eq!((about(&first), about(&second)), ((0, 4_242, 0o660), (0, 4_243, 0o660)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s105_the_read_only_socket_answers_what_changes_nothing_and_names_the_other_one() {
+    let served = served_as(Access::ReadOnly("/run/fairlead/admin.sock".into()), Limits::default());
+    let mut client = served.client().await;
+    client.is_served().await;
+    for request in [
+        r#"{"command":"announce"}"#,
+        r#"{"command":"reload"}"#,
+        r#"{"command":"member-set","args":{"member":"a","admin":"draining"}}"#,
+        r#"{"command":"latency","args":{"reset":true}}"#,
+        r#"{"command":"log-level","args":{"level":"debug"}}"#,
+        r#"{"command":"alarm-acknowledge","args":{"id":1}}"#,
+    ] {
+        let reply = client.asked(request).await;
+        assert_eq!(reply["error"]["code"], "read-only", "{reply}");
+        let message = reply["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("ask at /run/fairlead/admin.sock"), "{message}");
+    }
+    let command = client.asked(r#"{"command":"announce"}"#).await;
+    assert!(command["error"]["message"].as_str().is_some_and(|message| message.starts_with("`announce` changes")));
+    for request in [r#"{"command":"latency"}"#, r#"{"command":"log-level"}"#, r#"{"command":"events"}"#] {
+        client.is_refused(request, "unknown-member").await;
+    }
+    client.is_served().await;
+}
+
+#[tokio::test]
+async fn who_asks_is_known_by_the_kernel() {
+    let served = served(Limits::default());
+    let mut client = served.client().await;
+    let reply = client.asked(r#"{"command":"announce"}"#).await;
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("metadata"));
+    let rows = reply["data"].as_array().map(Vec::len);
+    assert_eq!(rows, Some(uid as usize % 7 + 1), "the user, and that there is a process");
 }

@@ -629,17 +629,17 @@ fn s103_a_capture_is_replayed_and_compared() {
     let (code, text, err) = ran(&["replay", &capture, &out, "--config", &file]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{text}");
     for line in [
-        "captured          1 frames in 0µs",
-        "forwarded         1",
-        "dropped           0",
-        "our MACs  outer 00:1b:21:00:00:01 (capture)",
+        "captured           1 frame in 0µs",
+        "forwarded          1",
+        "dropped            0",
+        "our MACs           outer 00:1b:21:00:00:01 (capture)",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     let (code, text, err) = ran(&["replay", &capture, "--config", &file, "--expect", &out]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    assert!(text.ends_with("as expected: 1 frames compared, no difference\n"), "{text}");
+    assert!(text.ends_with("as expected: 1 frame compared, no difference\n"), "{text}");
     let (code, text, _) = ran(&["replay", &capture, "--config", &file, "--expect", &out, "--active", "sip-b"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("different: first on port inner, caused by frame 1, expected as frame 2: byte"), "{text}");

@@ -16,6 +16,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/admin/capture.rs", &["CaptureBegun", "CapturedRow", "CaptureLine", "CaptureTotals"]),
     ("src/replay/summary.rs", &[]),
     ("src/doctor/finding.rs", &[]),
+    ("src/admin/events.rs", &["EventRow", "EventsPage", "AlarmRow", "AcknowledgedRow"]),
 ];
 const PAGE: &str = "dpdk-config/json.md";
 
@@ -40,7 +41,9 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `capture` | a CaptureLine a line, one for each frame; on the socket see CaptureBegun |
 | `snat` | a list of SnatRow |
 | `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
-| `switchovers` | a list of SwitchoverRow, oldest first |
+| `alarms`, `alarms acknowledge` | a list of AlarmRow |
+| `events` | a list of EventRow, oldest first; with `--follow` an EventRow a line, and `{\"lost\": N}` where N are missing |
+| `switchovers` | a list of SwitchoverRow, oldest first; the marks of one of before a restart are of that start |
 | `latency` | a list of LatencyRow |
 | `sip` | one SipReport |
 | `drill --shadow`, `drill` | one DrillPlan, one DrillReport |
@@ -99,9 +102,9 @@ fn holds(kind: &str) -> String {
         "u64" | "u32" | "u16" | "f64" => "number".into(),
         "bool" => "true or false".into(),
         "Wall" => "time".into(),
-        "String" | "Arc<str>" | "Ipv4Addr" | "Ipv4Net" | "SocketAddrV4" => "text".into(),
+        "String" | "Arc<str>" | "&'static str" | "Ipv4Addr" | "Ipv4Net" | "SocketAddrV4" => "text".into(),
         "Status" | "Ends" | "ExplainedEgress" | "ExplainedStep" | "Change" | "Spread" | "Bucket" => kind.into(),
-        _ if kind.ends_with("Row") || kind == "MemberProbe" => kind.into(),
+        _ if kind.ends_with("Row") || kind.starts_with("Replay") || kind == "MemberProbe" => kind.into(),
         // What remains are words.
         _ => "word".into(),
     }

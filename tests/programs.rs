@@ -1,7 +1,7 @@
 //! Programs of `external` monitors by the way they are really started: Fairlead's own file becomes them. As root what is given up is more.
 
 use fairlead::control::{Exit, ProbeId, ProgramExit, ProgramRun};
-use fairlead::programs::{Programs, starter};
+use fairlead::programs::{Ended, Programs, starter};
 use fairlead::time::Duration;
 use rustix::process::{DumpableBehavior, dumpable_behavior, geteuid};
 use rustix::thread::{
@@ -19,6 +19,7 @@ const LONG: u64 = 60_000;
 fn shell(script: &str, limit: u64) -> ProgramRun {
     ProgramRun {
         probe: ProbeId(7),
+        input: Vec::new(),
         program: "/bin/sh".into(),
         arguments: vec!["-c".into(), script.into(), "probe".into(), "10.20.0.11".into(), "5060".into()],
         environment: vec![("PATH", "/usr/bin:/bin".into()), ("FAIRLEAD_MEMBER", "sip-a".into())],
@@ -35,7 +36,7 @@ fn ended_by(starter: &str, run: ProgramRun) -> ProgramExit {
     let mut programs = Programs::new(starter);
     programs.run(run);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (probe, exit) = runtime.block_on(programs.ended());
+    let Ended::Probe(probe, exit) = runtime.block_on(programs.ended()) else { panic!("it carries a probe") };
     assert_eq!(probe, ProbeId(7));
     exit
 }
@@ -288,4 +289,15 @@ fn it_ends_with_fairlead() {
         (late.status.code(), late.stdout.as_slice(), late.stderr.as_slice()),
         (Some(127), &b""[..], &b"Fairlead has ended"[..])
     );
+}
+
+#[test]
+fn what_it_is_given_stands_on_its_standard_input_and_ends() {
+    let input = b"{\"event\":\"switchover\"}\n".to_vec();
+    let exit = run(ProgramRun { input: input.clone(), ..shell("cat", 20_000) });
+    assert_eq!(exit, Exit::Status { status: Some(0), output: input });
+    // Whoever does not read it delays nobody.
+    let exit = run(ProgramRun { input: vec![b'x'; 60_000], ..shell("echo done", 20_000) });
+    assert_eq!(exit, Exit::Status { status: Some(0), output: b"done\n".to_vec() });
+    assert_eq!(run(shell("cat", 20_000)), Exit::Status { status: Some(0), output: Vec::new() });
 }

@@ -6,6 +6,7 @@ use super::capture::Capturing;
 use super::configurations::{Confirmed, HistoryRow, HistoryText, Preview};
 use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
+use super::events::{AlarmRow, EventRow, EventsPage};
 use super::explain::Explanation;
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PastProbeRow,
@@ -77,7 +78,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), Explanation(Box<Explanation>), Capture(Box<Capturing>), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), Explanation(Box<Explanation>), Capture(Box<Capturing>), EventsPage(Box<EventsPage>), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),
@@ -93,6 +94,8 @@ answers! {
         Excluded(ExcludeRow),
         Settings(SettingRow),
         History(HistoryRow),
+        Alarms(AlarmRow),
+        Events(EventRow),
     }
     some { Flows(FlowRow), }
 }
@@ -136,6 +139,8 @@ pub enum Code {
     Refused,
     /// `reload`: the file has errors; the message holds all of them.
     BadFile,
+    /// It changes something, and was asked at the socket for what changes nothing; the message names the other one.
+    ReadOnly,
     /// Too many clients or requests at once: try again.
     Busy,
     /// The workers did not answer in time.

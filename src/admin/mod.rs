@@ -10,6 +10,7 @@ mod clients;
 pub mod configurations;
 pub mod drain;
 pub mod drill;
+pub mod events;
 pub mod explain;
 mod latency;
 pub mod line;
@@ -27,5 +28,5 @@ mod words;
 
 pub use answer::{AdminError, Answer, Answered, Code, Data};
 pub use request::{Asked, Request};
-pub use server::{Limits, serve};
-pub use socket::{AdminSocket, SocketError, bind};
+pub use server::{Access, Limits, serve};
+pub use socket::{AdminSocket, SocketError, bind, bind_second};

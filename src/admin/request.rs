@@ -6,8 +6,11 @@
 
 use super::answer::{AdminError, Answer, Code};
 pub use super::capture::CaptureAsked;
+pub use super::events::COMMENT_MAX;
+use super::events::EventRow;
 pub use super::words::{AdminState, TcpFlag, Transport};
 use crate::config::{LogLevel, parse_prefix, visible};
+use crate::events::EventName;
 use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -78,6 +81,35 @@ pub enum Request {
     },
     /// The switchovers, oldest first.
     Switchovers {},
+    /// What an operator should look at, oldest first.
+    Alarms {},
+    /// An operator knows of an alarm; the answer is that alarm.
+    AlarmAcknowledge {
+        /// Its number.
+        id: u64,
+        /// What he says of it, at most [`COMMENT_MAX`] bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "comment")]
+        comment: Option<String>,
+    },
+    /// What has happened, oldest first, as far as it is kept.
+    Events {
+        /// Which; empty: all.
+        #[serde(default)]
+        filter: EventSelection,
+        /// Not what is longer ago than so many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since_s: Option<u64>,
+    },
+    /// What has happened after a known event: an [`EventsPage`](super::events::EventsPage); where that is nothing, the answer waits
+    /// for it a while.
+    EventsFollow {
+        /// Which; empty: all.
+        #[serde(default)]
+        filter: EventSelection,
+        /// The number of the known one; absent: the last one, and the answer says at once which that is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
+    },
     /// Forwarding latency and loop times, by worker and over all of them.
     Latency {
         /// Start a new measurement after this answer, which is the last of the old one.
@@ -235,6 +267,63 @@ impl fmt::Debug for FileText {
 }
 
 impl Request {
+    /// It changes something, or has something done: nothing for who may only look. A new request has to decide.
+    pub fn changes(&self) -> bool {
+        match self {
+            Request::Status {}
+            | Request::Members {}
+            | Request::VirtualServers {}
+            | Request::Probes {}
+            | Request::Flows { .. }
+            | Request::Explain(_)
+            | Request::Snat {}
+            | Request::Neighbours {}
+            | Request::Routes {}
+            | Request::Ports {}
+            | Request::Counters { .. }
+            | Request::Switchovers {}
+            | Request::Alarms {}
+            | Request::Events { .. }
+            | Request::EventsFollow { .. }
+            | Request::Sip {}
+            | Request::DrainReport { .. }
+            | Request::DrillPlan { .. }
+            | Request::DrillReport { .. }
+            | Request::ExcludeList { .. }
+            | Request::ProbeHistory { .. }
+            | Request::StateShow {}
+            | Request::StateLines {}
+            | Request::Diff { .. }
+            | Request::SavePlan {}
+            | Request::History {}
+            | Request::HistoryShow { .. } => false,
+            Request::Latency { reset } => *reset,
+            Request::LogLevel { level } => level.is_some(),
+            // Whoever captures reads what others say.
+            Request::Capture(_)
+            | Request::FlowsClear { .. }
+            | Request::AlarmAcknowledge { .. }
+            | Request::MemberSet { .. }
+            | Request::PoolForce { .. }
+            | Request::PoolAuto { .. }
+            | Request::DrillBegin { .. }
+            | Request::ExcludeAdd { .. }
+            | Request::ExcludeRemove { .. }
+            | Request::ProbeNow { .. }
+            | Request::Announce {}
+            | Request::StateDrop {}
+            | Request::Reload { .. }
+            | Request::Confirm {}
+            | Request::Rollback { .. } => true,
+        }
+    }
+
+    /// The name of its command.
+    pub fn command(&self) -> String {
+        let written = serde_json::to_value(self).unwrap_or_default();
+        written["command"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Read the file again; what it says is in force for good.
     pub fn reload() -> Request {
         Request::Reload { confirm_s: None, max_impact: None }
@@ -290,19 +379,50 @@ pub struct FlowSelection {
     pub virtual_server: Option<String>,
 }
 
+/// Which events are meant. Everything that is set must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct EventSelection {
+    /// Of one of these names; empty: of any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub event: Vec<EventName>,
+    /// About this pool, or a member of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+}
+
+impl EventSelection {
+    /// This one is meant.
+    pub fn wants(&self, row: &EventRow) -> bool {
+        let is_named = self.event.is_empty() || self.event.iter().any(|name| row.is(*name));
+        is_named && (self.pool.is_none() || self.pool == row.pool)
+    }
+}
+
+/// Who asks at the admin socket, as the kernel says (SO_PEERCRED, unix(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The user.
+    pub uid: u32,
+    /// The process, while it lived.
+    pub pid: Option<u32>,
+}
+
 /// A request on its way to the controller, with the place for its answer.
 #[derive(Debug)]
 pub struct Asked {
     /// What is wanted.
     pub request: Request,
+    /// By whom; `None`: by Fairlead itself, or that is not known.
+    pub by: Option<Peer>,
     /// Where the answer goes. Dropped unanswered, the client learns that the appliance is stopping.
     pub answer: oneshot::Sender<Answer>,
 }
 
 /// Puts `request` to the controller. `None`: it is gone.
-pub(super) async fn put(controller: &mpsc::Sender<Asked>, request: Request) -> Option<Answer> {
+pub(super) async fn put(controller: &mpsc::Sender<Asked>, request: Request, by: Option<Peer>) -> Option<Answer> {
     let (answer, answered) = oneshot::channel();
-    controller.send(Asked { request, answer }).await.ok()?;
+    controller.send(Asked { request, by, answer }).await.ok()?;
     answered.await.ok()
 }
 
@@ -380,6 +500,16 @@ fn confirm_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Er
         return Err(D::Error::custom(format!("`confirm_s` is {shown}: write a number from 1 to {CONFIRM_MAX}")));
     }
     Ok(seconds)
+}
+
+fn comment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let comment: Option<String> = Option::deserialize(from)?;
+    match comment.as_ref().map_or(0, String::len) {
+        length if length > COMMENT_MAX => {
+            Err(D::Error::custom(format!("`comment` has {length} bytes: write at most {COMMENT_MAX}")))
+        }
+        _ => Ok(comment),
+    }
 }
 
 fn drill_time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
@@ -490,6 +620,24 @@ mod tests {
     }
 
     #[test]
+    fn a_request_about_events_and_alarms_is_written_as_it_is_read() {
+        are_written_as_read([
+            (r#"{"command":"alarms","args":{}}"#, Request::Alarms {}),
+            (
+                r#"{"command":"alarm-acknowledge","args":{"id":17,"comment":"known"}}"#,
+                Request::AlarmAcknowledge { id: 17, comment: Some("known".into()) },
+            ),
+            (
+                r#"{"command":"events-follow","args":{"filter":{"event":["member.up"],"pool":"p"},"after":7}}"#,
+                Request::EventsFollow {
+                    filter: EventSelection { event: vec![EventName::MemberUp], pool: Some("p".into()) },
+                    after: Some(7),
+                },
+            ),
+        ]);
+    }
+
+    #[test]
     fn a_request_about_configurations_is_written_as_it_is_read() {
         are_written_as_read([
             (r#"{"command":"reload","args":{}}"#, Request::reload()),
@@ -579,6 +727,12 @@ mod tests {
                 9,
                 Code::BadRequest,
                 "`for_s` is 0: write a number from 1 to 2592000",
+            ),
+            (
+                r#"{"id":9,"command":"events","args":{"filter":{"event":["member.gone"]}}}"#,
+                9,
+                Code::BadRequest,
+                "unknown variant `member.gone`",
             ),
             (r#"{"id":9,"command":"pool-auto"}"#, 9, Code::BadRequest, "missing field `pool`"),
             (r#"{"id":9,"command":"pool-auto","args":{"pool":""}}"#, 9, Code::BadRequest, "a name is empty"),

@@ -4,6 +4,7 @@
 //! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.
 
 pub use super::configurations::AwaitedRow;
+pub use super::events::{AcknowledgedRow, AlarmRow, EventRow, EventsPage};
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::sip::{SipCountRow, SipRefreshRow, SipReport, SipRow};
 pub use super::wall::Wall;
@@ -66,15 +67,6 @@ pub struct WorkerRow {
     pub ignored: u64,
     /// Flows in its table now.
     pub flows: u64,
-}
-
-/// What an operator should look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AlarmRow {
-    /// Since when it stands.
-    pub since: Wall,
-    /// What it is, and what may be done.
-    pub message: String,
 }
 
 /// A member.

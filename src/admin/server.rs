@@ -8,12 +8,13 @@ use super::answer::{AdminError, Answer, Answered, Code, Data};
 use super::capture::Feed;
 use super::clients::{self, Seat};
 use super::line::{error_line, lines};
-use super::request::{Asked, Line, Request, put};
+use super::request::{Asked, Line, Peer, Request, put};
 use super::socket::AdminSocket;
 use super::streaming;
 use crate::time::Duration;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -69,8 +70,38 @@ impl Default for Limits {
     }
 }
 
+/// What may be asked at a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    All,
+    /// What changes nothing. The rest is for the socket at this path.
+    ReadOnly(PathBuf),
+}
+
+impl Access {
+    fn check(&self, request: &Request) -> Result<(), AdminError> {
+        match self {
+            Access::ReadOnly(other) if request.changes() => {
+                let (command, other) = (request.command(), other.display());
+                let message = format!(
+                    "`{command}` changes something, and this socket answers only what changes nothing: ask at {other} (--socket {other})"
+                );
+                Err(AdminError::new(Code::ReadOnly, message))
+            }
+            Access::All | Access::ReadOnly(_) => Ok(()),
+        }
+    }
+}
+
 /// Serves until `stop` is ready; then takes the socket's file away, gives the answers under way their grace, and ends.
-pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Asked>, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    (socket, access): (AdminSocket, Access),
+    limits: Limits,
+    asked: mpsc::Sender<Asked>,
+    stop: impl Future<Output = ()>,
+) {
+    let access = Arc::new(access);
     let (stopping, stopped) = watch::channel(false);
     let files = Arc::new(Semaphore::new(1));
     let mut clients = clients::serve(
@@ -78,7 +109,9 @@ pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Aske
         limits.clients,
         || async { socket.listener.accept().await.map(|(stream, _)| stream) },
         |stream| reject(&stream, limits.clients),
-        |stream, seat| handle(stream, seat, limits, (asked.clone(), Arc::clone(&files)), stopped.clone()),
+        |stream, seat| {
+            handle(stream, seat, limits, (asked.clone(), Arc::clone(&access), Arc::clone(&files)), stopped.clone())
+        },
         stop,
     )
     .await;
@@ -104,9 +137,11 @@ async fn handle(
     stream: UnixStream,
     mut seat: Seat,
     limits: Limits,
-    (asked, files): (mpsc::Sender<Asked>, Arc<Semaphore>),
+    (asked, access, files): (mpsc::Sender<Asked>, Arc<Access>, Arc<Semaphore>),
     mut stopped: watch::Receiver<bool>,
 ) {
+    let by = stream.peer_cred().ok();
+    let by = by.map(|by| Peer { uid: by.uid(), pid: by.pid().and_then(|pid| pid.try_into().ok()) });
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
@@ -126,7 +161,10 @@ async fn handle(
         // Whoever has a file keeps the next one waiting until it is answered, and the answer is out.
         let (request, turn) = with_turn(request, turn, limits, &files).await;
         let answer = match request {
-            Ok(request) => ask(&asked, request, limits.answer).await,
+            Ok(request) => match access.check(&request) {
+                Ok(()) => ask(&asked, (request, by), limits.answer).await,
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         // Who is gone when it is sent has no more use for it.
@@ -270,8 +308,8 @@ fn ending() -> AdminError {
     AdminError::new(Code::Stopping, "the appliance is shutting down")
 }
 
-async fn ask(asked: &mpsc::Sender<Asked>, request: Request, patience: Duration) -> Answer {
-    match timeout(patience, put(asked, request)).await {
+async fn ask(asked: &mpsc::Sender<Asked>, (request, by): (Request, Option<Peer>), patience: Duration) -> Answer {
+    match timeout(patience, put(asked, request, by)).await {
         Ok(Some(answer)) => answer,
         Ok(None) => Err(ending()),
         Err(_) => {

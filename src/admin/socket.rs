@@ -64,6 +64,21 @@ pub struct AdminSocket {
 /// # Errors
 /// See [`SocketError`]; each names the path and what to do.
 pub fn bind(path: &Path, group: Option<&str>) -> Result<AdminSocket, SocketError> {
+    bind_as(path, group, open_folder)
+}
+
+/// The same for a socket beside that one. Where both are in one folder, that is opened to everybody's passing through, as it has
+/// one group only: the sockets keep their own modes.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_second(path: &Path, group: Option<&str>) -> Result<AdminSocket, SocketError> {
+    bind_as(path, group, pass_folder)
+}
+
+type OpenFolder = fn(&Path, &fs::Metadata, u32) -> io::Result<()>;
+
+fn bind_as(path: &Path, group: Option<&str>, open: OpenFolder) -> Result<AdminSocket, SocketError> {
     let length = path.as_os_str().len();
     if length > PATH_MAX {
         return Err(SocketError::PathTooLong { path: path.into(), length });
@@ -79,15 +94,18 @@ pub fn bind(path: &Path, group: Option<&str>) -> Result<AdminSocket, SocketError
     let file = SocketFile::of(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(|why| refused("set the mode of", path, why))?;
     if let Some(group) = group
-        && let Err(why) = open_to(path, group)
+        && let Err(why) = open_to(path, group, open)
     {
-        tracing::warn!("the admin socket is not open to admin_group = \"{group}\": {why}; only root may use it");
+        let path = path.display();
+        tracing::warn!(
+            "the admin socket {path} is not open to group \"{group}\" of the file: {why}; only root may use it"
+        );
     }
     Ok(AdminSocket { listener, _file: file })
 }
 
 /// Gives the socket to a group, and the folder, if that is ours alone and closed to others.
-fn open_to(path: &Path, group: &str) -> Result<(), String> {
+fn open_to(path: &Path, group: &str, open: OpenFolder) -> Result<(), String> {
     let number = group_number(group).ok_or("there is no such group on this machine")?;
     let give = |path: &Path| chown(path, None, Some(number)).map_err(|why| format!("{}: {why}", path.display()));
     give(path)?;
@@ -98,11 +116,18 @@ fn open_to(path: &Path, group: &str) -> Result<(), String> {
     };
     let closed = about.mode() & 0o001 == 0;
     if closed && about.uid() == ours.uid() && (about.gid() != number || about.mode() & 0o010 == 0) {
-        give(folder)?;
-        let mode = fs::Permissions::from_mode(about.mode() & 0o7777 | 0o050);
-        fs::set_permissions(folder, mode).map_err(|why| format!("{}: {why}", folder.display()))?;
+        open(folder, &about, number).map_err(|why| format!("{}: {why}", folder.display()))?;
     }
     Ok(())
+}
+
+fn open_folder(folder: &Path, about: &fs::Metadata, group: u32) -> io::Result<()> {
+    chown(folder, None, Some(group))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(about.mode() & 0o7777 | 0o050))
+}
+
+fn pass_folder(folder: &Path, about: &fs::Metadata, _: u32) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(about.mode() & 0o7777 | 0o001))
 }
 
 /// A group's number, by its name in /etc/group or by itself.

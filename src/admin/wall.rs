@@ -20,6 +20,11 @@ impl Wall {
         Wall(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
     }
 
+    /// The moment `span` before this one.
+    pub fn minus(self, span: Duration) -> Wall {
+        Wall(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+
     /// How long after `earlier` this is; zero when `earlier` is later.
     pub const fn since(self, earlier: Wall) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -14,7 +14,7 @@ use crate::admin::{Answer, Asked};
 use crate::control::{Controller, DeviceEvent, Input, Output};
 use crate::dpdk::{DeviceEvents, Link};
 use crate::policy::intent::PortId;
-use crate::programs::{OURSELVES, Programs};
+use crate::programs::{Ended, OURSELVES, Programs};
 use crate::time::{Duration, Instant};
 use std::collections::HashMap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -101,7 +101,6 @@ impl Manager {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let ending = self.serve(&mut terminate, &mut interrupt, &mut hangup).await;
-        tracing::info!("stopping");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         let _ = stop.send(true);
         self.stop();
@@ -141,7 +140,10 @@ impl Manager {
                 Some(asked) = self.asked.recv() => self.ask(asked),
                 (request_id, file) = self.reader.reading() => self.handle(Input::Reload { request_id, file }),
                 saved = self.store.saved() => self.on_saved(saved),
-                (probe, exit) = self.programs.ended() => self.handle(Input::ProgramEnded { probe, exit }),
+                ended = self.programs.ended() => self.handle(match ended {
+                    Ended::Probe(probe, exit) => Input::ProgramEnded { probe, exit },
+                    Ended::Notified(exit) => Input::Notified(exit),
+                }),
                 Some(trouble) = self.scraping.trouble.recv() => self.handle(Input::Metrics(trouble)),
                 () = wait => {}
             }
@@ -182,12 +184,13 @@ impl Manager {
             Output::ReadText { request_id, name, text } => self.reader.read_text(request_id, name, text),
             Output::SaveState { change, state } => self.store.save(change, state),
             Output::SaveConfigurations { change, all } => self.store.save_configurations(change, all),
-            Output::Log { level, message } => super::log::write(level, &message),
+            Output::SaveEvents { change, events } => self.store.save_events(change, events),
+            Output::Log(row) => self.log.write(&row),
+            Output::Notify(run) => self.programs.notify(*run),
             Output::RunProgram(run) => self.programs.run(*run),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {
-                tracing::info!("ready");
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             }
             Output::Stopped => self.stopped = true,
@@ -235,6 +238,7 @@ impl Manager {
         self.handle(match kept {
             Kept::Operator => Input::Saved { change, outcome },
             Kept::Configurations => Input::ConfigurationsSaved { change, outcome },
+            Kept::Events => Input::EventsSaved { change, outcome },
         });
     }
 
@@ -242,7 +246,7 @@ impl Manager {
         self.requests += 1;
         let request_id = self.requests;
         self.answers.insert(request_id, asked.answer);
-        self.handle(Input::Asked { request_id, request: asked.request });
+        self.handle(Input::Asked { request_id, request: asked.request, by: asked.by });
     }
 
     /// Stops the workers, and waits until they have ended and what the operator has set is saved, or the controller's patience is at

@@ -1,10 +1,10 @@
-//! Keeps what the operator has set, and the configurations that were in force, in files that outlive a crash.
+//! Keeps what the operator has set, the configurations that were in force, and the events, in files that outlive a crash.
 //!
 //! Owns the files and their folder: reading them at the start, however they were found, and writing them on a thread of their own, so that
 //! a slow disk holds up nobody. A new text takes the place of the old one whole (`rename`), and is on the disk before it is said
 //! to be saved. Knows nothing of what stands in it.
 
-use crate::control::{Configurations, OperatorState, SavedState};
+use crate::control::{Configurations, EventsFound, OperatorState, SavedEvents, SavedState};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,12 +16,13 @@ use tokio::sync::mpsc;
 /// Where it is kept when neither the file nor the service manager says.
 const FOLDER: &str = "/var/lib/fairlead";
 /// The files' names, by [`Kept`].
-const NAMES: [&str; 2] = [NAME, CONFIGURATIONS];
+const NAMES: [&str; 3] = [NAME, CONFIGURATIONS, EVENTS];
 const NAME: &str = "operator.json";
 const CONFIGURATIONS: &str = "configurations.json";
 /// What a start must know of that, where it is not made with what the file said: short, and a file of its own, so that no damage takes
 /// both.
 const SPARE: &str = "configurations.start.json";
+const EVENTS: &str = "events.json";
 /// A larger file is not read.
 const LARGEST: u64 = 256 << 20;
 /// How long the disk may take to give it out at the start.
@@ -34,6 +35,8 @@ pub enum Kept {
     Operator,
     /// The configurations that were in force.
     Configurations,
+    /// What has happened.
+    Events,
 }
 
 /// A save that has ended: of what, which change, and why not.
@@ -43,6 +46,7 @@ pub type Saved = (Kept, u64, Result<(), String>);
 enum Save {
     Operator(u64, Box<OperatorState>),
     Configurations(u64, Box<Configurations>),
+    Events(u64, Box<SavedEvents>),
 }
 
 impl Save {
@@ -50,6 +54,7 @@ impl Save {
         match self {
             Save::Operator(change, _) => (Kept::Operator, *change),
             Save::Configurations(change, _) => (Kept::Configurations, *change),
+            Save::Events(change, _) => (Kept::Events, *change),
         }
     }
 
@@ -58,6 +63,7 @@ impl Save {
         match self {
             Save::Operator(_, state) => state.text(),
             Save::Configurations(_, all) => all.text(),
+            Save::Events(_, events) => events.text(),
         }
     }
 }
@@ -129,8 +135,8 @@ fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
 impl StateStore {
     /// Reads what the operator had set from `folder`, and keeps things there from now on. Never fails: trouble is part of what is
     /// found. `is_known`: what [`configurations`] has found there could be used, or there was nothing.
-    pub fn start(folder: &Path, is_known: bool) -> (StateStore, SavedState) {
-        let file = folder.join(NAME);
+    pub fn start(folder: &Path, is_known: bool) -> (StateStore, SavedState, EventsFound) {
+        let [file, events] = [NAME, EVENTS].map(|name| folder.join(name).display().to_string());
         let (results, saved) = mpsc::unbounded_channel();
         let (saves, orders) = threads::channel::<Save>();
         // Without a place in between: what has been sent has been received.
@@ -147,11 +153,15 @@ impl StateStore {
         let found = match std::thread::Builder::new().name("state-store".into()).spawn(work) {
             Ok(_) => match first.recv_timeout(PATIENCE) {
                 Ok(found) => found,
-                Err(_) => Err(late()),
+                Err(_) => (Err(late()), Err(late())),
             },
-            Err(error) => Err(format!("no thread to read it: {error}")),
+            Err(error) => {
+                let why = format!("no thread to read it: {error}");
+                (Err(why.clone()), Err(why))
+            }
         };
-        (StateStore { saves, saved }, SavedState { place: file.display().to_string(), found })
+        let (found, past) = found;
+        (StateStore { saves, saved }, SavedState { place: file, found }, EventsFound { place: events, found: past })
     }
 
     /// Saves this as `change`.
@@ -163,6 +173,11 @@ impl StateStore {
     /// Likewise.
     pub fn save_configurations(&self, change: u64, all: Box<Configurations>) {
         _ = self.saves.send(Save::Configurations(change, all));
+    }
+
+    /// Likewise.
+    pub fn save_events(&self, change: u64, events: Box<SavedEvents>) {
+        _ = self.saves.send(Save::Events(change, events));
     }
 
     /// The next save that has ended.
@@ -180,6 +195,9 @@ impl StateStore {
     }
 }
 
+/// What was found at the start: of operators, and of events.
+type AtStart = (Result<Option<OperatorState>, String>, Result<Option<SavedEvents>, String>);
+
 /// The folder, as the thread knows it.
 struct Disk {
     folder: PathBuf,
@@ -187,24 +205,25 @@ struct Disk {
     lock: Option<File>,
     /// Nobody knows what is there, such as what could not be used or was read too late: it is not overwritten but moved aside. By
     /// [`Kept`].
-    is_unread: [bool; 2],
+    is_unread: [bool; 3],
 }
 
 impl Disk {
     fn new(folder: &Path, is_known: bool) -> Disk {
-        Disk { folder: folder.to_owned(), lock: None, is_unread: [true, !is_known] }
+        Disk { folder: folder.to_owned(), lock: None, is_unread: [true, !is_known, true] }
     }
 
     /// Reads it, for whoever may not wait for it any more.
-    fn hand_over(&mut self, to: &threads::SyncSender<Result<Option<OperatorState>, String>>) {
-        let found = self.read();
-        let is_good = found.is_ok();
-        self.is_unread[0] = to.send(found).is_err() || !is_good;
+    fn hand_over(&mut self, to: &threads::SyncSender<AtStart>) {
+        let found = (self.read(NAME, OperatorState::parse), self.read(EVENTS, SavedEvents::parse));
+        let is_good = [found.0.is_ok(), found.1.is_ok()];
+        let is_lost = to.send(found).is_err();
+        (self.is_unread[0], self.is_unread[2]) = (is_lost || !is_good[0], is_lost || !is_good[1]);
     }
 
-    fn read(&mut self) -> Result<Option<OperatorState>, String> {
+    fn read<T>(&mut self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, String> {
         self.own()?;
-        bytes(&self.folder.join(NAME))?.map(|bytes| OperatorState::parse(&bytes)).transpose()
+        bytes(&self.folder.join(name))?.map(|bytes| parse(&bytes)).transpose()
     }
 
     /// Of two appliances, the first has the folder. Where no lock can be had, there is none.
@@ -233,6 +252,7 @@ impl Disk {
         self.own().map_err(io::Error::other)?;
         let spare = match save {
             Save::Operator(..) => return self.write(Kept::Operator, save.text().as_bytes()),
+            Save::Events(..) => return self.write(Kept::Events, save.text().as_bytes()),
             Save::Configurations(_, all) => all.for_a_start(),
         };
         if let Some(spare) = &spare {
@@ -316,7 +336,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_saved_is_found_again_and_nothing_else_is_left() {
         let (_root, folder) = folder();
-        let (mut store, found) = StateStore::start(&folder, true);
+        let (mut store, found, _) = StateStore::start(&folder, true);
         assert_eq!(found.found, Ok(None));
         assert_eq!(found.place, folder.join(NAME).display().to_string());
         assert_eq!(save(&mut store, 7).await, Ok(()));
@@ -333,7 +353,7 @@ mod tests {
     #[test]
     fn the_end_of_a_save_can_be_looked_for() {
         let (_root, folder) = folder();
-        let (mut store, _) = StateStore::start(&folder, true);
+        let (mut store, ..) = StateStore::start(&folder, true);
         assert_eq!(store.take_saved(), None);
         store.save(7, Box::default());
         let saved = std::iter::repeat_with(|| store.take_saved()).find_map(|saved| {
@@ -350,7 +370,7 @@ mod tests {
             let (_root, folder) = folder();
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(NAME), text).unwrap();
-            let (mut store, found) = StateStore::start(&folder, true);
+            let (mut store, found, _) = StateStore::start(&folder, true);
             let found = found.found.unwrap_err();
             assert!(found.contains(why), "{found}");
             assert_eq!(save(&mut store, 1).await, Ok(()));
@@ -366,7 +386,7 @@ mod tests {
         let (_root, folder) = folder();
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(NAME), "{").unwrap();
-        let (mut store, found) = StateStore::start(&folder, true);
+        let (mut store, found, _) = StateStore::start(&folder, true);
         assert!(found.found.is_err());
         fs::remove_file(folder.join(NAME)).unwrap();
         assert_eq!(save(&mut store, 1).await, Ok(()));
@@ -395,13 +415,13 @@ mod tests {
     async fn what_stands_in_the_way_is_said_when_it_is_met() {
         let (_root, folder) = folder();
         fs::create_dir_all(folder.join(NAME)).unwrap();
-        let (mut store, found) = StateStore::start(&folder, true);
+        let (mut store, found, _) = StateStore::start(&folder, true);
         assert_eq!(found.found, Err("it is no file".into()), "a folder by its name");
         assert_eq!(save(&mut store, 1).await, Ok(()), "moved aside as any other");
         let (_root, other) = self::folder();
         fs::create_dir_all(other.parent().unwrap()).unwrap();
         fs::write(&other, "").unwrap();
-        let (mut store, found) = StateStore::start(&other, true);
+        let (mut store, found, _) = StateStore::start(&other, true);
         assert!(found.found.unwrap_err().contains("Not a directory"));
         assert!(save(&mut store, 1).await.unwrap_err().contains("Not a directory"));
     }
@@ -414,7 +434,7 @@ mod tests {
         // Where this user may write whatever the mode says, the new file's place is taken by a folder.
         fs::create_dir(folder.join("operator.json.new")).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
-        let (mut store, found) = StateStore::start(&folder, true);
+        let (mut store, found, _) = StateStore::start(&folder, true);
         assert_eq!(found.found, Ok(Some(OperatorState::default())));
         assert!(save(&mut store, 1).await.is_err());
         assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), OperatorState::default().text());
@@ -424,8 +444,8 @@ mod tests {
     #[tokio::test]
     async fn a_second_appliance_does_not_write_over_the_first_one_s() {
         let (_root, folder) = folder();
-        let (mut first, _) = StateStore::start(&folder, true);
-        let (mut second, found) = StateStore::start(&folder, true);
+        let (mut first, ..) = StateStore::start(&folder, true);
+        let (mut second, found, _) = StateStore::start(&folder, true);
         assert!(found.found.unwrap_err().contains("another Fairlead"));
         assert!(save(&mut second, 1).await.unwrap_err().contains("another Fairlead"));
         assert_eq!(save(&mut first, 1).await, Ok(()));
@@ -439,7 +459,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_start_must_know_is_kept_beside_as_long_as_the_file_is_not_what_was_confirmed() {
         let (_root, folder) = folder();
-        let (mut store, _) = StateStore::start(&folder, true);
+        let (mut store, _, _) = StateStore::start(&folder, true);
         let mut all = Configurations::begin("[appliance]\n".into(), Default::default());
         let file: std::sync::Arc<str> = "# not confirmed\n".into();
         let read = || spare(&folder).1();
@@ -469,7 +489,7 @@ mod tests {
         let (_root, folder) = folder();
         let (place, found) = configurations(&folder);
         assert_eq!((place, found), (folder.join(CONFIGURATIONS).display().to_string(), Ok(None)));
-        let (mut store, _) = StateStore::start(&folder, true);
+        let (mut store, ..) = StateStore::start(&folder, true);
         let all = Configurations::begin("[appliance]\n".into(), Default::default());
         store.save_configurations(3, Box::new(all.clone()));
         assert_eq!(store.saved().await, (Kept::Configurations, 3, Ok(())));
@@ -479,10 +499,30 @@ mod tests {
         assert!(configurations(&folder).1.unwrap_err().contains("damaged"));
         drop(store);
         is_free(&folder).await;
-        let (mut store, _) = StateStore::start(&folder, false);
+        let (mut store, ..) = StateStore::start(&folder, false);
         store.save_configurations(4, Box::new(all.clone()));
         assert_eq!(store.saved().await, (Kept::Configurations, 4, Ok(())));
         assert_eq!(fs::read_to_string(folder.join("configurations.json.unread")).unwrap(), "{");
         assert_eq!(configurations(&folder).1, Ok(Some(all)));
+    }
+
+    #[tokio::test]
+    async fn events_are_found_again_and_a_broken_file_of_them_concerns_nothing_else() {
+        let (_root, folder) = folder();
+        let (mut store, _, found) = StateStore::start(&folder, true);
+        assert_eq!((found.place, found.found), (folder.join(EVENTS).display().to_string(), Ok(None)));
+        let events = SavedEvents { last: 7, ..SavedEvents::default() };
+        store.save_events(3, Box::new(events.clone()));
+        assert_eq!(store.saved().await, (Kept::Events, 3, Ok(())));
+        drop(store);
+        is_free(&folder).await;
+        assert_eq!(StateStore::start(&folder, true).2.found, Ok(Some(events.clone())));
+        is_free(&folder).await;
+        fs::write(folder.join(EVENTS), "{").unwrap();
+        let (mut store, operator, found) = StateStore::start(&folder, true);
+        assert!(operator.found == Ok(None) && found.found.unwrap_err().contains("damaged"));
+        store.save_events(4, Box::new(events));
+        assert_eq!(store.saved().await, (Kept::Events, 4, Ok(())));
+        assert_eq!(fs::read_to_string(folder.join("events.json.unread")).unwrap(), "{");
     }
 }

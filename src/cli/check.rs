@@ -4,8 +4,9 @@
 
 use super::grid::{Cell, grid, labelled, labelled_inside, left, prose, right};
 use crate::config::{
-    Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
+    Configuration, LogFormat, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
+use crate::events::EventName;
 use crate::policy::intent::{FailBack, Intent, Mode, NoMember, OnDownUdp, Persistence, Pool};
 use std::time::Duration;
 
@@ -25,15 +26,22 @@ fn appliance(settings: &Settings) -> String {
     let metrics = settings.metrics.map_or("none".into(), |metrics| metrics.to_string());
     let pages = if dpdk.hugepages { "huge pages" } else { "no huge pages" };
     let eal = if dpdk.eal.is_empty() { "none".into() } else { dpdk.eal.join(" ") };
-    labelled(&[
-        ("appliance", settings.name.clone()),
-        ("admin socket", settings.admin_socket.display().to_string()),
+    let read_only = settings.admin_socket_ro.as_ref().map(|path| ("read-only socket", path.display().to_string()));
+    let events = settings.notify.events.iter().map(EventName::to_string).collect::<Vec<_>>().join(", ");
+    let notify = settings.notify.command.first().map(|program| ("notify", format!("{program} of {events}")));
+    let log = match settings.log_format {
+        LogFormat::Text => settings.log.to_string(),
+        format => format!("{}, {format}", settings.log),
+    };
+    let first = [("appliance", settings.name.clone()), ("admin socket", settings.admin_socket.display().to_string())];
+    let then = [
         ("metrics", metrics),
-        ("log", settings.log.to_string()),
+        ("log", log),
         ("cores", format!("management {}, workers {workers}, idle {}", cores.management, cores.idle)),
         ("DPDK", format!("{pages}, {} packet buffers, {} MiB", dpdk.mbufs, dpdk.memory_mib)),
         ("EAL arguments", eal),
-    ])
+    ];
+    labelled(&first.into_iter().chain(read_only).chain(notify).chain(then).collect::<Vec<_>>())
 }
 
 /// Ports, interfaces and routes.

@@ -2,19 +2,20 @@
 
 pub(super) mod samples;
 
-use super::commands::{Command, Shown};
+use super::commands::{Command, Shown, followed};
 use super::parse;
 use crate::admin::configurations::{
     AwaitedRow, Confirmed, HistoryRow, HistoryText, ImpactRow, LostServiceRow, Preview,
 };
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
-    AdminState, Announced, Cause, Change, ChangeKind, Cleared, ConfigurationCause, ConnectionsRow, CounterRow,
-    DrillState, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState,
-    NeighbourRow, NeighbourState, Origin, PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow,
-    ServiceLoss, SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status,
-    SwitchoverRow, VirtualServerRow,
+    AcknowledgedRow, AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Cleared, ConfigurationCause,
+    ConnectionsRow, CounterRow, DrillState, Ends, EventRow, EventsPage, ExcludeRow, FlowRow, Forecast, LatencyRow,
+    LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PastProbeRow, ProbeResult,
+    ProbeRow, Reloaded, Role, RouteKind, RouteRow, ServiceLoss, SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide,
+    SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
 };
+use crate::events::{AlarmCode, EventName, Severity};
 use crate::time::Duration;
 use samples::{NOW, ago, members, ports, settings, status, switchovers, virtual_servers};
 use serde::Serialize;
@@ -51,6 +52,54 @@ fn what_the_operator_has_set_is_shown_beside_the_file() {
     let status = |settings| shown("status", Status { settings, ..status() });
     assert!(status(1).ends_with("1 setting by the operator differs from the file: `fairlead state show`\n"));
     assert!(status(12).ends_with("12 settings by the operator differ from the file: `fairlead state show`\n"));
+}
+
+#[test]
+fn alarms_are_shown_with_what_to_do_and_checked_in_one_line() {
+    let by = AcknowledgedRow { since: ago(60), by_uid: Some(1_000), comment: Some("known\u{1b}[2J".into()) };
+    let known = AlarmRow { id: 18, acknowledged: Some(by), ..status().alarms.swap_remove(0) };
+    let grave = AlarmRow {
+        id: 19,
+        code: "port.down".into(),
+        severity: Severity::Critical,
+        interface: Some("outer".into()),
+        message: "port outer: the link is down".into(),
+        remedy: AlarmCode::PortDown.remedy().into(),
+        ..known.clone()
+    };
+    let grave = AlarmRow { acknowledged: None, ..grave };
+    insta::assert_snapshot!(shown("alarms", [&status().alarms[0], &known, &grave]));
+    assert_eq!(shown("alarms", [(); 0]), "no alarms\n");
+    let check = |rows: &[&AlarmRow]| {
+        let data = serde_json::to_value(rows).unwrap();
+        let program = parse::program("fairlead alarms --check".split(' ').map(Into::into)).unwrap();
+        let Command::Ask(ask) = program.command else { panic!() };
+        let question = ask.question();
+        ((question.exit.unwrap())(&data), (question.show)(data, NOW).unwrap())
+    };
+    assert_eq!(check(&[]), (0, "OK: no alarms\n".into()));
+    assert_eq!(check(&[&known]), (0, "OK: no alarms (1 acknowledged)\n".into()));
+    let (code, line) = check(&[&status().alarms[0]]);
+    assert!(code == 1 && line.starts_with("WARNING: pool pair-1: sip-a and sip-b both answer"), "{line}");
+    let (code, line) = check(&[&status().alarms[0], &grave, &known]);
+    assert_eq!(
+        (code, line.as_str()),
+        (2, "CRITICAL: 2 alarms: port outer: the link is down; and 1 more (1 acknowledged)\n")
+    );
+    assert!(shown("alarms acknowledge 19", [&grave]).starts_with("acknowledged 19 (port.down): port outer"));
+}
+
+#[test]
+fn events_are_a_line_each_and_what_is_lost_is_said() {
+    let row = EventRow::new(EventName::MemberSet, LogLevel::Warn, "member sip-a: set to\noffline".into());
+    let row = EventRow { number: 7, time: ago(0), by_uid: Some(0), by_pid: Some(42), ..row };
+    let line = "2026-11-22 13:04:05.123 WARN  member.set         member sip-a: set to?offline (uid 0, pid 42)\n";
+    assert_eq!(show("events", serde_json::to_value([&row]).unwrap()).unwrap(), line);
+    assert_eq!(shown("events", [(); 0]), "no such event is kept\n");
+    let page = EventsPage { events: vec![row.clone()], lost: 1_234, last: 7 };
+    let text = followed(&page, false);
+    assert_eq!(text, format!("... 1,234 events lost: they came faster than they were read\n{line}"));
+    assert_eq!(followed(&page, true), format!("{{\"lost\":1234}}\n{}\n", row.json()));
 }
 
 #[test]

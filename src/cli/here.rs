@@ -31,7 +31,7 @@ impl Machine {
             Some(format!("port {}: {}: {why}", port.name, port.device))
         });
         let all = self.cores(file).into_iter().chain(devices).chain(self.memory(file)).chain(self.pages(file));
-        all.chain(self.group(file)).collect()
+        all.chain(self.groups(file)).collect()
     }
 
     fn cores(&self, file: &Configuration) -> Vec<String> {
@@ -136,11 +136,17 @@ impl Machine {
         })
     }
 
-    fn group(&self, file: &Configuration) -> Option<String> {
-        let group = file.settings.admin_group.as_ref()?;
-        let groups = self.read("etc/group")?;
-        let known = group.parse::<u32>().is_ok() || groups.lines().any(|line| line.split(':').next() == Some(group));
-        (!known).then(|| format!("[appliance] admin_group: there is no group {group}: `groupadd --system {group}`"))
+    fn groups(&self, file: &Configuration) -> Vec<String> {
+        let Some(groups) = self.read("etc/group") else { return Vec::new() };
+        let unknown = |group: &&String| {
+            group.parse::<u32>().is_err() && groups.lines().all(|line| line.split(':').next() != Some(group))
+        };
+        let settings = &file.settings;
+        let named = [("admin_group", &settings.admin_group), ("admin_group_ro", &settings.admin_group_ro)];
+        let lacks = named.into_iter().filter_map(|(key, group)| Some((key, group.as_ref().filter(unknown)?)));
+        lacks
+            .map(|(key, group)| format!("[appliance] {key}: there is no group {group}: `groupadd --system {group}`"))
+            .collect()
     }
 
     /// In KiB.

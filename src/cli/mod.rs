@@ -11,6 +11,7 @@ mod client;
 pub mod commands;
 mod doctor;
 mod exit;
+mod following;
 mod gather;
 #[cfg(test)]
 mod golden;
@@ -173,15 +174,20 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
     if let Some(file) = &question.candidate {
         return candidate(file, question);
     }
+    if question.stream {
+        return following::run(socket, question, patience).unwrap_or_else(|failure| failed(&failure));
+    }
     if let Some(report) = &question.wait {
         return waiting::run(socket, question, report, patience).unwrap_or_else(|failure| failed(&failure));
     }
     loop {
-        let text = match answer(socket, question, patience) {
-            Ok(text) => text,
+        let (text, code) = match answer(socket, question, patience) {
+            Ok(answer) => answer,
             Err(failure) => return failed(&failure),
         };
-        let Some(seconds) = question.watch else { return print(text.as_bytes()) };
+        let Some(seconds) = question.watch else {
+            return write(text.as_bytes()).err().unwrap_or(ExitCode::from(code));
+        };
         let clear = if question.json { "" } else { HOME_AND_CLEAR };
         if let Err(code) = write(format!("{clear}{text}").as_bytes()) {
             return code;
@@ -221,7 +227,8 @@ fn confirmed(asks: &str) -> Result<(), &'static str> {
     }
 }
 
-fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<String, Failure> {
+/// The text, and what the command ends with.
+fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<(String, u8), Failure> {
     let mut data = client::ask(socket, &question.request, patience)?;
     if let Some(report) = &question.follow {
         let _ = writeln!(io::stderr(), "it runs in the appliance: Ctrl-C ends this command, not what was begun");
@@ -230,7 +237,8 @@ fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<Stri
             data = client::ask(socket, report, patience)?;
         }
     }
-    text_of(question, data)
+    let code = question.exit.map_or(0, |exit| exit(&data));
+    Ok((text_of(question, data)?, code))
 }
 
 fn text_of(question: &Question, data: Value) -> Result<String, Failure> {

@@ -86,8 +86,9 @@ mod tests {
     use super::super::commands::Question;
     use super::*;
     use crate::admin::Request;
-    use crate::admin::request::{AdminState, FlowSelection, PacketAsked, TcpFlag, Transport};
+    use crate::admin::request::{AdminState, EventSelection, FlowSelection, PacketAsked, TcpFlag, Transport};
     use crate::config::LogLevel;
+    use crate::events::EventName;
 
     fn parsed(line: &str) -> Result<Program, clap::Error> {
         program(line.split(' ').map(OsString::from))
@@ -184,6 +185,36 @@ mod tests {
         for (line, request) in rows {
             assert_eq!(asked(line).request, request, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_typed_about_events_and_alarms_becomes_what_is_asked() {
+        let rows = [
+            ("fairlead alarms --watch 5", Request::Alarms {}),
+            (
+                "fairlead alarms acknowledge 17 --comment known",
+                Request::AlarmAcknowledge { id: 17, comment: Some("known".into()) },
+            ),
+            (
+                "fairlead events --follow --since 2h --event switchover --event alarm.raised --pool pair-1 --json",
+                Request::Events {
+                    filter: EventSelection {
+                        event: vec![EventName::Switchover, EventName::AlarmRaised],
+                        pool: Some("pair-1".into()),
+                    },
+                    since_s: Some(7_200),
+                },
+            ),
+        ];
+        for (line, request) in rows {
+            assert_eq!(asked(line).request, request, "{line}");
+        }
+        assert!(asked("fairlead events -f").stream && asked("fairlead alarms --check").exit.is_some());
+        for line in ["fairlead events --event switch", "fairlead events --since 0s", "fairlead alarms --check --json"] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+        let long = format!("fairlead alarms acknowledge 1 --comment {}", "x".repeat(251));
+        assert!(parsed(&long).is_err_and(|why| why.to_string().contains("at most 250")));
     }
 
     #[test]

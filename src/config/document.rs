@@ -6,8 +6,8 @@ use super::index::Index;
 use super::reader::{At, Field, Meant, Reader};
 use super::report::Report;
 use super::schema::{
-    Appliance, Cores, DirectAccess, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Pool, Port, Probe, Route,
-    SECTIONS, Sip, Snat, Timeouts, VirtualServer,
+    Appliance, Cores, DirectAccess, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Notify, Pool, Port, Probe,
+    Route, SECTIONS, Sip, Snat, Timeouts, VirtualServer,
 };
 use super::syntax;
 use crate::policy::intent::{InterfaceId, Listen, PoolId, SipTransport};
@@ -22,6 +22,7 @@ use std::net::Ipv4Addr;
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) appliance: Appliance,
+    pub(super) notify: Notify,
     pub(super) cores: Cores,
     pub(super) dpdk: Dpdk,
     pub(super) ports: Vec<Port>,
@@ -46,6 +47,7 @@ impl Document {
         let mut reader = Reader::new(report, SECTIONS, &file);
         let mut document = Document {
             appliance: reader.once(),
+            notify: reader.once(),
             cores: reader.once(),
             dpdk: reader.once(),
             ports: reader.many(),

@@ -10,6 +10,7 @@ mod document;
 mod edit;
 mod form;
 mod index;
+mod names;
 mod pem;
 mod reader;
 mod report;
@@ -26,7 +27,7 @@ pub use difference::{Change, ChangeKind, bounds, difference, good_answer, questi
 pub use edit::{ExclusionEdit, with_exclusions};
 pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
-pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
+pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Settings};
 pub use value::{codes_text, listen_text, network_text, parse_prefix};
 pub use visible::{escaped, is_obeyed, visible};
 
@@ -41,7 +42,7 @@ const LARGEST: u64 = 64 << 20;
 
 /// The reference of every key, as Markdown.
 pub fn reference() -> String {
-    form::reference(schema::SECTIONS)
+    form::reference(schema::SECTIONS) + &names::lists()
 }
 
 /// Reads the file at `path`.

@@ -17,14 +17,18 @@ use std::time::Duration;
 
 /// What the appliance is and what traffic means to it.
 pub(super) fn meaning(document: &Document) -> Option<(Settings, Intent)> {
-    let Document { appliance, cores, dpdk, .. } = document;
+    let Document { appliance, notify, cores, dpdk, .. } = document;
     let settings = Settings {
         name: appliance.name.meant()?,
         admin_socket: appliance.admin_socket.as_deref()?.into(),
         admin_group: appliance.admin_group.meant()?,
+        admin_socket_ro: appliance.admin_socket_ro.meant().map(|path: String| path.into()),
+        admin_group_ro: appliance.admin_group_ro.meant()?,
         state: appliance.state.meant().map(|path: String| path.into()),
         metrics: appliance.metrics.meant()?,
         log: appliance.log.meant()?,
+        log_format: appliance.log_format.meant()?,
+        notify: notify.meant()?,
         cores: cores.meant()?,
         dpdk: dpdk.meant()?,
     };

@@ -12,8 +12,9 @@ use super::form::Kind::{
 use super::form::{Fallback, Key, Kind, SectionRow};
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
 use super::report::Report;
-use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
+use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogFormat, LogLevel, Notify as NotifySettings, Settings};
 use super::value::Needed;
+use crate::events::EventName;
 use crate::policy::intent::{
     self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp, OnDownUdp, PemFile,
     Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
@@ -167,11 +168,25 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
         "Path of the admin socket, a unix stream socket of mode 0660.";
     admin_group: String = (absent "the process's own"), Text, restart,
         "The group whose users may use the admin socket, by name or number; its folder is opened to them too.";
+    admin_socket_ro: String = (absent "no such socket"), Text, restart,
+        "Path of a second socket of mode 0660 that answers only what changes nothing, for monitoring; everything else is refused there and named the other socket.";
+    admin_group_ro: String = (absent "the process's own"), Text, restart,
+        "The group whose users may use that second socket, by name or number; its folder is opened to them too.";
     state: String = (absent "the service manager's StateDirectory, else /var/lib/fairlead"), Text, restart,
         "Folder in which what the operator has set (admin states, forced choices, exclusions) is kept over a restart, and the configurations that were in force.";
     metrics: SocketAddr = (absent "no metrics"), Socket, live,
         "Where Prometheus text is served, over the kernel's TCP; tried again until it can be had.";
-    log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged to stderr.";
+    log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged; `fairlead log level` changes it at once.";
+    log_format: LogFormat = "text", choice::<LogFormat>(&[]), restart,
+        "What the log looks like: lines for people on stderr, a JSON object a line on stderr, or entries of the systemd journal with fields (MESSAGE, PRIORITY, FAIRLEAD_EVENT, FAIRLEAD_POOL and so on). Each event is one line, with a stable name from the list below.";
+} }
+
+section! { "notify", ONCE, Notify, built NotifySettings;
+    "A program of yours that is told what happens: one event at a time, as a JSON object on its standard input (an EventRow of json.md). It runs as the user nobody with no rights, as the program of an external monitor does; 64 events wait for it, and what is beyond is counted and an alarm, as is that it fails." {
+    command: Vec<String> = [], Many(&Text, 0, 32), live, "The program, by its whole path, and its arguments; []: nobody is told.";
+    events: Vec<EventName> = ["switchover", "alarm.raised", "alarm.cleared"], Many(&choice::<EventName>(&[]), 1, 64), live,
+        "Of which events it is told, by the names of the list below.";
+    timeout: Duration = "10s", span(100, 10 * MINUTE, ""), live, "It is killed when it takes longer.";
 } }
 
 section! { "cores", ONCE, Cores, built CpuCores; "Which CPU core does what." {
@@ -410,6 +425,7 @@ section! { "sip", ONCE, Sip, built intent::SipStatistics;
 /// Every section, in the order of the reference.
 pub(super) static SECTIONS: &[&SectionRow] = &[
     Appliance::ROW,
+    Notify::ROW,
     Cores::ROW,
     Dpdk::ROW,
     Port::ROW,

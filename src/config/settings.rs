@@ -3,6 +3,7 @@
 //! Owns what the appliance itself is made of: cores, memory, sockets. What happens to a packet is the intent's.
 
 use super::report::Warning;
+use crate::events::EventName;
 use crate::policy::intent::Intent;
 use crate::policy::words::words;
 use std::net::SocketAddr;
@@ -29,12 +30,20 @@ pub struct Settings {
     pub admin_socket: PathBuf,
     /// The group that may use the admin socket, by name or number; `None`: the process's own.
     pub admin_group: Option<String>,
+    /// Path of the socket that answers only what changes nothing, absolute; `None`: there is none.
+    pub admin_socket_ro: Option<PathBuf>,
+    /// The group that may use that one, by name or number; `None`: the process's own.
+    pub admin_group_ro: Option<String>,
     /// Folder in which what the operator has set is kept, absolute; `None`: where the service manager says, else the usual one.
     pub state: Option<PathBuf>,
     /// Where Prometheus text is served; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
     /// The lowest severity that is logged.
     pub log: LogLevel,
+    /// What a line of the log looks like, and where it goes.
+    pub log_format: LogFormat,
+    /// Which program is told of events.
+    pub notify: Notify,
     /// Which CPU core does what.
     pub cores: CpuCores,
     /// What DPDK is started with.
@@ -67,7 +76,27 @@ pub struct Dpdk {
     pub memory_mib: u32,
 }
 
+/// `[notify]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// The program and its arguments; empty: nobody is told.
+    pub command: Vec<String>,
+    /// Of which events it is told.
+    pub events: Vec<EventName>,
+    /// It is killed when it takes longer.
+    pub timeout: Duration,
+}
+
 words! {
+    /// See [`Settings::log_format`].
+    LogFormat {
+        /// Lines for people on stderr: level, message, then `event=` and what it is about.
+        Text = "text",
+        /// A JSON object a line on stderr.
+        Json = "json",
+        /// Entries of the systemd journal, with fields.
+        Journald = "journald",
+    }
     /// See [`CpuCores::idle`].
     Idle {
         /// Poll again at once.
@@ -76,6 +105,7 @@ words! {
         Sleep = "sleep",
     }
     /// See [`Settings::log`].
+    #[derive(PartialOrd, Ord)]
     LogLevel {
         /// What stops service.
         Error = "error",

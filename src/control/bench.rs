@@ -3,8 +3,8 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    Configurations, Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts,
-    ProgramRun, SavedConfigurations, SavedState, WorkerCounters,
+    Configurations, Controller, CounterSource, EventsFound, Input, Machine, OperatorState, Output, PortCounters,
+    PortFacts, ProgramRun, SavedConfigurations, SavedEvents, SavedState, WorkerCounters,
 };
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
@@ -127,6 +127,13 @@ pub(crate) struct Bench {
     pub(crate) saves: Vec<(u64, OperatorState)>,
     /// The same of configurations.
     pub(crate) kept: Vec<(u64, Configurations)>,
+    /// The same of events.
+    pub(crate) recorded: Vec<(u64, SavedEvents)>,
+    recording: Option<u64>,
+    /// Why these cannot be saved.
+    pub(crate) refuses_to_record: Option<String>,
+    /// Programs that were to be told of an event.
+    pub(crate) told: Vec<ProgramRun>,
     pub(crate) ready: bool,
     pub(crate) stopped: bool,
     pub(crate) flows: Vec<FlowRow>,
@@ -137,7 +144,7 @@ pub(crate) struct Bench {
 }
 
 /// What was kept before the start.
-type Found = (Option<SavedState>, Option<SavedConfigurations>);
+type Found = (Option<SavedState>, Option<SavedConfigurations>, Option<EventsFound>);
 
 /// From a probe to its answer.
 const TRIP: Duration = Duration::from_micros(300);
@@ -168,26 +175,33 @@ impl Bench {
 
     /// The same with only these links up.
     pub(crate) fn linked(ports: &[PortId]) -> Bench {
-        Bench::made(&two_arm(), ports, (None, None))
+        Bench::made(&two_arm(), ports, (None, None, None))
     }
 
     /// The same with another file. The hosts are those of the common setting: nobody else is on the links.
     pub(crate) fn of(intent: &Intent) -> Bench {
-        Bench::made(intent, &[PortId(0), PortId(1)], (None, None))
+        Bench::made(intent, &[PortId(0), PortId(1)], (None, None, None))
     }
 
     /// The same after a restart: what was found is restored, and what is set is kept.
     pub(crate) fn restarted(intent: &Intent, found: Result<Option<OperatorState>, String>) -> Bench {
         let kept = SavedState { place: "/var/lib/fairlead/operator.json".into(), found };
-        Bench::made(intent, &[PortId(0), PortId(1)], (Some(kept), None))
+        Bench::made(intent, &[PortId(0), PortId(1)], (Some(kept), None, None))
     }
 
     /// The same where configurations are kept.
     pub(crate) fn keeping(intent: &Intent, configurations: SavedConfigurations) -> Bench {
-        Bench::made(intent, &[PortId(0), PortId(1)], (None, Some(configurations)))
+        Bench::made(intent, &[PortId(0), PortId(1)], (None, Some(configurations), None))
     }
 
-    fn made(file: &Intent, ports: &[PortId], (saved, configurations): Found) -> Bench {
+    /// The same where events are kept, and what was set.
+    pub(crate) fn recording(intent: &Intent, found: Result<Option<SavedEvents>, String>, set: OperatorState) -> Bench {
+        let kept = SavedState { place: "/var/lib/fairlead/operator.json".into(), found: Ok(Some(set)) };
+        let events = EventsFound { place: "/var/lib/fairlead/events.json".into(), found };
+        Bench::made(intent, &[PortId(0), PortId(1)], (Some(kept), None, Some(events)))
+    }
+
+    fn made(file: &Intent, ports: &[PortId], (saved, configurations, events): Found) -> Bench {
         let snat_ports = SnatPorts::new(file.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
@@ -200,6 +214,7 @@ impl Bench {
             start: Wall(1_795_352_645_000_000),
             saved,
             configurations,
+            events,
         };
         let mut bench = Bench {
             controller: Controller::new(file_of(file), machine, snat_ports, 7, Instant::ZERO),
@@ -225,6 +240,10 @@ impl Bench {
             compared: None,
             saves: Vec::new(),
             kept: Vec::new(),
+            recorded: Vec::new(),
+            recording: None,
+            refuses_to_record: None,
+            told: Vec::new(),
             ready: false,
             stopped: false,
             flows: Vec::new(),
@@ -310,7 +329,7 @@ impl Bench {
     pub(crate) fn ask(&mut self, request: Request) -> Option<Answer> {
         self.requests += 1;
         let request_id = self.requests;
-        self.give(Input::Asked { request_id, request });
+        self.give(Input::Asked { request_id, request, by: None });
         self.answers.remove(&request_id)
     }
 
@@ -395,6 +414,11 @@ impl Bench {
             while let Some(output) = self.controller.poll_output() {
                 self.take(output);
             }
+            if let Some(change) = self.recording.take() {
+                let outcome = self.refuses_to_record.clone().map_or(Ok(()), Err);
+                self.controller.handle(Input::EventsSaved { change, outcome }, self.now);
+                continue;
+            }
             let events: Vec<Event> = (0..self.workers.len()).flat_map(|at| self.work(at)).collect();
             if events.is_empty() {
                 return;
@@ -413,7 +437,12 @@ impl Bench {
             }
             Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::ReadText { request_id, text, .. } => self.texts.push((request_id, text)),
-            Output::Log { level, message } => self.logs.push((level, message)),
+            Output::Log(row) => self.logs.push((row.level, row.message.clone())),
+            Output::SaveEvents { change, events } => {
+                self.recorded.push((change, *events));
+                self.recording = Some(change);
+            }
+            Output::Notify(run) => self.told.push(*run),
             Output::SaveState { change, state } => self.saves.push((change, *state)),
             Output::SaveConfigurations { change, all } => self.kept.push((change, *all)),
             Output::RunProgram(run) => self.runs.push(*run),

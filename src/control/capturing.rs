@@ -11,6 +11,7 @@ use crate::admin::capture::{
 };
 use crate::config::LogLevel;
 use crate::engine::{DropReason, IgnoreReason, PuntReason};
+use crate::events::EventName;
 use crate::policy::Life;
 use crate::time::Instant;
 use crate::wire::bpf::{Instruction, Program};
@@ -52,7 +53,8 @@ impl Controller {
         let names = Names::of(&self.intent);
         let interfaces = names.interfaces();
         let feed = WorkerFeed::new(ends, names, self.machine.start);
-        self.log(LogLevel::Info, format!("capture {capture} begun by the operator, {snaplen} bytes of each frame"));
+        let message = format!("capture {capture} begun by the operator, {snaplen} bytes of each frame");
+        self.log(EventName::CaptureBegun, LogLevel::Info, message);
         let begun = CaptureBegun { capture, snaplen, interfaces, since: self.wall(now) };
         Ok(Capturing { begun, feed: FeedSlot::new(Box::new(feed)) })
     }

@@ -46,7 +46,7 @@ impl Checks {
             return;
         }
         self.next = now + INTERVAL;
-        out.alarms.expire(now);
+        out.review(now);
         link.check(intent, out, now);
         self.ports.poll(out, now);
         self.spreading.poll(machine, intent, out);

@@ -13,6 +13,7 @@ use super::facts::{DeviceEvent, Machine};
 use super::latency::Latencies;
 use super::link::Link;
 use super::neighbours::NeighbourEvent;
+use super::notifier::Notifier;
 use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
@@ -25,9 +26,12 @@ use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::{Outstanding, Waiting};
 use crate::admin::Request;
+use crate::admin::events::Subject;
+use crate::admin::request::Peer;
 use crate::admin::rows::{Cause, SwitchoverRow, Wall};
 use crate::config::{Configuration, LogLevel};
 use crate::engine::PuntReason;
+use crate::events::{AlarmCode, EventName};
 use crate::flow::SnatPorts;
 use crate::monitor::ProbeId;
 use crate::policy::adjacency::NextHop;
@@ -50,6 +54,8 @@ pub enum Input {
         request_id: u64,
         /// What is wanted.
         request: Request,
+        /// By whom, if that is known.
+        by: Option<Peer>,
     },
     /// The process was told to read its file again (SIGHUP).
     Hangup,
@@ -89,6 +95,15 @@ pub enum Input {
         /// Why it could not be done.
         outcome: Result<(), String>,
     },
+    /// A save that [`Output::SaveEvents`] asked for has ended.
+    EventsSaved {
+        /// As asked.
+        change: u64,
+        /// Why it could not be done.
+        outcome: Result<(), String>,
+    },
+    /// The program of [`Output::Notify`] has ended.
+    Notified(ProgramExit),
     /// A program has ended that [`Output::RunProgram`] asked for.
     ProgramEnded {
         /// As asked.
@@ -115,6 +130,15 @@ pub struct Controller {
     pub(super) configurations: Configurations,
     /// How far that is saved.
     pub(super) kept: Saves,
+    /// How far the events are saved, up to which one that was looked at, and when they may be again.
+    pub(super) recorded: Saves,
+    pub(super) recorded_last: u64,
+    pub(super) record_at: Instant,
+    /// The last event that those who follow were told of.
+    followed: u64,
+    pub(super) notifier: Notifier,
+    /// Who has asked what is not answered yet.
+    pub(super) askers: BTreeMap<u64, Peer>,
     /// A change of it that is not over.
     pub(super) transaction: Option<Transaction>,
     /// The file's intent with the operator's exclusions laid over.
@@ -165,6 +189,12 @@ impl Controller {
             path: String::new(),
             configurations: Configurations::begin("".into(), machine.wall(now)),
             kept: Saves::default(),
+            recorded: Saves::default(),
+            recorded_last: 0,
+            record_at: Instant::ZERO,
+            followed: 0,
+            notifier: Notifier::default(),
+            askers: BTreeMap::new(),
             transaction: None,
             exclusions: Exclusions::default(),
             saves: Saves::default(),
@@ -192,6 +222,9 @@ impl Controller {
             intent,
             pools,
         };
+        controller.outputs.set_time(now, controller.machine.wall(now));
+        controller.restore_events(now);
+        controller.notifier = Notifier::new(controller.outputs.events.last());
         controller.review_direct_access(now);
         controller.plan_loads(now);
         controller.restore(now);
@@ -207,36 +240,51 @@ impl Controller {
 
     /// The same for several things; what is due is done once, after them.
     pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Instant) {
+        self.outputs.set_time(now, self.machine.wall(now));
         // What was set before: what is set now is with the workers before it is gathered.
+        self.save_events(now);
         self.save_state(now);
         self.save_configurations(now);
         for input in inputs {
             self.on_input(input, now);
+            self.outputs.set_actor(None);
         }
         self.turn(now);
+        self.outputs.set_actor(None);
     }
 
     fn on_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Event(event) => self.on_worker(event, now),
-            Input::Asked { request_id, request } => {
+            Input::Asked { request_id, request, by } => {
                 self.choose_what_is_due(now);
+                self.askers.extend(by.map(|by| (request_id, by)));
+                self.act_for(Some(request_id));
                 self.ask(request_id, request, now);
             }
             Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
             Input::Reload { request_id, file } => {
                 self.choose_what_is_due(now);
+                self.act_for(request_id);
                 self.on_read(request_id, file, now);
             }
             Input::Link { port, up } => self.on_link(port, up, now),
             Input::Device { port, event } => self.on_device(port, event, now),
             Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
             Input::ConfigurationsSaved { change, outcome } => self.on_configurations_saved(change, outcome, now),
+            Input::EventsSaved { change, outcome } => self.on_events_saved(change, outcome, now),
+            Input::Notified(exit) => self.notifier.on_end(&exit, &self.file.settings.notify, &mut self.outputs, now),
             Input::ProgramEnded { probe, exit } => self.probing.on_program(probe, exit),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),
         }
+    }
+
+    /// What happens from now on is done by whoever has asked this.
+    pub(super) fn act_for(&mut self, request_id: Option<u64>) {
+        let by = request_id.and_then(|request_id| self.askers.get(&request_id)).copied();
+        self.outputs.set_actor(by);
     }
 
     /// What the calendar, as it is set now, says of [`Instant::ZERO`]. To be called before [`Controller::handle`], since it may be
@@ -249,6 +297,11 @@ impl Controller {
     /// that came before what is given: answers are not waited for longer than their time because mail lies unread.
     pub fn heard_until(&mut self, at: Instant) {
         self.probing.heard_until(at);
+    }
+
+    /// The last event that those who follow were told of.
+    pub(super) fn followed(&self) -> u64 {
+        self.followed
     }
 
     /// The next thing to do; to be called until `None` after each [`Controller::handle`].
@@ -280,11 +333,12 @@ impl Controller {
     /// then the snapshot that tells of it all.
     fn turn(&mut self, now: Instant) {
         if self.stopping.is_some() {
+            self.save_events(now);
             self.save_state(now);
             self.save_configurations(now);
         }
         if let Some(stopping) = &mut self.stopping {
-            self.deadline = stopping.poll([&self.saves, &self.kept], &mut self.outputs, now);
+            self.deadline = stopping.poll([&self.saves, &self.kept, &self.recorded], &mut self.outputs, now);
             return;
         }
         self.poll_transaction(now);
@@ -310,7 +364,10 @@ impl Controller {
         self.publisher.prepare();
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.sip.poll(&mut self.outputs, now);
+        self.notifier.poll(&self.file.settings.notify, &mut self.outputs, now);
         self.answer_waiting(now);
+        self.followed = self.outputs.events.last();
+        self.look_for_events();
         self.deadline = self.earliest(now);
     }
 
@@ -338,6 +395,7 @@ impl Controller {
                 if let Some((epoch, at)) = self.publisher.on_installed(worker, epoch, at, old) {
                     self.switchovers.on_completed(epoch, at);
                     if first {
+                        self.log(EventName::Ready, LogLevel::Info, "ready".into());
                         self.outputs.push(Output::Ready);
                     }
                 }
@@ -361,7 +419,12 @@ impl Controller {
             Event::CaptureEnded { capture, .. } => self.captures.on_ended(capture),
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
-                line.into_iter().for_each(|line| self.log(LogLevel::Warn, line));
+                let name = self.intent.pools.get(pool).map(|pool| pool.name.clone());
+                let subject = Subject { pool: name, ..Subject::none() };
+                line.into_iter().for_each(|line| {
+                    let name = EventName::SwitchoverRequests;
+                    self.outputs.log_of(name, LogLevel::Warn, subject.clone(), line);
+                });
             }
             Event::Latency { worker, latency } => {
                 self.waiting.on_latency(worker);
@@ -373,7 +436,11 @@ impl Controller {
             }
             Event::Stopped(worker) => match &mut self.stopping {
                 Some(stopping) => stopping.on_stopped(worker),
-                None => self.log(LogLevel::Error, format!("worker {} ended unexpectedly", worker.0)),
+                None => {
+                    let about = Subject::object(format!("worker {}", worker.0));
+                    let message = format!("worker {} ended unexpectedly", worker.0);
+                    self.outputs.log_of(EventName::WorkerEnded, LogLevel::Error, about, message);
+                }
             },
         }
     }
@@ -414,9 +481,9 @@ impl Controller {
         match trouble {
             Some(trouble) => {
                 let message = format!("no metrics: {trouble}. It is tried again every few seconds");
-                self.outputs.raise("metrics", LogLevel::Warn, message, now);
+                self.outputs.raise("metrics", (AlarmCode::MetricsUnserved, Subject::none()), message, now);
             }
-            None => self.outputs.clear("metrics", || "metrics are served".into()),
+            None => _ = self.outputs.clear("metrics", || "metrics are served".into()),
         }
     }
 
@@ -449,8 +516,10 @@ impl Controller {
         if self.stopping.is_none() {
             self.refuse_all_waiting();
             self.end_transaction();
+            self.log(EventName::Stop, LogLevel::Info, "stopping".into());
             self.saves.hasten(now);
             self.kept.hasten(now);
+            self.recorded.hasten(now);
             self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
         }
     }
@@ -523,7 +592,7 @@ impl Controller {
             redelivery_too_old: 0,
             redelivery_no_room: 0,
         };
-        self.log(LogLevel::Warn, switchovers::line(&row));
+        self.outputs.happened(EventName::Switchover, switchovers::event(&row));
         let status = self.pools.pool(pool);
         let lost = status.silence.map(|silence| self.intent.members[silence.member].name.clone());
         self.switchovers.record(row, (pool, status.generation), lost);
@@ -558,6 +627,8 @@ impl Controller {
             self.publisher.next_deadline(),
             self.saves.next_deadline(now),
             self.kept.next_deadline(now),
+            self.next_record(now),
+            self.notifier.next_deadline(),
             self.next_of_transaction(),
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
@@ -569,7 +640,7 @@ impl Controller {
         .min()
     }
 
-    pub(super) fn log(&mut self, level: LogLevel, message: String) {
-        self.outputs.log(level, message);
+    pub(super) fn log(&mut self, event: EventName, level: LogLevel, message: String) {
+        self.outputs.log(event, level, message);
     }
 }

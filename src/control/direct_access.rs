@@ -3,7 +3,8 @@
 //! Owns the alarm. Keeps nobody out: the workers do.
 
 use super::controller::Controller;
-use crate::config::LogLevel;
+use crate::admin::events::Subject;
+use crate::events::AlarmCode;
 use crate::time::Instant;
 
 const KEY: &str = "direct access";
@@ -12,10 +13,11 @@ impl Controller {
     /// The file is another one, or the first.
     pub(super) fn review_direct_access(&mut self, now: Instant) {
         if self.intent.direct_access.allow.is_some() || self.intent.pools.is_empty() {
-            return self.outputs.clear(KEY, || "the file says who may reach the members at their own addresses".into());
+            self.outputs.clear(KEY, || "the file says who may reach the members at their own addresses".into());
+            return;
         }
         let message = "anybody may reach the members at their own addresses: write [direct_access] with allow = \
                        [\"0.0.0.0/0\"] to leave it so, or with the networks that may";
-        self.outputs.raise(KEY, LogLevel::Warn, message.into(), now);
+        self.outputs.raise(KEY, (AlarmCode::DirectAccessOpen, Subject::none()), message.into(), now);
     }
 }

@@ -9,9 +9,11 @@ use super::pools::MemberStatus;
 use super::tables::uses_of;
 use crate::admin::answer::AdminError;
 use crate::admin::drain::DrainReport;
+use crate::admin::events::Subject;
 use crate::admin::rows::{AdminState, Cause, DrainState};
 use crate::config::{LogLevel, count};
 use crate::engine::Uses;
+use crate::events::{AlarmCode, EventName};
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Pool};
 use crate::time::{Duration, Instant};
@@ -62,8 +64,9 @@ impl Controller {
         let member = &self.intent.members[id];
         let fate = left.fate(&self.intent.pools[member.pool]);
         let message = format!("member {}: its time to drain is up: taken offline; {fate}", member.name);
+        let about = Subject::member(&member.name, self.pool_name(member.pool));
         self.pools.end_drain(id, left, self.machine.wall(now));
-        self.log(LogLevel::Warn, message);
+        self.outputs.log_of(EventName::MemberDrainEnded, LogLevel::Warn, about, message);
     }
 
     /// Of those whose time is up and who are needed an alarm stands, and of nobody else.
@@ -72,7 +75,7 @@ impl Controller {
         for (id, name) in before {
             match stays.contains(&id) {
                 true => _ = self.drains.overdue.insert(id, name),
-                false => self.outputs.clear(&overdue_key(id), || format!("member {name} is not overdue any more")),
+                false => _ = self.outputs.clear(&overdue_key(id), || format!("member {name} is not overdue any more")),
             }
         }
         for id in stays.iter().filter(|_| now.since(Instant::ZERO) >= FIRST_VERDICTS) {
@@ -87,7 +90,8 @@ impl Controller {
                 member.name, member.name
             );
             self.drains.overdue.insert(*id, member.name.clone());
-            self.outputs.raise(&overdue_key(*id), LogLevel::Warn, message, now);
+            let of = (AlarmCode::MemberDrainOverdue, Subject::member(&member.name, pool));
+            self.outputs.raise(&overdue_key(*id), of, message, now);
         }
     }
 
@@ -110,7 +114,10 @@ impl Controller {
         let news: Vec<MemberId> = self.pools.drained().filter(is_news).collect();
         for id in news {
             self.pools.drain_reported(id);
-            self.log(LogLevel::Info, format!("member {}: drained completely", self.intent.members[id].name));
+            let member = &self.intent.members[id];
+            let about = Subject::member(&member.name, self.pool_name(member.pool));
+            let message = format!("member {}: drained completely", member.name);
+            self.outputs.log_of(EventName::MemberDrained, LogLevel::Info, about, message);
         }
     }
 

@@ -11,8 +11,10 @@ use super::tables::uses_of;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::drill::{DrillPlan, DrillReport};
+use crate::admin::events::Subject;
 use crate::admin::rows::{Cause, DrillState};
 use crate::config::LogLevel;
+use crate::events::EventName;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::time::{Duration, Instant};
 use crate::worker::{CopyCount, Counters};
@@ -49,7 +51,7 @@ impl Controller {
             return Err(AdminError::new(Code::Refused, format!("pool `{pool}` has had no drill since the start")));
         };
         let span = mark(drill.began)..=mark(drill.ended.unwrap_or(now));
-        let of_it = self.switchovers.rows(now).filter(|row| row.pool == pool && span.contains(&row.detected));
+        let of_it = self.switchovers.since_start(now).filter(|row| row.pool == pool && span.contains(&row.detected));
         let from_lost = drill.report.from_lost || (drill.ended.is_none() && self.has_lost(drill, id));
         Ok(DrillReport { switchovers: of_it.collect(), from_lost, ..drill.report.clone() })
     }
@@ -76,13 +78,11 @@ impl Controller {
             flows_back: None,
             switchovers: Vec::new(),
         };
-        self.log(
-            LogLevel::Info,
-            format!(
-                "pool {pool}: drill by the operator: {} -> {}, and back after {back_after_s} s",
-                report.from, report.to
-            ),
+        let message = format!(
+            "pool {pool}: drill by the operator: {} -> {}, and back after {back_after_s} s",
+            report.from, report.to
         );
+        self.outputs.log_of(EventName::DrillBegun, LogLevel::Info, Subject::pool(pool), message);
         let back_at = now + Duration::from_secs(back_after_s);
         let lost_before = self.pools.member(from).lost_before();
         let (stage, back_in, ended) = (Stage::There, None, None);
@@ -183,8 +183,10 @@ impl Controller {
         drill.report.from_lost = from_lost;
         (drill.stage, drill.ended) = (Stage::Over, Some(now));
         let line = format!("pool {}: drill {state}: {outcome}", drill.report.pool);
+        let about = Subject::pool(&drill.report.pool);
         (drill.report.state, drill.report.outcome) = (state, outcome);
-        self.log(if state == DrillState::Done { LogLevel::Info } else { LogLevel::Warn }, line);
+        let level = if state == DrillState::Done { LogLevel::Info } else { LogLevel::Warn };
+        self.outputs.log_of(EventName::DrillEnded, level, about, line);
         self.pools.prefer(id, None);
         self.choose(Cause::Monitor, now);
     }

@@ -5,6 +5,7 @@
 
 use super::configurations::SavedConfigurations;
 use super::operator_state::SavedState;
+use super::saved_events::EventsFound;
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
 use crate::engine::{DropReason, EngineEvent, IgnoreReason, MemberUse, PuntReason};
@@ -151,6 +152,8 @@ pub struct Machine {
     pub saved: Option<SavedState>,
     /// The configurations that were in force before, and where they are kept; `None`: they are not. Taken at the start.
     pub configurations: Option<SavedConfigurations>,
+    /// The events and switchovers of before, and where they are kept; `None`: they are not. Taken at the start.
+    pub events: Option<EventsFound>,
 }
 
 impl Machine {

@@ -1,7 +1,7 @@
 //! What the tests of this floor share: an intent, its file, health of nobody.
 
 use super::FileRead;
-use crate::config::{ConfigErrors, Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
+use crate::config::{ConfigErrors, Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Settings};
 use crate::policy::Intent;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::*;
@@ -114,9 +114,13 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
         name: "lead-1".into(),
         admin_socket: "/run/fairlead/admin.sock".into(),
         admin_group: None,
+        admin_socket_ro: None,
+        admin_group_ro: None,
         state: None,
         metrics: None,
         log: LogLevel::Info,
+        log_format: LogFormat::Text,
+        notify: Notify::default(),
         cores: CpuCores {
             management: 0,
             workers: vec![1, 2],

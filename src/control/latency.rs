@@ -9,8 +9,10 @@ use super::facts::Machine;
 use super::outbox::Outbox;
 use super::waiting::PATIENCE;
 use crate::admin::answer::{AdminError, Code, Data};
+use crate::admin::events::Subject;
 use crate::admin::rows::{Bucket, LatencyRow, Spread};
 use crate::config::{CpuCores, LogLevel, duration_text};
+use crate::events::{AlarmCode, EventName};
 use crate::time::{Duration, Instant};
 use crate::worker::Latency;
 use crate::worker::latency::Histogram;
@@ -146,7 +148,8 @@ impl Latencies {
                 "worker {at} has not completed a loop iteration for {silent}s, so it forwards nothing: see what takes \
                  core {core} away from it, and report a bug if nothing does"
             );
-            out.raise(&alarm_key(at), LogLevel::Error, message, now);
+            let of = (AlarmCode::WorkerSilent, Subject::object(format!("worker {at}")));
+            out.raise(&alarm_key(at), of, message, now);
         }
     }
 
@@ -163,7 +166,7 @@ impl Latencies {
                     "worker {at} had {stalls} loop iterations longer than {limit}, the longest {longest:.1?}: is its core \
                      shared with other work? See `fairlead latency`"
                 );
-                out.log(LogLevel::Warn, message);
+                out.log_of(EventName::WorkerStalls, LogLevel::Warn, Subject::object(format!("worker {at}")), message);
             }
         }
     }

@@ -4,7 +4,8 @@
 //! not been met for [`LASTS`]. More than [`MOST`] at a time are told together: what strangers begin must not fill the list.
 
 use super::outbox::Outbox;
-use crate::config::LogLevel;
+use crate::admin::events::Subject;
+use crate::events::AlarmCode;
 use crate::policy::Intent;
 use crate::policy::connection_limits::{ConnectionLimit, ConnectionLimits, Exceeded};
 use crate::policy::intent::{MemberId, VirtualServerId};
@@ -46,16 +47,16 @@ impl LimitsMet {
         self.rename(limits, intent, out, now);
         for one in met.iter().take(MOST.saturating_sub(self.named.len())) {
             if let Some((name, message)) = words(*one, limits, intent) {
-                out.raise(&key(*one), LogLevel::Warn, message, now);
+                out.raise(&key(*one), (AlarmCode::ConnectionLimit, Subject::object(&name)), message, now);
                 self.named.insert(*one, name);
             }
         }
         met.retain(|one| !self.named.contains_key(one));
         match met.len() {
-            0 => out.clear(OTHERS, || "no others are at their connection limits any more".into()),
+            0 => _ = out.clear(OTHERS, || "no others are at their connection limits any more".into()),
             number => {
                 let message = format!("{number} more connection limits are met: see members and virtual-servers");
-                out.raise(OTHERS, LogLevel::Warn, message, now);
+                out.raise(OTHERS, (AlarmCode::ConnectionLimits, Subject::none()), message, now);
             }
         }
     }
@@ -65,7 +66,7 @@ impl LimitsMet {
         for (one, known) in &mut self.named {
             if let Some((name, message)) = words(*one, limits, intent).filter(|(name, _)| name != known) {
                 out.clear(&key(*one), || format!("{known} is another limit now"));
-                out.raise(&key(*one), LogLevel::Warn, message, now);
+                out.raise(&key(*one), (AlarmCode::ConnectionLimit, Subject::object(&name)), message, now);
                 *known = name;
             }
         }

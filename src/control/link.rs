@@ -7,7 +7,9 @@ use super::announce::{Announcements, Place};
 use super::facts::DeviceEvent;
 use super::neighbours::{Given, NeighbourEvent, Neighbours};
 use super::outbox::Outbox;
+use crate::admin::events::Subject;
 use crate::config::LogLevel;
+use crate::events::{AlarmCode, EventName};
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::intent::{InterfaceId, Member, MemberId, NeighbourEntry, PortId};
 use crate::policy::{Addresses, Intent};
@@ -85,8 +87,10 @@ impl Link {
         if up {
             self.neighbours.link_up(port, &self.addresses, now);
             let name = &intent.ports[port.index()].name;
-            out.alarms.clear(&alarm_key(name));
-            out.log(LogLevel::Info, format!("port {name}: the link is up"));
+            let message = format!("port {name}: the link is up");
+            if !out.clear(&alarm_key(name), || message.clone()) {
+                out.log_of(EventName::PortUp, LogLevel::Info, Subject::interface(name), message);
+            }
         } else {
             raise_down(port, intent, out, now);
         }
@@ -95,19 +99,22 @@ impl Link {
     /// A NIC does not work any more. Only a new start sets it up again: no driver can be reset under running workers.
     pub(super) fn on_device(&self, port: PortId, event: DeviceEvent, intent: &Intent, out: &mut Outbox, now: Instant) {
         let (name, device) = (&intent.ports[port.index()].name, &intent.ports[port.index()].device);
-        let (key, message) = match event {
+        let (key, code, message) = match event {
             DeviceEvent::Reset => (
                 "reset",
+                AlarmCode::PortReset,
                 format!(
                     "port {name}: {device} was reset by its driver or by the host that lends it, and receives and sends nothing: \
                      restart Fairlead (systemctl restart fairlead)"
                 ),
             ),
-            DeviceEvent::Removed => {
-                ("removed", format!("port {name}: {device} was removed: put it back, and restart Fairlead"))
-            }
+            DeviceEvent::Removed => (
+                "removed",
+                AlarmCode::PortRemoved,
+                format!("port {name}: {device} was removed: put it back, and restart Fairlead"),
+            ),
         };
-        out.raise(&format!("{key} {name}"), LogLevel::Error, message, now);
+        out.raise(&format!("{key} {name}"), (code, Subject::interface(name)), message, now);
     }
 
     /// All our addresses are announced once more, as after a start. Says how many.
@@ -151,7 +158,8 @@ impl Link {
             // Two hosts that quarrel about an address do not fill the log.
             NeighbourEvent::Moved { hop, from, to, after } if after >= QUARREL => {
                 let level = if self.neighbours.is_permanent(hop) { LogLevel::Warn } else { LogLevel::Info };
-                out.log(level, format!("{} moved from {from} to {to}", self.who(hop, intent)));
+                let message = format!("{} moved from {from} to {to}", self.who(hop, intent));
+                out.log_of(EventName::NeighbourMoved, level, subject_of(hop, intent), message);
             }
             NeighbourEvent::Stays { hop, at, claimed } => self.on_false_move(hop, at, claimed, intent, out, now),
             NeighbourEvent::Moved { hop, from, to, .. } => out.debug(|| format!("{hop} moved from {from} to {to}")),
@@ -260,14 +268,8 @@ impl Link {
                 "router {router} at {mac} answers ARP for {address}, which is ours: switch proxy ARP off at its interface towards \
                  {name}"
             );
-            if out.alarms.raise(
-                &format!("proxy {} {address}", interface.0),
-                message.clone(),
-                Some(DUPLICATE_SHOWN),
-                now,
-            ) {
-                out.log(LogLevel::Warn, format!("alarm: {message}"));
-            }
+            let of = (AlarmCode::AddressProxyArp, Subject::interface(name).and(address));
+            out.raise_for(&format!("proxy {} {address}", interface.0), of, message, Some(DUPLICATE_SHOWN), now);
             return;
         }
         let member = known.filter(|hop| self.member(*hop).is_some()).map(|hop| self.who(hop, intent));
@@ -291,9 +293,12 @@ impl Link {
             ),
         };
         let key = format!("duplicate {} {address}", interface.0);
-        out.alarms.raise(&key, message.clone(), Some(DUPLICATE_SHOWN), now);
+        let of = (AlarmCode::AddressDuplicate, Subject::interface(name).and(address));
+        let is_new = out.raise_for(&key, of, message.clone(), Some(DUPLICATE_SHOWN), now);
         if self.announcements.may_defend(place, now) {
-            out.log(LogLevel::Warn, format!("alarm: {message}"));
+            if !is_new {
+                out.repeat(&key, &message);
+            }
             self.announce(interface, address, out);
         }
     }
@@ -309,13 +314,13 @@ impl Link {
                 "{who} is at {at} by the file, but {claimed} on interface {interface} claims to be it: correct [[neighbour]], or \
                  find the host with that MAC"
             );
-            return raise_claim(hop, message, out, now);
+            return raise_claim(hop, message, (intent, out), now);
         }
         let message = format!(
             "{who} answers at {at}, but {claimed} on interface {interface} claims to be it and is not believed: find the host \
              with that MAC"
         );
-        raise_claim(hop, message, out, now);
+        raise_claim(hop, message, (intent, out), now);
     }
 
     /// The member or router at a MAC.
@@ -365,15 +370,20 @@ fn transmit(port: PortId, frame: Vec<u8>, out: &mut Outbox) {
     out.send(SENDER, Command::Transmit { port, frame: frame.into_boxed_slice() });
 }
 
-fn raise_claim(hop: NextHop, message: String, out: &mut Outbox, now: Instant) {
-    if out.alarms.raise(&format!("moved {} {hop}", hop.interface.0), message.clone(), Some(DUPLICATE_SHOWN), now) {
-        out.log(LogLevel::Warn, format!("alarm: {message}"));
-    }
+fn raise_claim(hop: NextHop, message: String, (intent, out): (&Intent, &mut Outbox), now: Instant) {
+    let (key, of) =
+        (format!("moved {} {hop}", hop.interface.0), (AlarmCode::NeighbourClaimed, subject_of(hop, intent)));
+    out.raise_for(&key, of, message, Some(DUPLICATE_SHOWN), now);
+}
+
+fn subject_of(hop: NextHop, intent: &Intent) -> Subject {
+    Subject { interface: intent.interfaces.get(hop.interface).map(|one| one.name.clone()), ..Subject::object(hop) }
 }
 
 fn raise_down(port: PortId, intent: &Intent, out: &mut Outbox, now: Instant) {
     let name = &intent.ports[port.index()].name;
-    out.raise(&alarm_key(name), LogLevel::Warn, format!("port {name}: the link is down"), now);
+    let of = (AlarmCode::PortDown, Subject::interface(name));
+    out.raise(&alarm_key(name), of, format!("port {name}: the link is down"), now);
 }
 
 fn alarm_key(port: &str) -> String {

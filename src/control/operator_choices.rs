@@ -7,8 +7,9 @@ use super::drains::{Drain, Left};
 use super::outbox::Outbox;
 use super::pools::{Pools, restored_key};
 use super::restored::{Binding, Restored};
+use crate::admin::events::Subject;
 use crate::admin::rows::{AdminState, Wall};
-use crate::config::LogLevel;
+use crate::events::AlarmCode;
 use crate::monitor::Verdict;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Pool, PoolId};
@@ -99,7 +100,7 @@ impl Pools {
         let Some(pool) = self.pools.get_mut(&id) else { return Binding::Binds };
         let (Some(member), Some(restored)) = (pool.forced, &mut pool.restored) else {
             pool.restored = None;
-            out.clear(&restored_key(id), || format!("pool {}: no earlier choice is pending", meant.name));
+            _ = out.clear(&restored_key(id), || format!("pool {}: no earlier choice is pending", meant.name));
             return Binding::Binds;
         };
         let up = |other: &MemberId| self.members.get(other).is_some_and(|other| other.state == State::Up);
@@ -109,7 +110,7 @@ impl Pools {
         let name = self.members.get(&member).map_or("", |member| &member.name);
         match binding {
             Binding::Binds => {
-                out.clear(&restored_key(id), || format!("pool {}: {name} answers and is forced", meant.name))
+                _ = out.clear(&restored_key(id), || format!("pool {}: {name} answers and is forced", meant.name));
             }
             Binding::Free => {
                 let message = format!(
@@ -119,7 +120,7 @@ impl Pools {
                     restored.before(),
                     meant.name
                 );
-                out.raise(&restored_key(id), LogLevel::Warn, message, now);
+                out.raise(&restored_key(id), (AlarmCode::PoolForcedPending, Subject::pool(&meant.name)), message, now);
             }
             Binding::Held => {}
         }

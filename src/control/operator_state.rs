@@ -3,7 +3,9 @@
 //! Owns the text in which it is kept: JSON with a header that tells whose it is and of which format. Members are known by their
 //! address, pools by their name, else by their members, as everywhere (`policy/ids.rs`). Reads and writes no file.
 
+use crate::admin::events::{AcknowledgedRow, Subject};
 use crate::admin::rows::{AdminState, Wall};
+use crate::events::AlarmCode;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,11 +31,16 @@ pub struct OperatorState {
     pub members: Vec<SavedMember>,
     /// Pools with a forced choice or a changed exclusion group.
     pub pools: Vec<SavedPool>,
+    /// Alarms that somebody knows of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acknowledged: Vec<SavedAcknowledgement>,
 }
 
 impl OperatorState {
     /// What of it is not in `left`: what a configuration has taken away with the members and pools it is about.
     pub fn without(mut self, left: &OperatorState) -> OperatorState {
+        // No configuration takes one away.
+        self.acknowledged.clear();
         self.members.retain(|member| left.members.iter().all(|other| other.address != member.address));
         for pool in &mut self.pools {
             let Some(other) = left.pools.iter().find(|other| other.name == pool.name) else { continue };
@@ -77,6 +84,30 @@ pub struct SavedMember {
     /// When it is taken offline, if it is drained for a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Wall>,
+}
+
+/// An alarm that somebody knows of: by what it is about, as its number is another one after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedAcknowledgement {
+    /// Its code.
+    pub alarm: String,
+    /// What it is about.
+    #[serde(flatten)]
+    pub about: Subject,
+    /// Who knows of it, and since when.
+    pub acknowledged: AcknowledgedRow,
+}
+
+impl SavedAcknowledgement {
+    /// As it is kept.
+    pub fn new(((code, about), acknowledged): ((AlarmCode, Subject), AcknowledgedRow)) -> SavedAcknowledgement {
+        SavedAcknowledgement { alarm: code.to_string(), about, acknowledged }
+    }
+
+    /// What it says; `None`: its alarm is not known in this version.
+    pub fn parts(&self) -> Option<((AlarmCode, Subject), AcknowledgedRow)> {
+        Some(((self.alarm.parse().ok()?, self.about.clone()), self.acknowledged.clone()))
+    }
 }
 
 /// A pool of which something was set.
@@ -177,6 +208,7 @@ mod tests {
         let state = |members: &[SavedMember], pools: &[SavedPool]| OperatorState {
             members: members.to_vec(),
             pools: pools.to_vec(),
+            acknowledged: Vec::new(),
         };
         let before = state(
             &[member(11, AdminState::Draining), member(12, AdminState::Offline)],
@@ -220,6 +252,10 @@ mod tests {
                 added: BTreeMap::from([prefix("172.16.5.0/24")]),
                 removed: BTreeMap::from([prefix("172.16.2.0/24"), prefix("172.16.1.20/32")]),
             }],
+            acknowledged: vec![SavedAcknowledgement::new((
+                (AlarmCode::MemberUnreachable, Subject::member("sip-b", "pair-1")),
+                AcknowledgedRow { since, by_uid: Some(0), comment: Some("known".into()) },
+            ))],
         }
     }
 

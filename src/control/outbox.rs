@@ -1,15 +1,22 @@
-//! What the controller wants done, and the alarms that stand: the one way out for all its parts.
+//! What the controller wants done, what has happened, and the alarms that stand: the one way out for all its parts.
 //!
-//! Owns the outputs in their order, and that an alarm which begins or ends is logged once. Does none of it: whoever calls
-//! [`Outbox::pop`] does.
+//! Owns the outputs in their order, that what happens is stamped, kept and logged, and that an alarm which begins or ends is an event
+//! once. Does none of it: whoever calls [`Outbox::pop`] does.
 
-use super::alarms::Alarms;
+use super::alarms::{Alarm, Alarms};
 use super::configurations::Configurations;
+use super::event_log::EventLog;
+use super::log_rate::{A_SECOND, LogRate};
 use super::operator_state::OperatorState;
 use super::program_run::ProgramRun;
+use super::saved_events::SavedEvents;
 use crate::admin::Answer;
+use crate::admin::events::{EventRow, Subject};
+use crate::admin::request::Peer;
+use crate::admin::rows::Wall;
 use crate::config::LogLevel;
-use crate::time::Instant;
+use crate::events::{AlarmCode, EventName, Severity};
+use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, WorkerId};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -41,12 +48,7 @@ pub enum Output {
         text: Arc<str>,
     },
     /// Write a line to the log.
-    Log {
-        /// How grave it is.
-        level: LogLevel,
-        /// One line.
-        message: String,
-    },
+    Log(Arc<EventRow>),
     /// Log what is at least so grave from now on.
     LogLevel(LogLevel),
     /// Keep what the operator has set, so that it outlives a crash, and say so by [`Input::Saved`](super::Input::Saved). The next
@@ -65,6 +67,15 @@ pub enum Output {
         /// All of them.
         all: Box<Configurations>,
     },
+    /// Keep the events and switchovers likewise, and say so by [`Input::EventsSaved`](super::Input::EventsSaved).
+    SaveEvents {
+        /// To be given back.
+        change: u64,
+        /// All of them.
+        events: Box<SavedEvents>,
+    },
+    /// Run the program that is told of an event, and say by [`Input::Notified`](super::Input::Notified) how it ended.
+    Notify(Box<ProgramRun>),
     /// Run a program that carries a probe, and say by [`Input::ProgramEnded`](super::Input::ProgramEnded) how it ended.
     RunProgram(Box<ProgramRun>),
     /// Serve metrics there from now on; `None`: nowhere.
@@ -75,12 +86,18 @@ pub enum Output {
     Stopped,
 }
 
-/// Outputs on their way out, and the alarms that stand.
+/// Outputs on their way out, what has happened, and the alarms that stand.
 pub(super) struct Outbox {
     outputs: VecDeque<Output>,
     pub(super) alarms: Alarms,
+    pub(super) events: EventLog,
+    rate: LogRate,
     /// The lowest severity that is logged.
     level: LogLevel,
+    /// What events are stamped with: the time, and who is behind what happens now.
+    now: Instant,
+    wall: Wall,
+    by: Option<Peer>,
 }
 
 impl Default for Outbox {
@@ -92,7 +109,31 @@ impl Default for Outbox {
 impl Outbox {
     /// Nothing is wanted, and what is at least as grave as `level` is logged.
     pub(super) fn new(level: LogLevel) -> Outbox {
-        Outbox { outputs: VecDeque::new(), alarms: Alarms::default(), level }
+        Outbox {
+            outputs: VecDeque::new(),
+            alarms: Alarms::default(),
+            events: EventLog::default(),
+            rate: LogRate::default(),
+            level,
+            now: Instant::ZERO,
+            wall: Wall::default(),
+            by: None,
+        }
+    }
+
+    /// It is now, by both clocks.
+    pub(super) fn set_time(&mut self, now: Instant, wall: Wall) {
+        (self.now, self.wall) = (now, wall);
+    }
+
+    /// What happens from now on is done by this one; `None`: by nobody.
+    pub(super) fn set_actor(&mut self, by: Option<Peer>) {
+        self.by = by;
+    }
+
+    /// Who is behind what happens now.
+    pub(super) fn actor(&self) -> Option<Peer> {
+        self.by
     }
 
     /// The lowest severity that is logged.
@@ -118,35 +159,175 @@ impl Outbox {
         self.push(Output::ToWorker(worker, command));
     }
 
-    pub(super) fn log(&mut self, level: LogLevel, message: String) {
-        self.push(Output::Log { level, message });
+    /// This has happened: it is kept, and logged.
+    pub(super) fn log(&mut self, event: EventName, level: LogLevel, message: String) {
+        self.happened(event, EventRow::new(event, level, message));
+    }
+
+    /// Likewise, about something.
+    pub(super) fn log_of(&mut self, event: EventName, level: LogLevel, about: Subject, message: String) {
+        self.happened(event, EventRow::new(event, level, message).about(about));
+    }
+
+    /// Likewise; the row is of this name.
+    pub(super) fn happened(&mut self, event: EventName, mut row: EventRow) {
+        row.time = self.wall;
+        (row.by_uid, row.by_pid) = self.by.map_or((None, None), |by| (Some(by.uid), by.pid));
+        let row = self.events.push(row);
+        if self.rate.admits(event, self.now) {
+            self.push(Output::Log(row));
+        }
     }
 
     /// What each part does, in words that are made only if they are logged.
     pub(super) fn debug(&mut self, message: impl FnOnce() -> String) {
         if matches!(self.level, LogLevel::Debug | LogLevel::Trace) {
-            self.log(LogLevel::Debug, message());
+            self.detail(LogLevel::Debug, message());
         }
     }
 
     /// Everything; likewise.
     pub(super) fn trace(&mut self, message: impl FnOnce() -> String) {
         if self.level == LogLevel::Trace {
-            self.log(LogLevel::Trace, message());
+            self.detail(LogLevel::Trace, message());
         }
     }
 
-    /// The alarm stands until it is cleared; its first line goes to the log with `level`.
-    pub(super) fn raise(&mut self, key: &str, level: LogLevel, message: String, now: Instant) {
-        if self.alarms.raise(key, message.clone(), None, now) {
-            self.log(level, format!("alarm: {message}"));
-        }
+    fn detail(&mut self, level: LogLevel, message: String) {
+        let row = EventRow { time: self.wall, ..EventRow::new(EventName::Detail, level, message) };
+        self.push(Output::Log(Arc::new(row)));
     }
 
-    /// The alarm does not stand any more; if it did, the log says so.
-    pub(super) fn clear(&mut self, key: &str, message: impl FnOnce() -> String) {
-        if self.alarms.clear(key) {
-            self.log(LogLevel::Info, format!("alarm cleared: {}", message()));
+    /// The alarm stands until it is cleared; its first line goes to the log.
+    pub(super) fn raise(&mut self, key: &str, of: (AlarmCode, Subject), message: String, now: Instant) {
+        self.raise_for(key, of, message, None, now);
+    }
+
+    /// It stands for `term` if it is not raised again. Returns whether it is new.
+    pub(super) fn raise_for(
+        &mut self,
+        key: &str,
+        of: (AlarmCode, Subject),
+        message: String,
+        term: Option<Duration>,
+        now: Instant,
+    ) -> bool {
+        if self.alarms.get(key).is_some_and(|alarm| alarm.of.0 != of.0) {
+            self.clear(key, || format!("it is worse, or another one now: {message}"));
         }
+        let (code, subject, id) = (of.0, of.1.clone(), self.events.next());
+        let is_new = self.alarms.raise(key, (of, message.clone()), term, (id, now));
+        if is_new {
+            let (event, message) = (EventName::AlarmRaised, format!("alarm: {message}"));
+            self.happened(event, EventRow::new(event, level_of(code), message).about(subject).of_alarm(code, id));
+        }
+        is_new
+    }
+
+    /// What the alarm under this key is about has happened again.
+    pub(super) fn repeat(&mut self, key: &str, message: &str) {
+        let Some(alarm) = self.alarms.get(key) else { return };
+        let ((code, subject), id, event) = (alarm.of.clone(), alarm.id, EventName::AlarmRepeated);
+        let row = EventRow::new(event, level_of(code), format!("alarm: {message}"));
+        self.happened(event, row.about(subject).of_alarm(code, id));
+    }
+
+    /// The alarm does not stand any more; if it did, the log says so. Returns whether it did.
+    pub(super) fn clear(&mut self, key: &str, message: impl FnOnce() -> String) -> bool {
+        let alarm = self.alarms.clear(key);
+        if let Some(alarm) = &alarm {
+            self.cleared(alarm, message());
+        }
+        alarm.is_some()
+    }
+
+    fn cleared(&mut self, alarm: &Alarm, message: String) {
+        let ((code, subject), event) = (alarm.of.clone(), EventName::AlarmCleared);
+        let row = EventRow::new(event, LogLevel::Info, format!("alarm cleared: {message}"));
+        let lasted_ms = Some(self.now.since(alarm.since).as_millis() as u64);
+        self.happened(event, EventRow { lasted_ms, ..row.about(subject).of_alarm(code, alarm.id) });
+    }
+
+    /// Once a second: alarms whose term is over, and what was left out of the log.
+    pub(super) fn review(&mut self, now: Instant) {
+        for alarm in self.alarms.expire(now) {
+            let message = format!("it has not been seen again: {}", alarm.message);
+            self.cleared(&alarm, message);
+        }
+        for (name, count) in self.rate.take_left_out(now) {
+            let message = format!(
+                "{count} lines of event={name} were left out: more than {A_SECOND} a second came; `fairlead events --event {name}` has them"
+            );
+            self.log(EventName::LogLeftOut, LogLevel::Warn, message);
+        }
+    }
+}
+
+fn level_of(code: AlarmCode) -> LogLevel {
+    match code.severity() {
+        Severity::Critical => LogLevel::Error,
+        Severity::Warning => LogLevel::Warn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(out: &mut Outbox) -> Vec<String> {
+        let line =
+            |output| if let Output::Log(row) = output { Some(format!("{} {}", row.level, row.fields())) } else { None };
+        std::iter::from_fn(|| out.pop()).filter_map(line).collect()
+    }
+
+    #[test]
+    fn an_alarm_has_the_same_code_and_number_at_both_ends_and_says_how_long_it_stood() {
+        let mut out = Outbox::default();
+        let of = || (AlarmCode::PortDown, Subject::interface("outer"));
+        out.log(EventName::Ready, LogLevel::Info, "ready".into());
+        out.raise("x", of(), "the link is down".into(), Instant::ZERO);
+        out.raise("x", of(), "the link is down".into(), Instant::ZERO);
+        out.set_time(Instant::from_millis(1_500), Wall(7));
+        out.set_actor(Some(Peer { uid: 1_000, pid: Some(42) }));
+        assert!(out.clear("x", || "the link is up".into()) && !out.clear("x", || unreachable!()));
+        let about = "interface=outer alarm=port.down alarm_id=2 severity=critical";
+        assert_eq!(
+            lines(&mut out),
+            [
+                "info event=ready".to_owned(),
+                format!("error event=alarm.raised {about}"),
+                format!("info event=alarm.cleared {about} lasted_ms=1500 by_uid=1000 by_pid=42"),
+            ]
+        );
+    }
+
+    /// "Both answer" that becomes "no member is up" under one key is another alarm, and a graver one.
+    #[test]
+    fn an_alarm_of_another_code_under_the_same_key_ends_the_first() {
+        let mut out = Outbox::default();
+        let of = |code| (code, Subject::pool("pair-1"));
+        out.raise("x", of(AlarmCode::PoolRoles), "both answer".into(), Instant::ZERO);
+        out.raise("x", of(AlarmCode::PoolNoMember), "no member is up".into(), Instant::ZERO);
+        let about = |code, id, severity| format!("pool=pair-1 alarm={code} alarm_id={id} severity={severity}");
+        assert_eq!(
+            lines(&mut out),
+            [
+                format!("warn event=alarm.raised {}", about("pool.roles", 1, "warning")),
+                format!("info event=alarm.cleared {} lasted_ms=0", about("pool.roles", 1, "warning")),
+                format!("error event=alarm.raised {}", about("pool.no-member", 3, "critical")),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_log_leaves_out_what_the_list_keeps_and_says_how_much() {
+        let mut out = Outbox::default();
+        (0..1_200).for_each(|_| out.log(EventName::NeighbourMoved, LogLevel::Info, "moved".into()));
+        assert_eq!(lines(&mut out).len(), 1_000);
+        assert_eq!(out.events.after(0).len(), 1_200);
+        out.set_time(Instant::from_millis(1_000), Wall(1));
+        out.review(Instant::from_millis(1_000));
+        let Some(Output::Log(row)) = out.pop() else { panic!() };
+        assert!(row.message.starts_with("200 lines of event=neighbour.moved were left out"), "{}", row.message);
     }
 }

@@ -12,12 +12,13 @@ use super::drains::Drain;
 use super::outbox::Outbox;
 use super::restored::{Binding, Restored};
 use super::slow_start::SlowStart;
+use crate::admin::events::Subject;
 use crate::admin::rows::{AdminState, Wall};
-use crate::config::LogLevel;
+use crate::events::AlarmCode;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
-use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence};
+use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
 use crate::policy::intent::{MemberId, Mode, NoMember, Pool, PoolId};
 use crate::policy::sharing::Sharing;
 use crate::time::{Duration, Instant};
@@ -115,7 +116,8 @@ impl Pools {
         self.pools.retain(|id, _| {
             let stays = intent.pools.contains(*id);
             if !stays {
-                [alarm_key(*id), missing_key(*id), restored_key(*id)].iter().for_each(|key| _ = out.alarms.clear(key));
+                let keys = [alarm_key(*id), missing_key(*id), restored_key(*id)];
+                keys.iter().for_each(|key| _ = out.clear(key, || "the pool is in the file no more".into()));
             }
             stays
         });
@@ -160,7 +162,7 @@ impl Pools {
         self.members.retain(|id, _| {
             let stays = intent.members.contains(*id);
             if !stays {
-                out.alarms.clear(&held_key(*id));
+                out.clear(&held_key(*id), || "the member is in the file no more".into());
             }
             stays
         });
@@ -199,7 +201,7 @@ impl Pools {
             for member in &meant.members {
                 if let Some(known) = self.members.get_mut(member) {
                     let verdict = verdict(*member);
-                    let before = known.report(verdict, out);
+                    let before = known.report(verdict, meant, out);
                     let ends = known.hold_back((*member, before, verdict.state), meant, out, now);
                     self.reviews.extend(ends.map(|ends| (ends, id)));
                     known.overlay(verdict, meant, now);
@@ -250,10 +252,23 @@ impl Pools {
             choice.reason = format!("{} is active for a drill: {}", one.name, one.reason);
         }
         match &choice.alarm {
-            Some(alarm) => out.raise(&alarm_key(id), LogLevel::Warn, format!("pool {}: {alarm}", meant.name), now),
-            None => out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
+            Some(alarm) => {
+                let of = (self.alarm_code(choice.active), Subject::pool(&meant.name));
+                out.raise(&alarm_key(id), of, format!("pool {}: {alarm}", meant.name), now);
+            }
+            None => _ = out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
         }
         choice
+    }
+
+    /// What is wrong with a pool whose active member this is.
+    fn alarm_code(&self, active: Option<MemberId>) -> AlarmCode {
+        match active.and_then(|active| self.members.get(&active)) {
+            None => AlarmCode::PoolNoMember,
+            Some(active) if active.is_lost => AlarmCode::PoolActiveDown,
+            Some(active) if active.state != State::Up => AlarmCode::PoolActiveUnfit,
+            Some(_) => AlarmCode::PoolRoles,
+        }
     }
 
     /// The pools that were reconsidered since this was last asked, each with its active members and who may take over from one that is

@@ -5,8 +5,10 @@
 
 use super::forecast::{GAP, Trend};
 use super::outbox::Outbox;
+use crate::admin::events::Subject;
 use crate::admin::rows::Forecast;
 use crate::config::{LogLevel, duration_text};
+use crate::events::{AlarmCode, EventName};
 use crate::flow::{Range, SnatPorts};
 use crate::policy::Intent;
 use crate::time::{Duration, Instant};
@@ -94,7 +96,9 @@ impl PortUse {
 
     /// Once a second: each range is recorded, and raises its alarm or ends it.
     pub(super) fn poll(&mut self, out: &mut Outbox, now: Instant) {
-        self.gone.drain(..).for_each(|place| _ = out.alarms.clear(&place.alarm()));
+        self.gone
+            .drain(..)
+            .for_each(|place| _ = out.clear(&place.alarm(), || "the address is in the file no more".into()));
         let before = std::mem::replace(&mut self.polled, now);
         for (&place, record) in &mut self.records {
             let used = used(&self.snat_ports, place);
@@ -153,7 +157,7 @@ impl PortUse {
                 "no {protocol} port of {address} was free {count} times: what members opened was refused (ICMP 3/13); \
                  exclude destinations that need no translation, or find out who opens so many connections"
             );
-            out.log(LogLevel::Error, message);
+            out.log_of(EventName::SnatExhausted, LogLevel::Error, Subject::object(address), message);
         }
     }
 }
@@ -183,14 +187,15 @@ impl Record {
         self.alarmed = is_full;
         let what = format!("{protocol} ports {} to {} of {address}", range.first, range.last);
         if !is_full {
-            return out.clear(&place.alarm(), || format!("{used} of {capacity} {what} are in use"));
+            _ = out.clear(&place.alarm(), || format!("{used} of {capacity} {what} are in use"));
+            return;
         }
         let expected = expected(self.outlook(filling, now).1);
         let message = format!(
             "{used} of {capacity} {what} are in use{expected}: exclude destinations that need no translation, or find out \
              who opens so many connections"
         );
-        out.raise(&place.alarm(), LogLevel::Warn, message, now);
+        out.raise(&place.alarm(), (AlarmCode::SnatPorts, Subject::object(what)), message, now);
     }
 }
 

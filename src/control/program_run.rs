@@ -1,4 +1,4 @@
-//! A program that carries a probe, as it is asked for and as it ends.
+//! A program that carries a probe or is told of an event, as it is asked for and as it ends.
 //!
 //! Owns the words between the controller and whoever runs programs. Runs none.
 
@@ -16,6 +16,8 @@ pub struct ProgramRun {
     pub arguments: Vec<String>,
     /// The whole of its environment.
     pub environment: Vec<(&'static str, String)>,
+    /// What it reads from its standard input, at most what a pipe holds: 64 KiB.
+    pub input: Vec<u8>,
     /// It is killed when it takes longer.
     pub limit: Duration,
 }

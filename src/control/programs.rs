@@ -6,7 +6,8 @@
 
 use super::outbox::{Outbox, Output};
 use super::program_run::{Exit, ProgramExit, ProgramRun};
-use crate::config::LogLevel;
+use crate::admin::events::Subject;
+use crate::events::AlarmCode;
 use crate::monitor::{Outcome, ProbeId, Start};
 use crate::policy::intent::{ExternalProbe, Member, MemberId, Monitor, MonitorId, UpWhen};
 use crate::time::{Duration, Instant};
@@ -112,7 +113,7 @@ impl Programs {
                 "{WAITING} programs of external monitors wait to be run, {MOST} at once: what is due beyond that decides nothing; \
                  write longer intervals"
             );
-            out.raise(FULL, LogLevel::Warn, message, now);
+            out.raise(FULL, (AlarmCode::ProgramsWaiting, Subject::none()), message, now);
             return self.outcomes.push((probe, NO_PLACE));
         }
         let name = format!("{} for {}", external.command, member.name);
@@ -202,7 +203,7 @@ impl Programs {
                 "{count} {programs} of external monitors {wait} to be run, {MOST} at once, the first for {waited:?}: one that has \
                  waited for its interval decides nothing; write longer intervals or shorter timeouts"
             );
-            out.raise(SLOW, LogLevel::Warn, message, now);
+            out.raise(SLOW, (AlarmCode::ProgramsLate, Subject::none()), message, now);
         } else if self.slow_until.is_some_and(|until| until <= now) {
             self.slow_until = None;
             out.clear(SLOW, || "programs of external monitors are run within their intervals again".into());
@@ -214,7 +215,7 @@ impl Programs {
             Exit::NotRun(why) => {
                 self.unable = Some((of.check, now + CALM.max(of.interval * 2)));
                 let message = format!("{}: Fairlead could not run it, so its probes decide nothing: {why}", of.name);
-                out.raise(UNABLE, LogLevel::Warn, message, now);
+                out.raise(UNABLE, (AlarmCode::ProgramsNotRun, Subject::none()), message, now);
             }
             Exit::NotStarted(_) => {}
             Exit::Status { .. } | Exit::Killed => {
@@ -237,7 +238,8 @@ impl Programs {
             return;
         }
         let Some(first) = late.next() else {
-            return out.clear(HUNG, || "every program of an external monitor has ended".into());
+            _ = out.clear(HUNG, || "every program of an external monitor has ended".into());
+            return;
         };
         let (programs, has) = if count == 1 { ("program", "has") } else { ("programs", "have") };
         let message = format!(
@@ -246,7 +248,7 @@ impl Programs {
             first.name,
             MOST - count
         );
-        out.raise(HUNG, LogLevel::Warn, message, now);
+        out.raise(HUNG, (AlarmCode::ProgramsHung, Subject::none()), message, now);
     }
 
     /// When [`Programs::look`] or [`Programs::take_outcomes`] is due.
@@ -310,6 +312,7 @@ fn run_of(
             ("FAIRLEAD_MEMBER", member.name.clone()),
             ("FAIRLEAD_MONITOR", monitor.name.clone()),
         ],
+        input: Vec::new(),
         limit: monitor.timeout,
     }
 }

@@ -15,6 +15,7 @@ use crate::admin::named::listed;
 use crate::admin::request::FileText;
 use crate::admin::rows::Cause;
 use crate::config::{Configuration, LogLevel, count, difference};
+use crate::events::EventName;
 use crate::policy::ids::carry_over;
 use crate::time::Instant;
 use std::sync::Arc;
@@ -154,13 +155,13 @@ impl Controller {
     pub(super) fn take_over_proposed(&mut self, proposed: Proposed, now: Instant) {
         let Proposed { request_id, configuration, changes, how, .. } = proposed;
         for change in &changes {
-            self.log(LogLevel::Info, format!("reload: {change}"));
+            self.log(EventName::ReloadChange, LogLevel::Info, format!("reload: {change}"));
         }
         let done = match how.back_to {
             Some(number) => format!("rolled back to configuration {number} by the operator"),
             None => "configuration reloaded".into(),
         };
-        self.log(LogLevel::Info, format!("{done}: {}", count(changes.len(), "difference")));
+        self.log(EventName::ReloadApplied, LogLevel::Info, format!("{done}: {}", count(changes.len(), "difference")));
         if !changes.is_empty() {
             self.take_over(*configuration, now);
         }
@@ -172,7 +173,8 @@ impl Controller {
 
     /// `brief` is one line, for the log; `why` is what the operator reads.
     pub(super) fn refuse_reload(&mut self, request_id: Option<u64>, code: Code, brief: &str, why: String) {
-        self.log(LogLevel::Error, format!("reload rejected, running configuration kept: {brief}"));
+        let message = format!("reload rejected, running configuration kept: {brief}");
+        self.log(EventName::ReloadRefused, LogLevel::Error, message);
         if let Some(request_id) = request_id {
             self.tell(request_id, Err(AdminError::new(code, why)));
         }

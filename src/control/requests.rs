@@ -10,6 +10,7 @@ use super::proposed::How;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::configurations::HistoryText;
+use crate::admin::events::Subject;
 use crate::admin::named::{self, listed};
 use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{
@@ -17,6 +18,7 @@ use crate::admin::rows::{
 };
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
+use crate::events::EventName;
 use crate::policy::Epoch;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Pool, PoolId, Snat};
@@ -51,7 +53,11 @@ impl Controller {
             Request::Routes {} => Data::Routes(self.route_rows()),
             Request::Ports {} => Data::Ports(self.port_rows()),
             Request::Counters { all } => Data::Counters(self.counter_rows(all)),
-            Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(now).collect()),
+            Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(now, self.wall(now)).collect()),
+            Request::Alarms {} => Data::Alarms(self.alarm_rows()),
+            Request::AlarmAcknowledge { id, comment } => Data::Alarms(self.acknowledge(id, comment, now)?),
+            Request::Events { filter, since_s } => Data::Events(self.event_rows(&filter, since_s, now)),
+            Request::EventsFollow { filter, after } => return self.follow_events(request_id, filter, after, now),
             Request::ExcludeList { pool } => Data::Excluded(self.excluded(&pool)?),
             Request::MemberSet { member, admin, yes, for_s } => {
                 return self.set_member(request_id, &member, (admin, yes, for_s), now);
@@ -121,14 +127,18 @@ impl Controller {
 
     fn announce(&mut self, now: Instant) -> Announced {
         let addresses = self.link.announce_everything(now) as u64;
-        self.log(LogLevel::Info, format!("{addresses} addresses announced by the operator"));
+        self.log(
+            EventName::AddressesAnnounced,
+            LogLevel::Info,
+            format!("{addresses} addresses announced by the operator"),
+        );
         Announced { addresses }
     }
 
     fn set_log_level(&mut self, level: Option<LogLevel>) -> Logging {
         if let Some(level) = level.filter(|level| *level != self.outputs.level()) {
             self.outputs.set_level(level);
-            self.log(LogLevel::Info, format!("log level set to {level} by the operator"));
+            self.log(EventName::LogLevel, LogLevel::Info, format!("log level set to {level} by the operator"));
         }
         Logging { level: self.outputs.level(), file: self.file.settings.log }
     }
@@ -155,8 +165,12 @@ impl Controller {
         self.drains.look = None;
         self.saves.changed();
         let limit = until.map_or_else(String::new, |until| format!(", to be taken offline at {until}"));
-        self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator{limit}"));
         let pool = self.intent.members[member.index()].pool;
+        let (about, message) = (
+            Subject::member(name, self.pool_name(pool)),
+            format!("member {name}: set to {admin} by the operator{limit}"),
+        );
+        self.outputs.log_of(EventName::MemberSet, LogLevel::Info, about, message);
         self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
         Ok(None)
     }
@@ -197,7 +211,8 @@ impl Controller {
             false => (LogLevel::Info, ""),
         };
         let limit = if had_limit { "; it is drained without a limit from now on" } else { "" };
-        self.log(level, format!("pool {pool}: {member} forced active by the operator{although}{limit}"));
+        let message = format!("pool {pool}: {member} forced active by the operator{although}{limit}");
+        self.outputs.log_of(EventName::PoolForced, level, Subject::member(member, pool), message);
         self.when_installed(request_id, Then::Members(pool.into()), now);
         Ok(None)
     }
@@ -227,7 +242,8 @@ impl Controller {
         self.check_one_is_active(id)?;
         self.pools.force(id, None, self.wall(now));
         self.saves.changed();
-        self.log(LogLevel::Info, format!("pool {pool}: returned to automatic selection by the operator"));
+        let message = format!("pool {pool}: returned to automatic selection by the operator");
+        self.outputs.log_of(EventName::PoolAuto, LogLevel::Info, Subject::pool(pool), message);
         self.when_installed(request_id, Then::Members(pool.into()), now);
         Ok(None)
     }
@@ -242,8 +258,12 @@ impl Controller {
         if changed.map_err(|why| not_excluded(pool, prefix, why))? {
             self.lay_exclusions_over(now);
             self.saves.changed();
-            let said = if add { "added to" } else { "removed from" };
-            self.log(LogLevel::Info, format!("pool {pool}: {prefix} {said} the exclusion group by the operator"));
+            let (event, said) = match add {
+                true => (EventName::ExclusionAdded, "added to"),
+                false => (EventName::ExclusionRemoved, "removed from"),
+            };
+            let message = format!("pool {pool}: {prefix} {said} the exclusion group by the operator");
+            self.outputs.log_of(event, LogLevel::Info, Subject::pool(pool).and(prefix), message);
         }
         self.when_installed(request_id, Then::Excluded(pool.into()), now);
         Ok(None)
@@ -299,6 +319,7 @@ impl Controller {
     /// Answers those who have waited long enough.
     pub(super) fn answer_waiting(&mut self, now: Instant) {
         let (installed, monitors) = (self.publisher.installed(), self.probing.monitors());
+        let (events, followed) = (&self.outputs.events, self.followed());
         let is_settled = |saved: [u64; 2]| self.saves.is_settled(saved[0]) && self.kept.is_settled(saved[1]);
         let over = self.waiting.take(now, |pending| match pending {
             Pending::Installed { epoch, saved, .. } => *epoch <= installed && is_settled(*saved),
@@ -307,8 +328,10 @@ impl Controller {
             Pending::Explained { found, missing, .. } => found.is_some() || *missing == 0,
             Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
+            Pending::Events { filter, after } => events.after(followed.max(*after)).any(|row| filter.wants(row)),
         });
         for (request_id, pending) in over {
+            self.act_for(Some(request_id));
             match pending {
                 Pending::Preview { comparing, then: Some(proposed) } => self.on_impact_known(comparing, proposed, now),
                 pending => {
@@ -334,6 +357,9 @@ impl Controller {
             Pending::Preview { comparing, .. } => {
                 self.check_heard(&comparing.from, super::preview::PATIENCE)?;
                 Ok(Data::Preview(Box::new(self.previewed(comparing))))
+            }
+            Pending::Events { filter, after } => {
+                Ok(Data::EventsPage(Box::new(self.outputs.events.page(after, |row| filter.wants(row)))))
             }
             Pending::Explained { case, found, missing } => self.explanation(&case, found, missing, now),
             Pending::Latency { reset, missing } => {
@@ -372,7 +398,7 @@ impl Controller {
             return Ok(());
         }
         let message = format!("{missing} workers did not answer a flow query within {patience:?}");
-        self.log(LogLevel::Warn, message.clone());
+        self.log(EventName::WorkerSilent, LogLevel::Warn, message.clone());
         match heard {
             true => Ok(()),
             false => Err(AdminError::new(Code::NoAnswer, format!("{message}: is the appliance overloaded?"))),
@@ -400,6 +426,7 @@ impl Controller {
     }
 
     fn answer(&mut self, request_id: u64, answer: Answer) {
+        self.askers.remove(&request_id);
         self.outputs.push(Output::Answer { request_id, answer });
     }
 

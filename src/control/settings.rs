@@ -5,7 +5,7 @@
 
 use super::controller::Controller;
 use super::drains::Drain;
-use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, SavedState};
+use super::operator_state::{OperatorState, SavedAcknowledgement, SavedChoice, SavedMember, SavedPool, SavedState};
 use super::outbox::Output;
 use super::pools::{MemberStatus, Switched};
 use super::proposed::Transaction;
@@ -13,9 +13,11 @@ use super::requests::Begun;
 use super::restored::Restored;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
+use crate::admin::events::Subject;
 use crate::admin::rows::{AdminState, Cause, SettingKind, SettingRow, Wall};
 use crate::admin::save::{SavePlan, SavedExclusionsRow};
 use crate::config::{LogLevel, count};
+use crate::events::{AlarmCode, EventName};
 use crate::policy::Intent;
 use crate::policy::intent::{Member, MemberId, PoolId, Snat};
 use crate::time::Instant;
@@ -49,12 +51,13 @@ impl Controller {
                     "{place} cannot be used: {why}. Nothing that the operator had set before the restart is in force: look \
                      at `fairlead members` and `fairlead exclude list`. The file is moved aside by the next change"
                 );
-                self.outputs.raise(UNREAD, LogLevel::Warn, message, now);
+                self.outputs.raise(UNREAD, (AlarmCode::StateUnread, Subject::none()), message, now);
             }
         }
     }
 
     fn restore_all(&mut self, kept: &OperatorState, now: Instant) {
+        self.outputs.alarms.restore(kept.acknowledged.iter().filter_map(SavedAcknowledgement::parts));
         let members = Members::of(&self.file.intent);
         for member in &kept.members {
             let SavedMember { address, admin, since, until, .. } = *member;
@@ -64,7 +67,7 @@ impl Controller {
                     self.pools.limit_drain(id, until.filter(|_| admin == AdminState::Draining));
                     let (name, admin) = (&self.intent.members[id].name, set_text(self.pools.member(id)));
                     let message = format!("member {name}: {admin}, as the operator had set it before the restart");
-                    self.log(LogLevel::Warn, message);
+                    self.outputs.log_of(EventName::StateRestored, LogLevel::Warn, self.subject_of_member(id), message);
                 }
                 None => self.not_restored(&format!("member {address} was {admin}"), "no member has that address"),
             }
@@ -84,8 +87,15 @@ impl Controller {
         self.intent = intent;
     }
 
+    /// A member, as events have it.
+    pub(super) fn subject_of_member(&self, id: MemberId) -> Subject {
+        let member = &self.intent.members[id];
+        Subject::member(&member.name, self.pool_name(member.pool))
+    }
+
     fn not_restored(&mut self, what: &str, why: &str) {
-        self.log(LogLevel::Warn, format!("{what} before the restart, set by the operator; {why} now: forgotten"));
+        let message = format!("{what} before the restart, set by the operator; {why} now: forgotten");
+        self.log(EventName::StateForgotten, LogLevel::Warn, message);
     }
 
     fn restore_pool(&mut self, kept: &SavedPool, id: PoolId, members: &Members, now: Instant) {
@@ -135,10 +145,11 @@ impl Controller {
         let first = asks.iter().map(|id| self.intent.monitors[*id].timeout).max().unwrap_or_default();
         let first = first.min(self.intent.pools[id].gap);
         self.pools.restore_force(id, member, choice.since, Restored::new(first, before, now));
-        let (pool, member) = (self.pool_name(id), &self.intent.members[member].name);
+        let pool = self.pool_name(id);
+        let (about, member) = (self.subject_of_member(member), &self.intent.members[member].name);
         let message =
             format!("pool {pool}: {member} forced active once it answers, as by the operator before {before}");
-        self.log(LogLevel::Warn, message);
+        self.outputs.log_of(EventName::StateRestored, LogLevel::Warn, about, message);
         Ok(())
     }
 
@@ -146,11 +157,13 @@ impl Controller {
         let said = if add { "added to" } else { "removed from" };
         let how = format!("{said} the exclusion group, as by the operator before the restart");
         for prefix in prefixes.iter().take(LINES) {
-            self.log(LogLevel::Warn, format!("pool {pool}: {prefix} {how}"));
+            let message = format!("pool {pool}: {prefix} {how}");
+            self.outputs.log_of(EventName::StateRestored, LogLevel::Warn, Subject::pool(pool).and(prefix), message);
         }
         if prefixes.len() > LINES {
             let more = prefixes.len() - LINES;
-            self.log(LogLevel::Warn, format!("pool {pool}: {more} more {how}"));
+            let message = format!("pool {pool}: {more} more {how}");
+            self.outputs.log_of(EventName::StateRestored, LogLevel::Warn, Subject::pool(pool), message);
         }
     }
 
@@ -171,6 +184,7 @@ impl Controller {
             if let Some(Err(why)) = choice {
                 let name = self.pool_name(id);
                 self.log(
+                    EventName::StateRestored,
                     LogLevel::Warn,
                     format!("pool {name}: the member that was forced active is not any more: {why}"),
                 );
@@ -207,7 +221,8 @@ impl Controller {
                 removed,
             })
         });
-        OperatorState { members: members.collect(), pools: pools.collect() }
+        let acknowledged = self.acknowledged().into_iter().map(SavedAcknowledgement::new).collect();
+        OperatorState { members: members.collect(), pools: pools.collect(), acknowledged }
     }
 
     /// Has the latest change saved, if one is not.
@@ -236,7 +251,7 @@ impl Controller {
                     "what the operator sets is not saved and would be lost by a restart: {place}: {why}. It is tried again \
                      every few seconds; `state` under [appliance] names another folder"
                 );
-                self.outputs.raise(UNSAVED, LogLevel::Warn, message, now);
+                self.outputs.raise(UNSAVED, (AlarmCode::StateUnsaved, Subject::none()), message, now);
             }
         }
     }
@@ -354,7 +369,8 @@ impl Controller {
         }
         self.lay_exclusions_over(now);
         self.saves.changed();
-        self.log(LogLevel::Warn, format!("{} of the operator dropped by the operator", count(rows.len(), "setting")));
+        let message = format!("{} of the operator dropped by the operator", count(rows.len(), "setting"));
+        self.log(EventName::StateDropped, LogLevel::Warn, message);
         self.when_installed(request_id, Then::Dropped(rows), now);
         Ok(None)
     }

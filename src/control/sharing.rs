@@ -10,8 +10,10 @@ use super::groups::{Eligible, Groups};
 use super::outbox::Outbox;
 use super::pools::{MemberStatus, PoolStatus, Pools, Share, alarm_key, missing_key, restored_key};
 use super::slow_start::Steps;
+use crate::admin::events::Subject;
 use crate::admin::rows::AdminState;
 use crate::config::LogLevel;
+use crate::events::{AlarmCode, EventName};
 use crate::policy::Intent;
 use crate::policy::health::State;
 use crate::policy::intent::{Member, MemberId, NoMember, Pool, PoolId};
@@ -74,7 +76,8 @@ impl Pools {
             // Of a group that is not needed any more nobody has gone.
             let lost = !removed.is_empty() || before.iter().any(|member| !chosen.is_fit(member));
             let level = if lost && !is_first { LogLevel::Warn } else { LogLevel::Info };
-            out.log(level, format!("pool {}: {reason}", meant.name));
+            let message = format!("pool {}: {reason}", meant.name);
+            out.log_of(EventName::PoolMembers, level, Subject::pool(&meant.name), message);
         }
     }
 
@@ -312,17 +315,16 @@ impl Pools {
         let about = |what: &str| format!("pool {}: {what}", meant.name);
         let missing =
             if nobody { about(&format!("members are missing: {}", missed.join("; "))) } else { about(reason) };
-        let alarms = [(alarm_key(id), nobody, about(reason)), (missing_key(id), !missed.is_empty(), missing)];
+        let alarms = [
+            (alarm_key(id), AlarmCode::PoolNoMember, nobody, about(reason)),
+            (missing_key(id), AlarmCode::PoolMemberMissing, !missed.is_empty(), missing),
+        ];
         let mut is_logged = false;
-        for (key, stands, message) in alarms {
-            let (is_new, word, level) = match stands {
-                true => (out.alarms.raise(&key, message.clone(), None, now), "alarm", LogLevel::Warn),
-                false => (out.alarms.clear(&key), "alarm cleared", LogLevel::Info),
+        for (key, code, stands, message) in alarms {
+            is_logged |= match stands {
+                true => out.raise_for(&key, (code, Subject::pool(&meant.name)), message, None, now),
+                false => out.clear(&key, || about(reason)),
             };
-            if is_new {
-                out.log(level, format!("{word}: {}", if stands { message } else { about(reason) }));
-                is_logged = true;
-            }
         }
         is_logged
     }

@@ -4,7 +4,9 @@
 //! dies, nothing else shows that the pool has lost its redundancy.
 
 use super::controller::Controller;
+use crate::admin::events::Subject;
 use crate::config::LogLevel;
+use crate::events::{AlarmCode, EventName};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::MemberId;
 use crate::time::Instant;
@@ -28,8 +30,12 @@ impl Controller {
             && self.silent.insert(hop)
         {
             match member.is_some() && self.silent.len() > MOST {
-                true => self.log(LogLevel::Warn, message),
-                false => self.outputs.raise(&alarm_key(hop), LogLevel::Warn, message, now),
+                true => self.outputs.log_of(EventName::MemberSilent, LogLevel::Warn, self.subject_of(hop), message),
+                false => {
+                    let code =
+                        if member.is_some() { AlarmCode::MemberUnreachable } else { AlarmCode::NextHopUnreachable };
+                    self.outputs.raise(&alarm_key(hop), (code, self.subject_of(hop)), message, now);
+                }
             }
         }
         if let Some(member) = member {
@@ -44,8 +50,11 @@ impl Controller {
                 Some(member) => format!("member {}", self.intent.members[member].name),
                 None => format!("next hop {hop} of {}", self.routes_by(hop)),
             };
-            self.outputs.alarms.clear(&alarm_key(hop));
-            self.log(LogLevel::Info, format!("alarm cleared: {who} answers ARP again"));
+            let message = format!("{who} answers ARP again");
+            if !self.outputs.clear(&alarm_key(hop), || message.clone()) {
+                let (about, message) = (self.subject_of(hop), format!("alarm cleared: {message}"));
+                self.outputs.log_of(EventName::MemberSilent, LogLevel::Info, about, message);
+            }
         }
     }
 
@@ -55,7 +64,17 @@ impl Controller {
         let gone = |hop: &NextHop| !neighbours.is_permanent(*hop) || neighbours.is_static(*hop);
         for hop in self.silent.iter().copied().filter(gone).collect::<Vec<_>>() {
             self.silent.remove(&hop);
-            self.outputs.alarms.clear(&alarm_key(hop));
+            self.outputs.clear(&alarm_key(hop), || "the file has changed: nothing depends on its ARP any more".into());
+        }
+    }
+
+    fn subject_of(&self, hop: NextHop) -> Subject {
+        match self.link.member(hop).and_then(|id| self.intent.members.get(id)) {
+            Some(member) => Subject::member(&member.name, self.pool_name(member.pool)),
+            None => Subject {
+                interface: self.intent.interfaces.get(hop.interface).map(|one| one.name.clone()),
+                ..Subject::object(hop)
+            },
         }
     }
 

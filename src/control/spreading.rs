@@ -5,7 +5,9 @@
 
 use super::facts::{Machine, PortFacts, Spreading};
 use super::outbox::Outbox;
+use crate::admin::events::Subject;
 use crate::config::LogLevel;
+use crate::events::EventName;
 use crate::policy::Intent;
 use crate::policy::intent::PortId;
 use crate::wire::toeplitz::HashOn;
@@ -91,7 +93,8 @@ impl SpreadingCheck {
             if let Some(Judgement { good, words }) = judge(&machine.ports[at], arrived, machine.workers) {
                 *judged = true;
                 let level = if good { LogLevel::Info } else { LogLevel::Warn };
-                out.log(level, format!("port {} {words}", intent.ports[at].name));
+                let name = &intent.ports[at].name;
+                out.log_of(EventName::PortSpreading, level, Subject::interface(name), format!("port {name} {words}"));
             }
         }
     }

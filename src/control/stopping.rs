@@ -3,6 +3,7 @@
 use super::outbox::{Outbox, Output};
 use super::saves::Saves;
 use crate::config::LogLevel;
+use crate::events::EventName;
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, WorkerId};
 
@@ -30,7 +31,7 @@ impl Stopping {
 
     /// Says [`Output::Stopped`] once all workers have ended and nothing is left to be saved, or patience has. Returns when to come
     /// again.
-    pub(super) fn poll(&mut self, saves: [&Saves; 2], out: &mut Outbox, now: Instant) -> Option<Instant> {
+    pub(super) fn poll(&mut self, saves: [&Saves; 3], out: &mut Outbox, now: Instant) -> Option<Instant> {
         let late = self.running.len();
         let waits = late > 0 || saves.iter().any(|saves| !saves.is_done(now));
         if self.done || (waits && now < self.until) {
@@ -38,16 +39,22 @@ impl Stopping {
         }
         self.done = true;
         if late > 0 {
-            out.log(LogLevel::Error, format!("{late} workers did not stop within {PATIENCE:?}"));
+            out.log(
+                EventName::WorkerSilent,
+                LogLevel::Error,
+                format!("{late} workers did not stop within {PATIENCE:?}"),
+            );
         }
         let what = [
             ("what the operator has set", "`fairlead state show` says after the start what is in force"),
             ("the configuration in force", "the next start may be with the one before: its log says so"),
+            ("the last of the events", "`fairlead events` says after the start what is kept"),
         ];
         for (saves, (what, after)) in saves.iter().zip(what).filter(|(saves, _)| !saves.is_saved()) {
             let within = if saves.is_done(now) { String::new() } else { format!(" within {PATIENCE:?}") };
             let place = saves.place.as_deref().unwrap_or_default();
-            out.log(LogLevel::Error, format!("{what} is not saved{within} and may be lost: {place}. {after}"));
+            let message = format!("{what} is not saved{within} and may be lost: {place}. {after}");
+            out.log(EventName::StateLost, LogLevel::Error, message);
         }
         out.push(Output::Stopped);
         None

@@ -3,7 +3,10 @@
 //! Owns the record of a switchover and its seven marks: the last good answer of the one who was active, when the first probe was
 //! sent that it failed, when it was found lost and the other one up, the decision, the publication, and the installation by the last worker. Decides nothing.
 
-use crate::admin::rows::{Cause, SwitchoverRow};
+use crate::admin::events::{EventRow, Subject};
+use crate::admin::rows::{Cause, SwitchoverRow, Wall};
+use crate::config::LogLevel;
+use crate::events::EventName;
 use crate::policy::Epoch;
 use crate::policy::health::Generation;
 use crate::policy::intent::PoolId;
@@ -29,6 +32,8 @@ struct Record {
 #[derive(Debug, Default)]
 pub struct Switchovers {
     records: VecDeque<Record>,
+    /// Of before the restart; their marks are of that start.
+    before: Vec<SwitchoverRow>,
     /// Since the start, by [`Cause`].
     counts: [u64; 5],
 }
@@ -77,13 +82,32 @@ impl Switchovers {
         }
     }
 
+    /// Those of before a restart, before any other.
+    pub fn restore(&mut self, rows: Vec<SwitchoverRow>) {
+        self.before = rows;
+    }
+
+    /// The last ones, at most so many, as they are kept.
+    pub fn tail(&self, most: usize) -> Vec<SwitchoverRow> {
+        let all = self.before.iter().chain(self.records.iter().map(|record| &record.row));
+        let over = (self.before.len() + self.records.len()).saturating_sub(most);
+        all.skip(over).cloned().collect()
+    }
+
     /// How many there were since the start for this cause.
     pub fn count(&self, cause: Cause) -> u64 {
         self.counts[cause as usize]
     }
 
-    /// All that are kept, oldest first, with their age.
-    pub fn rows(&self, now: Instant) -> impl DoubleEndedIterator<Item = SwitchoverRow> {
+    /// All that are kept, oldest first, with their age; of one of before a restart by the calendar, which says that it is `wall`.
+    pub fn rows(&self, now: Instant, wall: Wall) -> impl DoubleEndedIterator<Item = SwitchoverRow> {
+        let since = move |row: &SwitchoverRow| wall.since(row.time).as_millis() as u64;
+        let before = self.before.iter().map(move |row| SwitchoverRow { age_ms: since(row), ..row.clone() });
+        before.chain(self.since_start(now))
+    }
+
+    /// Those since the start, likewise.
+    pub fn since_start(&self, now: Instant) -> impl DoubleEndedIterator<Item = SwitchoverRow> {
         let age = move |row: &SwitchoverRow| mark(now).saturating_sub(row.detected) / 1_000;
         self.records.iter().map(move |record| SwitchoverRow { age_ms: age(&record.row), ..record.row.clone() })
     }
@@ -94,34 +118,55 @@ pub fn mark(at: Instant) -> u64 {
     at.nanos() / 1_000
 }
 
-/// The one line that is logged (scenario 85).
-pub fn line(row: &SwitchoverRow) -> String {
-    let SwitchoverRow { time, pool, from, to, cause, reason, last_good_answer, lost, up, detected, .. } = row;
+/// What is logged of it: one line (scenario 85).
+pub fn event(row: &SwitchoverRow) -> EventRow {
+    // That the first member of a pool is chosen after a start is no loss of anybody's.
+    let level = if row.cause == Cause::Start { LogLevel::Info } else { LogLevel::Warn };
+    EventRow {
+        from: row.from.clone(),
+        to: row.to.clone(),
+        cause: Some(row.cause),
+        ..EventRow::new(EventName::Switchover, level, line(row)).about(Subject::pool(&row.pool))
+    }
+}
+
+fn line(row: &SwitchoverRow) -> String {
+    let SwitchoverRow { pool, from, to, cause, reason, last_good_answer, lost, up, detected, .. } = row;
     let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
     let latency = match (from, last_good_answer) {
         _ if *cause != Cause::Monitor => format!(" ({cause})"),
         (None, _) => String::new(),
         (_, Some(answer)) => {
             let found = lost.unwrap_or(*detected);
-            format!("; detected {} us after its last good answer", found.saturating_sub(*answer))
+            format!("; detected {} after its last good answer", millis(found.saturating_sub(*answer)))
         }
         // It answers still, and says that it is not active.
         (_, None) if lost.is_none() => String::new(),
         (_, None) => "; it never gave a good answer".into(),
     };
     let gap = match (to, lost, up) {
-        (Some(to), Some(lost), Some(up)) if up > lost => format!(", {to} was up {} us later", up - lost),
+        (Some(to), Some(lost), Some(up)) if up > lost => format!(", {to} was up {} later", millis(up - lost)),
         _ => String::new(),
     };
-    format!("{time} switchover of pool {pool}: {} -> {}: {reason}{latency}{gap}", name(from), name(to))
+    format!("switchover of pool {pool}: {} -> {}: {reason}{latency}{gap}", name(from), name(to))
+}
+
+/// Microseconds as milliseconds with one digit, as a person reads them.
+fn millis(micros: u64) -> String {
+    format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
+}
+
+/// One, for tests of what keeps them.
+#[cfg(test)]
+pub(super) fn example() -> SwitchoverRow {
+    tests::switch(1_000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::rows::Wall;
 
-    fn switch(detected: u64) -> SwitchoverRow {
+    pub(super) fn switch(detected: u64) -> SwitchoverRow {
         SwitchoverRow {
             age_ms: 0,
             time: Wall(1_795_352_645_000_000),
@@ -163,7 +208,7 @@ mod tests {
         );
         assert_eq!(switchovers.on_redelivery_ended((PoolId(0), Generation(6)), one), None);
         let counts = |row: SwitchoverRow| (row.redelivered, row.redelivery_too_old, row.redelivery_no_room);
-        let rows: Vec<_> = switchovers.rows(Instant::ZERO).map(counts).collect();
+        let rows: Vec<_> = switchovers.rows(Instant::ZERO, Wall(0)).map(counts).collect();
         assert_eq!(rows, [(8, 2, 1), (0, 0, 0)]);
     }
 
@@ -182,7 +227,7 @@ mod tests {
         let mut switchovers = Switchovers::default();
         switchovers.record(switch(1_000), CHOICE, None);
         let marks = |switchovers: &Switchovers| {
-            let row = switchovers.rows(Instant::ZERO).next_back().unwrap();
+            let row = switchovers.rows(Instant::ZERO, Wall(0)).next_back().unwrap();
             (row.last_good_answer, row.detected, row.published, row.installed)
         };
         assert_eq!(marks(&switchovers), (Some(550_000), 1_000_000, None, None));
@@ -200,7 +245,7 @@ mod tests {
     fn the_last_thousand_are_kept() {
         let mut switchovers = Switchovers::default();
         (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at), CHOICE, None));
-        let rows: Vec<_> = switchovers.rows(Instant::from_millis(2_000)).collect();
+        let rows: Vec<_> = switchovers.rows(Instant::from_millis(2_000), Wall(0)).collect();
         assert_eq!((rows[0].age_ms, rows[MOST - 1].age_ms), (500, 0));
         assert_eq!((rows.len(), rows[0].detected), (MOST, 1_500_000));
         let counts = [Cause::Monitor, Cause::Operator].map(|cause| switchovers.count(cause));
@@ -208,14 +253,26 @@ mod tests {
     }
 
     #[test]
+    fn those_of_before_a_restart_come_first_and_have_their_age_by_the_calendar() {
+        let mut switchovers = Switchovers::default();
+        switchovers.restore(vec![switch(9_000_000)]);
+        switchovers.record(switch(1_000), CHOICE, None);
+        let wall = switch(1_000).time.plus(std::time::Duration::from_secs(60));
+        let ages: Vec<u64> = switchovers.rows(Instant::from_millis(1_500), wall).map(|row| row.age_ms).collect();
+        assert_eq!(ages, [60_000, 500]);
+        assert_eq!((switchovers.tail(1)[0].detected, switchovers.tail(256).len()), (1_000_000, 2));
+        assert_eq!(switchovers.count(Cause::Monitor), 1, "counted is what was since the start");
+    }
+
+    #[test]
     fn s85_one_line_names_time_pool_members_reason_and_latency() {
         assert_eq!(
             line(&switch(1_000)),
-            "2026-11-22T13:04:05.000000Z switchover of pool pair-1: sip-a -> sip-b: sip-b takes over: sip-a is down; \
-             detected 350000 us after its last good answer, sip-b was up 100000 us later"
+            "switchover of pool pair-1: sip-a -> sip-b: sip-b takes over: sip-a is down; \
+             detected 350.0 ms after its last good answer, sip-b was up 100.0 ms later"
         );
         let ready = SwitchoverRow { up: Some(7), ..switch(1_000) };
-        assert!(line(&ready).ends_with("detected 350000 us after its last good answer"), "it was up before");
+        assert!(line(&ready).ends_with("detected 350.0 ms after its last good answer"), "it was up before");
         let again = SwitchoverRow { from: None, last_good_answer: None, lost: None, ..switch(1_000) };
         assert!(line(&again).ends_with("none -> sip-b: sip-b takes over: sip-a is down"));
         let forced = SwitchoverRow { cause: Cause::Operator, last_good_answer: None, lost: None, ..switch(1_000) };

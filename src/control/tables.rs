@@ -8,8 +8,8 @@ use super::pools::Share;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
-    AlarmRow, Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow,
-    NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
+    Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow,
+    NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
     VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
@@ -39,7 +39,7 @@ impl Controller {
             workers: self.machine.workers().map(|worker| self.worker_row(worker)).collect(),
             ports: self.port_rows(),
             virtual_servers: self.virtual_server_rows(),
-            last_switchover: self.switchovers.rows(now).next_back(),
+            last_switchover: self.switchovers.rows(now, self.machine.wall(now)).next_back(),
             alarms: self.alarm_rows(),
             settings: self.settings() as u64,
             awaited: self.awaited(now),
@@ -376,6 +376,18 @@ impl Controller {
                 self.probing.monitors().inconclusive(),
                 "Probes that decided nothing: management or a worker was kept from its core, or too many programs waited.",
             ),
+            (
+                "events",
+                self.outputs.events.last(),
+                "Events since the first start that is known of: the number of the last one.",
+            ),
+            ("notify_run", self.notifier.run, "Events that the program of [notify] was run for."),
+            (
+                "notify_failed",
+                self.notifier.failed,
+                "Those of them for which it failed, was killed, or could not be run.",
+            ),
+            ("notify_dropped", self.notifier.dropped, "Events that it was not run for, as too many waited."),
             ("neighbours", self.link.neighbours.len() as u64, "Entries in the ARP table."),
             (
                 "neighbours_refused",
@@ -407,15 +419,6 @@ impl Controller {
             ignored: counters.ignored.sum(),
             flows: counters.flows,
         }
-    }
-
-    fn alarm_rows(&self) -> Vec<AlarmRow> {
-        let mut alarms: Vec<(Instant, &str)> = self.outputs.alarms.iter().collect();
-        alarms.sort_by_key(|(since, _)| *since);
-        alarms
-            .into_iter()
-            .map(|(since, message)| AlarmRow { since: self.wall(since), message: message.into() })
-            .collect()
     }
 
     pub(super) fn pool_name(&self, id: PoolId) -> String {

@@ -12,8 +12,10 @@ use super::requests::Begun;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow};
+use crate::admin::events::Subject;
 use crate::admin::rows::ConfigurationCause;
 use crate::config::{Change, LogLevel, visible};
+use crate::events::{AlarmCode, EventName};
 use crate::time::{Duration, Instant};
 use std::sync::Arc;
 
@@ -51,7 +53,7 @@ impl Controller {
                     "{place} cannot be used: {why}. Earlier configurations are not known; the appliance has started with \
                      {with}. What is there is moved aside"
                 );
-                self.outputs.raise(UNREAD, LogLevel::Warn, message, now);
+                self.outputs.raise(UNREAD, (AlarmCode::ConfigurationsUnread, Subject::none()), message, now);
             }
         }
         self.kept.changed();
@@ -158,7 +160,7 @@ impl Controller {
                     "the configuration in force is not kept for a restart: {place}: {why}. It is tried again every few \
                      seconds; `state` under [appliance] names another folder"
                 );
-                self.outputs.raise(UNSAVED, LogLevel::Warn, message, now);
+                self.outputs.raise(UNSAVED, (AlarmCode::ConfigurationsUnsaved, Subject::none()), message, now);
             }
         }
         if matches!(&self.transaction, Some(Transaction::Preparing { change: wanted, .. }) if *wanted <= change) {
@@ -189,7 +191,7 @@ impl Controller {
              in force again then",
             within.as_secs()
         );
-        self.log(LogLevel::Warn, message);
+        self.log(EventName::ConfigurationAwaited, LogLevel::Warn, message);
     }
 
     /// The operator keeps it.
@@ -213,6 +215,7 @@ impl Controller {
         self.saves.changed();
         self.review_file(now);
         self.log(
+            EventName::ConfigurationConfirmed,
             LogLevel::Info,
             format!("configuration {} confirmed by the operator", self.configurations.last().number),
         );
@@ -248,7 +251,7 @@ impl Controller {
              written: `fairlead diff` compares it",
             back.number
         );
-        self.log(LogLevel::Warn, message);
+        self.log(EventName::ConfigurationExpired, LogLevel::Warn, message);
         self.take_over((*before).clone(), now);
         self.set_again(*lost, now);
         let changes = Some(format!("back to {}: {number} was not confirmed in time", back.number));
@@ -298,7 +301,7 @@ impl Controller {
                     "configuration {last} was not confirmed: the next start is with configuration {next}, unless the file is \
                      written before"
                 );
-                self.log(LogLevel::Warn, message);
+                self.log(EventName::ConfigurationExpired, LogLevel::Warn, message);
             }
             None => {}
         }
@@ -321,9 +324,11 @@ impl Controller {
                     "the file is not what is in force, configuration {number}, with which the appliance also starts as long as \
                      the file is not written: `fairlead diff` compares them, `fairlead reload` applies the file"
                 );
-                self.outputs.raise(DIFFERS, LogLevel::Warn, message, now);
+                self.outputs.raise(DIFFERS, (AlarmCode::ConfigurationDiffers, Subject::none()), message, now);
             }
-            false => self.outputs.clear(DIFFERS, || format!("the file says what is in force, configuration {number}")),
+            false => {
+                _ = self.outputs.clear(DIFFERS, || format!("the file says what is in force, configuration {number}"))
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::proposed::Proposed;
 use crate::admin::configurations::LostServiceRow;
+use crate::admin::request::EventSelection;
 use crate::admin::rows::SettingRow;
 use crate::config::Change;
 use crate::engine::{Excerpt, Impacts};
@@ -39,6 +40,8 @@ pub(super) enum Pending {
     Latency { reset: bool, missing: Vec<WorkerId> },
     /// That these workers report what they counted of SIP.
     Sip { missing: Vec<WorkerId> },
+    /// That an event that is meant happens after this one.
+    Events { filter: EventSelection, after: u64 },
     /// That each monitor of the member has been answered, to this probe or a later one.
     Probed(MemberId, ProbeId),
 }
@@ -122,6 +125,11 @@ struct Open {
 }
 
 impl Waiting {
+    /// How many wait for events.
+    pub(super) fn followers(&self) -> usize {
+        self.open.iter().filter(|open| matches!(open.what, Pending::Events { .. })).count()
+    }
+
     pub(super) fn push(&mut self, request_id: u64, what: Pending, until: Instant) {
         self.open.push(Open { request_id, until, what });
     }

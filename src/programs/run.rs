@@ -12,7 +12,7 @@ use rustix::process::{
     set_dumpable_behavior, waitid,
 };
 use rustix::thread::{CapabilitySet, capabilities};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -57,12 +57,18 @@ fn started(starter: &Path, run: &ProgramRun) -> Result<Child, Why> {
     // No hook runs between the two processes: so std need not copy the tables of all our memory to start one.
     let spawned = starter::command(starter, run)
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(if run.input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    spawned.map_err(|error| Why::Unable(format!("{}, which becomes it, cannot be started: {error}", starter.display())))
+    let mut child = spawned
+        .map_err(|error| Why::Unable(format!("{}, which becomes it, cannot be started: {error}", starter.display())))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A pipe takes so much at once, whether anybody reads it or not; closed, that is all there is.
+        let _ = pipe.write_all(&run.input[..run.input.len().min(PIPE)]);
+    }
+    Ok(child)
 }
 
 /// Whoever starts it can also end it, and cannot be looked into by it.

@@ -19,12 +19,13 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("flow", &["wire", "time", "chance"]),
     ("policy", &["wire", "chance"]),
     ("io", &[]),
+    ("events", &["policy"]),
     ("engine", &["flow", "policy", "wire", "time"]),
     ("monitor", &["policy", "wire", "time"]),
     ("worker", &["engine", "flow", "policy", "io", "wire", "time"]),
     ("dpdk", &["io"]),
-    ("config", &["policy", "wire"]),
-    ("admin", &["config", "policy", "wire", "time"]),
+    ("config", &["events", "policy", "wire"]),
+    ("admin", &["config", "events", "policy", "wire", "time"]),
     ("import", &["config", "policy"]),
     ("doctor", &["admin", "config", "policy"]),
     ("support", &[]),
@@ -32,7 +33,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("probe", &["monitor", "policy", "wire", "time"]),
     (
         "control",
-        &["explain", "config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
+        &[
+            "explain", "config", "admin", "probe", "worker", "engine", "events", "monitor", "flow", "policy", "io",
+            "wire", "time",
+        ],
     ),
     ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),
     (
@@ -46,6 +50,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "config",
             "import",
             "admin",
+            "events",
             "policy",
             "time",
             "wire",
@@ -54,7 +59,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("programs", &["control", "time"]),
     (
         "app",
-        &["programs", "control", "config", "admin", "dpdk", "worker", "engine", "flow", "policy", "io", "wire", "time"],
+        &[
+            "programs", "control", "config", "admin", "dpdk", "worker", "engine", "events", "flow", "policy", "io",
+            "wire", "time",
+        ],
     ),
     ("lib", &[]),
     ("main", &["cli", "programs", "app", "dpdk"]),

@@ -16,6 +16,8 @@ from pathlib import Path
 
 #: A control sequence, an escape of one character, or a character.
 TOKEN = re.compile(r"\x1b\[([?>]?)([\d;:]*)([A-Za-z])|\x1b.|.", re.DOTALL)
+#: The beginning of one whose end has not come yet.
+BEGINNING = re.compile(r"\x1b(\[[?>]?[\d;:]*)?\Z")
 
 
 class Terminal:
@@ -51,7 +53,7 @@ class Terminal:
         """What is to be seen now, line by line."""
         while select.select([self._outer], [], [], 0.05)[0]:
             self._rest += os.read(self._outer, 1 << 16)
-            text = self._rest.decode(errors="ignore")
+            text = BEGINNING.sub("", self._rest.decode(errors="ignore"))
             self._rest = self._rest[len(text.encode()):]
             self._show(text)
         last = max((row for row, _ in self.cells), default=-1)

@@ -150,7 +150,7 @@ mod tests {
     }
 
     async fn controller(mut questions: mpsc::Receiver<Asked>) {
-        while let Some(Asked { request, answer }) = questions.recv().await {
+        while let Some(Asked { request, answer, .. }) = questions.recv().await {
             let data = match request {
                 Request::Counters { all: true } => Data::Counters(vec![CounterRow {
                     name: "drop_no_flow".into(),

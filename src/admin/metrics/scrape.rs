@@ -27,7 +27,7 @@ pub(super) async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
     let gather = async {
         let mut answers = Vec::new();
         for request in QUESTIONS {
-            answers.push(put(asked, request).await?.ok()?.data);
+            answers.push(put(asked, request, None).await?.ok()?.data);
         }
         // A page of thousands of pools takes longer than management may be away.
         tokio::task::spawn_blocking(move || exposition(&answers)).await.ok()

@@ -5,14 +5,18 @@
 use super::question::{Question, Show};
 use super::{drill, members};
 use crate::admin::Request;
-use crate::admin::request::{CONFIRM_MAX, DRAIN_MAX, DRILL_MAX, FlowSelection};
+use crate::admin::request::{COMMENT_MAX, CONFIRM_MAX, DRAIN_MAX, DRILL_MAX, FlowSelection};
 use crate::admin::rows::{AdminState, LogLevel};
 use crate::config::parse_prefix;
+use crate::events::EventName;
 use crate::policy::words::Word;
 use clap::{Args, value_parser};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use std::time::Duration;
+
+/// Seconds back that events are asked for at most: a year.
+const SINCE_MAX: u64 = 366 * 86_400;
 
 /// How the answer to a command that changes something is shown.
 #[derive(Debug, Args)]
@@ -87,6 +91,8 @@ impl Once {
             follow: None,
             candidate: None,
             wait: None,
+            exit: None,
+            stream: false,
         }
     }
 
@@ -127,6 +133,21 @@ impl OfMember {
 /// A prefix, or one address.
 pub(super) fn parse_client(text: &str) -> Result<Ipv4Net, String> {
     parse_prefix(text).map_err(|why| why.to_string())
+}
+
+pub(super) fn event(word: &str) -> Result<EventName, String> {
+    word.parse().map_err(|_| format!("`{word}` is no event: dpdk-config/reference.md lists them"))
+}
+
+pub(super) fn comment(text: &str) -> Result<String, String> {
+    match text.len() {
+        length if length > COMMENT_MAX => Err(format!("it has {length} bytes: write at most {COMMENT_MAX}")),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+pub(super) fn since(text: &str) -> Result<u64, String> {
+    whole_seconds(text, SINCE_MAX, "write 1s to 366d, such as 10m or 2h")
 }
 
 pub(super) fn level(word: &str) -> Result<LogLevel, String> {

@@ -4,6 +4,7 @@
 //! file. Parsing, help, completion, the manual page and `--json` follow. A new command is a variant here with its help, an
 //! arm of [`Ask::question`], and a file with its columns; `ARCHITECTURE.md` shows one as a diff. What several have stands in `arguments`.
 
+mod alarms;
 mod announce;
 mod arguments;
 pub mod capture;
@@ -12,6 +13,7 @@ mod counters;
 mod diff;
 pub mod drain;
 mod drill;
+mod events;
 mod exclude;
 mod explain;
 mod flows;
@@ -34,19 +36,22 @@ mod status;
 mod switchovers;
 mod virtual_servers;
 
+pub use events::followed;
 pub use kit::Shown;
 pub use question::{Question, Show};
 pub use replay::Replay;
 pub(super) use replay::text as replayed;
 
 use crate::admin::Request;
-use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX};
+use crate::admin::request::{EventSelection, FLOWS_DEFAULT, FLOWS_MAX};
 use crate::admin::rows::{AdminState, LogLevel};
 use crate::doctor::checks::NAMES;
+use crate::events::EventName;
 use crate::import::Origin;
 use crate::policy::words::Word;
 use arguments::{
-    OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level, top_interval,
+    OfMember, OfPool, OfPrefix, Once, Only, View, comment, confirm_time, drain_time, drill_time, event, level, since,
+    top_interval,
 };
 use capture::Capture;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -220,6 +225,24 @@ pub enum Ask {
         #[arg(long)]
         all: bool,
     },
+    /// What is wrong now: code, severity, since when, what to do; --check for monitoring
+    #[command(args_conflicts_with_subcommands = true)]
+    #[command(after_help = "Example: fairlead alarms acknowledge 17 --comment \"a disk is on its way\"")]
+    Alarms {
+        /// How they are shown.
+        #[command(flatten)]
+        view: View,
+        /// Print one line and exit 0 without alarms, 1 with warnings, 2 with critical ones, as Nagios wants it; 3 without an appliance.
+        /// Those that are acknowledged do not count
+        #[arg(long, conflicts_with_all = ["json", "watch"])]
+        check: bool,
+        /// What is done with one.
+        #[command(subcommand)]
+        instead: Option<Alarms>,
+    },
+    /// What has happened: switchovers, members up and down, alarms, reloads, what operators did
+    #[command(after_help = "Example: fairlead events --since 1h --event switchover --event alarm.raised --follow")]
+    Events(Events),
     /// Changes of active members: cause, and how long each step took
     Switchovers(View),
     /// Forwarding latency and loop times as percentiles; stalls
@@ -335,6 +358,72 @@ pub enum Flows {
         /// Which are cleared.
         #[command(flatten)]
         only: Only,
+    },
+}
+
+/// `events`
+#[derive(Debug, Args)]
+pub struct Events {
+    /// How they are shown.
+    #[command(flatten)]
+    once: Once,
+    /// Go on: show what happens as it happens; with --json an object a line
+    #[arg(long, short)]
+    follow: bool,
+    /// Not what is longer ago, such as 10m or 2h [default: all that are kept; with --follow none]
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<u64>,
+    /// Only events of this name; may be repeated
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(EventName::WORDS).try_map(|word| event(&word)))]
+    event: Vec<EventName>,
+    /// Only events about this pool or a member of it
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+}
+
+impl Events {
+    fn question(self) -> Question {
+        let Events { once, follow, since, event, pool } = self;
+        let request = Request::Events { filter: EventSelection { event, pool }, since_s: since };
+        Question { stream: follow, ..once.of(request, events::show) }
+    }
+}
+
+fn alarms_asked(view: View, check: bool, instead: Option<Alarms>) -> Question {
+    match instead {
+        Some(Alarms::Acknowledge { once, id, comment }) => {
+            once.of(Request::AlarmAcknowledge { id, comment }, alarms::acknowledged)
+        }
+        None if check => Question { exit: Some(alarms::state), ..view.of(Request::Alarms {}, alarms::checked) },
+        None => view.of(Request::Alarms {}, alarms::show),
+    }
+}
+
+impl OfPool {
+    /// What is known of a drill, or would be.
+    fn drill_told(self, report: bool) -> Question {
+        let OfPool { once, pool } = self;
+        match report {
+            true => once.of(Request::DrillReport { pool }, drill::report),
+            false => once.of(Request::DrillPlan { pool }, drill::plan),
+        }
+    }
+}
+
+/// `alarms ...`
+#[derive(Debug, Subcommand)]
+pub enum Alarms {
+    /// Say that somebody knows of an alarm, until it is over; kept over a restart
+    Acknowledge {
+        /// How the answer is shown.
+        #[command(flatten)]
+        once: Once,
+        /// Its ID, as `alarms` has it
+        id: u64,
+        /// What others should know, at most 250 bytes
+        #[arg(long, value_name = "TEXT", value_parser = comment)]
+        comment: Option<String>,
     },
 }
 
@@ -461,6 +550,8 @@ impl Ask {
             Ask::Routes(view) => view.of(Request::Routes {}, routes::show),
             Ask::Ports(view) => view.of(Request::Ports {}, ports::show),
             Ask::Counters { view, all } => view.of(Request::Counters { all }, counters::show),
+            Ask::Alarms { view, check, instead } => alarms_asked(view, check, instead),
+            Ask::Events(events) => events.question(),
             Ask::Switchovers(view) => view.of(Request::Switchovers {}, switchovers::show),
             Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
             Ask::Sip(view) => view.of(Request::Sip {}, sip::show),
@@ -474,10 +565,7 @@ impl Ask {
             Ask::Drill { of: OfPool { once, pool }, for_real: true, back_after, yes, .. } => {
                 once.drill(pool, back_after.unwrap_or_default(), yes)
             }
-            Ask::Drill { of: OfPool { once, pool }, report: true, .. } => {
-                once.of(Request::DrillReport { pool }, drill::report)
-            }
-            Ask::Drill { of: OfPool { once, pool }, .. } => once.of(Request::DrillPlan { pool }, drill::plan),
+            Ask::Drill { of, report, .. } => of.drill_told(report),
             Ask::Exclude(exclude) => exclude.question(),
             Ask::Probe(Probe::Now(OfMember { once, member })) => once.of(Request::ProbeNow { member }, probes::show),
             Ask::Probe(Probe::History(OfMember { once, member })) => {
@@ -485,9 +573,7 @@ impl Ask {
             }
             Ask::Announce(once) => once.of(Request::Announce {}, announce::show),
             Ask::Log(Log::Level { once, level }) => once.of(Request::LogLevel { level }, log::show),
-            Ask::State(State::Show(view)) => view.of(Request::StateShow {}, state::show),
-            Ask::State(State::Lines(once)) => once.of(Request::StateLines {}, state::lines),
-            Ask::State(State::Drop(once)) => once.of(Request::StateDrop {}, state::dropped),
+            Ask::State(state) => state.question(),
             Ask::Diff { once, file } => {
                 Question { file, ..once.of(Request::Diff { name: None, text: None }, diff::show) }
             }
@@ -502,6 +588,16 @@ impl Ask {
                 once.of(Request::Rollback { number, confirm_s: confirm, max_impact }, reload::rolled_back)
             }
             Ask::Confirm(once) => once.of(Request::Confirm {}, reload::confirmed),
+        }
+    }
+}
+
+impl State {
+    fn question(self) -> Question {
+        match self {
+            State::Show(view) => view.of(Request::StateShow {}, state::show),
+            State::Lines(once) => once.of(Request::StateLines {}, state::lines),
+            State::Drop(once) => once.of(Request::StateDrop {}, state::dropped),
         }
     }
 }

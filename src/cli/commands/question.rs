@@ -29,6 +29,10 @@ pub struct Question {
     pub candidate: Option<PathBuf>,
     /// What is asked each second after that instead of showing the answer: how far it has come, a line each time.
     pub wait: Option<Request>,
+    /// What the command ends with, by the data of the answer.
+    pub exit: Option<fn(&Value) -> u8>,
+    /// What happens after that is shown too, as it happens.
+    pub stream: bool,
 }
 
 impl Question {

@@ -4,6 +4,7 @@ use crate::admin::rows::{
     AdminState, AlarmRow, Cause, Choice, Link, MemberProbe, MemberRow, MemberState, PortRow, Role, SettingKind,
     SettingRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
+use crate::events::{AlarmCode, Severity};
 use std::net::Ipv4Addr;
 
 /// 2026-11-22T13:04:05.123456Z
@@ -229,6 +230,15 @@ pub(in crate::cli) fn status() -> Status {
         virtual_servers: virtual_servers(),
         last_switchover: Some(switchovers().swap_remove(1)),
         alarms: vec![AlarmRow {
+            id: 17,
+            code: "pool.roles".into(),
+            severity: Severity::Warning,
+            pool: Some("pair-1".into()),
+            member: None,
+            interface: None,
+            object: None,
+            remedy: AlarmCode::PoolRoles.remedy().into(),
+            acknowledged: None,
             since: ago(75),
             message:
                 "pool pair-1: sip-a and sip-b both answer SIP; sip-b stays active. Look which of them is primary, \

@@ -2,7 +2,7 @@
 
 use crate::config::document::{Document, repeated};
 use crate::config::form::{Kind, SectionRow, duration_text};
-use crate::config::reader::{Field, Section};
+use crate::config::reader::{At, Field, Section};
 use crate::config::report::{Report, count};
 use crate::config::schema::{Cores, Dpdk, Limits};
 use crate::config::settings::Idle;
@@ -15,7 +15,8 @@ const SOCKET_PATH: usize = 107;
 
 /// Reports what `[appliance]`, `[cores]`, `[dpdk]` and `[timeouts]` ask of the machine that it cannot give.
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
-    socket(document, report);
+    sockets(document, report);
+    notify(document, report);
     state(document, report);
     shared_cores(&document.cores, cores, report);
     missing_cores(&document.cores, cores, report);
@@ -25,8 +26,41 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     short_timer(document, "tcp_closing", &document.timeouts.tcp_closing, report);
 }
 
-fn socket(document: &Document, report: &mut Report) {
-    let Some(path) = &document.appliance.admin_socket else { return };
+fn sockets(document: &Document, report: &mut Report) {
+    let appliance = &document.appliance;
+    for (key, path) in [("admin_socket", &appliance.admin_socket), ("admin_socket_ro", &appliance.admin_socket_ro)] {
+        if let Some(path) = path {
+            socket(document, (key, path), report);
+        }
+    }
+    if let (Some(path), Some(other)) = (&appliance.admin_socket_ro, &appliance.admin_socket)
+        && path.value == other.value
+    {
+        appliance
+            .error(
+                report,
+                "admin_socket_ro",
+                &path.span,
+                format!("admin_socket_ro = \"{path}\" is the admin socket itself"),
+            )
+            .instead("a file of its own", "write \"/run/fairlead/ro.sock\"");
+    }
+}
+
+/// The program of `[notify]` is found without a search path.
+fn notify(document: &Document, report: &mut Report) {
+    let Some(program) = document.notify.command.first() else { return };
+    if program.starts_with('/') && !program.chars().any(char::is_control) {
+        return;
+    }
+    let message = format!("[notify]: command begins with \"{program}\", which is no whole path");
+    document
+        .notify
+        .error(report, "command", &program.span, message)
+        .instead("the absolute path of a program, then its arguments", "write such as [\"/usr/local/bin/notify\"]");
+}
+
+fn socket(document: &Document, (key, path): (&'static str, &At<String>), report: &mut Report) {
     let why = match path.as_str() {
         text if !text.starts_with('/') => "it does not begin with /",
         text if text.len() > SOCKET_PATH => "it is too long for a unix socket",
@@ -35,7 +69,7 @@ fn socket(document: &Document, report: &mut Report) {
     };
     document
         .appliance
-        .error(report, "admin_socket", &path.span, format!("admin_socket = \"{path}\": {why}"))
+        .error(report, key, &path.span, format!("{key} = \"{path}\": {why}"))
         .instead(format!("an absolute path of up to {SOCKET_PATH} bytes"), "write \"/run/fairlead/admin.sock\"");
 }
 

@@ -2,7 +2,8 @@
 
 use super::tls::pem;
 use super::writer::written;
-use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings, parse_for};
+use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Settings, parse_for};
+use crate::events::EventName;
 use crate::policy::intent::*;
 use crate::wire::{Mac, Protocol, VlanId};
 use ipnet::Ipv4Net;
@@ -30,6 +31,14 @@ fn settings() -> impl Strategy<Value = Settings> {
             name,
             admin_socket: socket.into(),
             admin_group: (cores.management == 1).then(|| "fairlead".into()),
+            admin_socket_ro: state.as_ref().map(|path| format!("{path}.ro").into()),
+            admin_group_ro: (cores.management == 2).then(|| "noc".into()),
+            log_format: [LogFormat::Text, LogFormat::Json, LogFormat::Journald][cores.management % 3],
+            notify: Notify {
+                command: state.iter().cloned().collect(),
+                events: vec![EventName::ALL[cores.management], EventName::Switchover],
+                timeout: cores.stall_threshold.max(Duration::from_millis(100)),
+            },
             state: state.map(Into::into),
             metrics,
             log,

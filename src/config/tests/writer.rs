@@ -60,9 +60,16 @@ fn appliance(file: &mut Lines, settings: &Settings) {
     file.text("name", &settings.name);
     file.text("admin_socket", settings.admin_socket.display());
     file.optional("admin_group", settings.admin_group.as_ref().map(quoted));
+    file.optional("admin_socket_ro", settings.admin_socket_ro.as_ref().map(|path| quoted(path.display())));
+    file.optional("admin_group_ro", settings.admin_group_ro.as_ref().map(quoted));
     file.optional("state", settings.state.as_ref().map(|path| quoted(path.display())));
     file.optional("metrics", settings.metrics.map(quoted));
     file.text("log", settings.log);
+    file.text("log_format", settings.log_format);
+    file.header("[notify]");
+    file.texts("command", &settings.notify.command);
+    file.texts("events", &settings.notify.events);
+    file.text("timeout", duration_text(settings.notify.timeout));
     file.header("[cores]");
     file.bare("management", settings.cores.management);
     file.bare("workers", format!("{:?}", settings.cores.workers));

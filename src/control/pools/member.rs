@@ -2,12 +2,14 @@
 //!
 //! Owns [`MemberStatus`], the lines that are logged of it, and the alarm while it is held back. Who is active is no business of its own.
 
+use crate::admin::events::Subject;
 use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
 use crate::control::drains::Drain;
 use crate::control::outbox::Outbox;
 use crate::control::reserve::Reserve;
 use crate::control::slow_start::SlowStart;
+use crate::events::{AlarmCode, EventName};
 use crate::monitor::Verdict;
 use crate::policy::health::{Generation, MemberHealth, State};
 use crate::policy::intent::{Member, MemberId, Pool, PoolId, Says};
@@ -106,14 +108,16 @@ impl MemberStatus {
 
     /// Logs that the member went up or down; returns what it was before. One that was not known before, such as a standby at the
     /// start, is no news to worry of.
-    pub(super) fn report(&mut self, verdict: &Verdict, out: &mut Outbox) -> State {
+    pub(super) fn report(&mut self, verdict: &Verdict, pool: &Pool, out: &mut Outbox) -> State {
         let before = std::mem::replace(&mut self.reported, verdict.state);
         let level = match (before, verdict.state) {
             (State::Up, State::Down) => LogLevel::Warn,
             _ => LogLevel::Info,
         };
         if before != verdict.state && matches!(verdict.state, State::Up | State::Down) {
-            out.log(level, format!("member {} is {}: {}", self.name, verdict.state, verdict.reason));
+            let event = if verdict.state == State::Up { EventName::MemberUp } else { EventName::MemberDown };
+            let message = format!("member {} is {}: {}", self.name, verdict.state, verdict.reason);
+            out.log_of(event, level, Subject::member(&self.name, &pool.name), message);
         }
         before
     }
@@ -133,9 +137,10 @@ impl MemberStatus {
         if self.is_held != was_held || self.reserve.ends() != ended {
             match self.reserve.reason(&self.name, pool) {
                 Some(reason) => {
-                    out.raise(&held_key(id), LogLevel::Warn, format!("member {}: {reason}", self.name), now)
+                    let of = (AlarmCode::MemberHeldBack, Subject::member(&self.name, &pool.name));
+                    out.raise(&held_key(id), of, format!("member {}: {reason}", self.name), now);
                 }
-                None => out.clear(&held_key(id), || format!("member {} is no longer held back", self.name)),
+                None => _ = out.clear(&held_key(id), || format!("member {} is no longer held back", self.name)),
             }
         }
         self.reserve.ends().filter(|ends| ended != Some(*ends))

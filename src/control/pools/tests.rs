@@ -68,7 +68,7 @@ impl Bench {
 
     /// The lines logged since this was last asked, without those of a single member.
     fn logged(&mut self) -> Vec<String> {
-        let line = |output| if let Output::Log { message, .. } = output { Some(message) } else { None };
+        let line = |output| if let Output::Log(row) = output { Some(row.message.clone()) } else { None };
         let lines = std::iter::from_fn(|| self.out.pop()).filter_map(line);
         lines.filter(|line| !line.starts_with("member ")).collect()
     }

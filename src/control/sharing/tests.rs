@@ -122,7 +122,8 @@ impl Bench {
     fn logged(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(output) = self.out.pop() {
-            if let Output::Log { message, .. } = output {
+            if let Output::Log(row) = output {
+                let message = &row.message;
                 lines.push(message.split(": ").take(3).collect::<Vec<_>>().join(": "));
             }
         }

@@ -369,12 +369,12 @@ fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency()
     assert_eq!(causes, [Start, Monitor, Operator, Operator, Monitor, Monitor, Reload]);
     for (row, reason) in rows.iter().zip(reasons) {
         assert!(row.reason.starts_with(reason), "{reason}: {row:?}");
-        let mut line =
-            format!("{} switchover of pool pair-1: {} -> {}: {}", row.time, name(&row.from), name(&row.to), row.reason);
+        let mut line = format!("switchover of pool pair-1: {} -> {}: {}", name(&row.from), name(&row.to), row.reason);
         match row.cause {
             Cause::Monitor if row.from.is_some() => {
                 let latency = row.detected - row.last_good_answer.expect("it answered once");
-                line += &format!("; detected {latency} us after its last good answer");
+                line +=
+                    &format!("; detected {}.{} ms after its last good answer", latency / 1_000, latency % 1_000 / 100);
             }
             Cause::Monitor => {}
             cause => {
@@ -383,7 +383,8 @@ fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency()
                 line += &format!(" ({cause})");
             }
         }
-        let same = bench.logs.iter().filter(|(level, text)| (*level, text) == (LogLevel::Warn, &line));
+        let grave = if row.cause == Cause::Start { LogLevel::Info } else { LogLevel::Warn };
+        let same = bench.logs.iter().filter(|(level, text)| (*level, text) == (grave, &line));
         assert_eq!(same.count(), 1, "{line}\n{:#?}", bench.logs);
     }
     assert_eq!(bench.logged("switchover of pool"), rows.len(), "and no other line");

@@ -367,7 +367,8 @@ fn a_router_or_standby_that_dies_without_traffic_is_an_alarm_and_its_return_is_l
         bench.run(4_600);
         assert_eq!(alarms(&mut bench), [format!("{who} {what}")]);
         bench.run(20_000);
-        let warned = (LogLevel::Warn, format!("alarm: {who} {what}"));
+        let level = if at == ROUTER { LogLevel::Error } else { LogLevel::Warn };
+        let warned = (level, format!("alarm: {who} {what}"));
         assert_eq!(bench.logs.iter().filter(|line| **line == warned).count(), 1);
         bench.hosts[at].manner = alive;
         bench.run(1_100);

@@ -32,6 +32,7 @@ mod confirm;
 mod devices;
 mod drain;
 mod drill;
+mod events;
 mod exclusions;
 mod latency;
 mod law;

@@ -286,7 +286,7 @@ fn a_switchover_is_with_the_workers_before_what_is_set_is_gathered() {
         assert_eq!(bench.controller.next_deadline() == Some(bench.now), installs > 0, "it is saved at once");
         (installs, saves)
     };
-    let (installs, saves) = step(Input::Asked { request_id: 77, request });
+    let (installs, saves) = step(Input::Asked { request_id: 77, request, by: None });
     assert!(installs > 0 && saves.is_empty());
     let (installs, saves) = step(Input::Tick);
     assert_eq!((installs, saves.len()), (0, 1));

@@ -340,5 +340,6 @@ fn a_detection_is_counted_from_the_monitor_that_failed() {
     let last_good = row.last_good_answer.unwrap();
     assert!(last_good <= died && row.detected >= died + 100_000, "{row:?}");
     let found = row.lost.unwrap() - last_good;
-    assert_eq!(bench.logged(&format!("; detected {found} us after its last good answer")), 1, "{:?}", bench.logs);
+    let shown = format!("; detected {}.{} ms after its last good answer", found / 1_000, found % 1_000 / 100);
+    assert_eq!(bench.logged(&shown), 1, "{:?}", bench.logs);
 }

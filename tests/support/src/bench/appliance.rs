@@ -3,6 +3,7 @@
 //! Owns what a process owns. Starting another one on the same links is a restart.
 
 use super::file::File;
+use fairlead::admin::events::EventRow;
 use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
@@ -31,6 +32,8 @@ pub struct Logged {
     pub at: Instant,
     pub level: LogLevel,
     pub message: String,
+    /// All of it.
+    pub row: Arc<EventRow>,
 }
 
 /// Reads the workers' counters, as the field does.
@@ -119,6 +122,7 @@ impl Appliance {
             start: Wall(0),
             saved: None,
             configurations: None,
+            events: None,
         };
         Appliance {
             file: file.clone(),
@@ -161,7 +165,7 @@ impl Appliance {
     /// An operator asks; the answer comes under the number returned.
     pub fn ask(&mut self, request: Request, now: Instant) -> u64 {
         self.requests += 1;
-        self.handle(Input::Asked { request_id: self.requests, request }, now);
+        self.handle(Input::Asked { request_id: self.requests, request, by: None }, now);
         self.requests
     }
 
@@ -227,7 +231,9 @@ impl Appliance {
                 }
                 Output::Answer { request_id, answer } => self.answers.push((request_id, answer)),
                 Output::Stopped => self.stopped = true,
-                Output::Log { level, message } => self.log.push(Logged { at: now, level, message }),
+                Output::Log(row) => {
+                    self.log.push(Logged { at: now, level: row.level, message: row.message.clone(), row })
+                }
                 Output::ReadFile { request_id } => {
                     let (text, read) = (self.file.0.as_str().into(), config::parse_for(8, "bench.toml", &self.file.0));
                     let file = FileRead { read: read.map(Box::new), text: Arc::clone(&text), file: Some(text) };
@@ -241,10 +247,11 @@ impl Appliance {
                 Output::LogLevel(_)
                 | Output::SaveState { .. }
                 | Output::SaveConfigurations { .. }
+                | Output::SaveEvents { .. }
                 | Output::Metrics(_)
                 | Output::Ready => {}
                 // Nothing runs on the bench: such a probe is silent in time.
-                Output::RunProgram(_) => {}
+                Output::RunProgram(_) | Output::Notify(_) => {}
             }
         }
     }
