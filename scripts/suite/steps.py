@@ -51,7 +51,7 @@ def all_steps() -> list[Step]:
 
 def _short_steps() -> list[Step]:
     strict = ["--all-targets", "--locked", "--", "-D", "warnings"]
-    programs = ["--bin", "fairlead", "--bin", "instructions"]
+    programs = [word for name in ("fairlead", "instructions", "pace") for word in ("--bin", name)]
     lab = {"PYTHONPATH": str(REPOSITORY / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
     return [
         Step("format", cargo("fmt", "--all", "--check")),
