@@ -83,7 +83,8 @@ class Switchover:
 def read_switchovers(rows: list[dict]) -> list[Switchover]:
     """The completed switchovers, oldest first. The first selection of a member is not one."""
     found, left = [], None
-    for row in sorted((_row(row) for row in rows if row["installed_us"] is not None), key=lambda row: row.detected):
+    # They come oldest first. Marks of before a restart are of another clock: they put nothing in order.
+    for row in (_row(row) for row in rows if row["installed_us"] is not None):
         if row.source:
             left = row
         if left and row.target:
