@@ -5,6 +5,7 @@
 //! [`rows`], [`answer`] first; then [`server`].
 
 pub mod answer;
+mod arguments;
 pub mod capture;
 mod clients;
 pub mod configurations;
@@ -17,6 +18,7 @@ pub mod line;
 pub mod metrics;
 pub mod named;
 pub mod request;
+pub mod request_line;
 pub mod rows;
 pub mod save;
 pub mod server;

@@ -1,7 +1,8 @@
 //! Whatever a client sends as a line, it is parsed or refused, never a crash; and a refusal is one line.
 
 use fairlead::admin::line::{AnswerLine, error_line};
-use fairlead::admin::request::{DRAIN_MAX, FLOWS_MAX, Line, NAME_MAX};
+use fairlead::admin::request::{DRAIN_MAX, FLOWS_MAX, NAME_MAX};
+use fairlead::admin::request_line::Line;
 use fairlead::admin::{Code, Request};
 
 fn holds(bytes: &[u8]) {
