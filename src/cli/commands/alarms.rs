@@ -1,7 +1,38 @@
 //! `fairlead alarms`, and the acknowledgement of one
 
+use super::arguments::{Once, View, comment};
 use super::kit::*;
+use super::question::Question;
+use crate::admin::Request;
 use crate::events::Severity;
+use clap::Subcommand;
+
+/// `alarms ...`
+#[derive(Debug, Subcommand)]
+pub enum Alarms {
+    /// Say that somebody knows of an alarm, until it is over; kept over a restart
+    Acknowledge {
+        /// How the answer is shown.
+        #[command(flatten)]
+        once: Once,
+        /// Its ID, as `alarms` has it
+        id: u64,
+        /// What others should know, at most 250 bytes
+        #[arg(long, value_name = "TEXT", value_parser = comment)]
+        comment: Option<String>,
+    },
+}
+
+/// What is asked, with `--check` or what stands `instead`.
+pub(super) fn question(view: View, check: bool, instead: Option<Alarms>) -> Question {
+    match instead {
+        Some(Alarms::Acknowledge { once, id, comment }) => {
+            once.of(Request::AlarmAcknowledge { id, comment }, acknowledged)
+        }
+        None if check => Question { exit: Some(state), ..view.of(Request::Alarms {}, checked) },
+        None => view.of(Request::Alarms {}, show),
+    }
+}
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
     let rows: Vec<AlarmRow> = from_value(data)?;

@@ -118,6 +118,17 @@ impl Only {
     }
 }
 
+impl OfPool {
+    /// What is known of a drill, or would be.
+    pub(super) fn drill_told(self, is_report: bool) -> Question {
+        let OfPool { once, pool } = self;
+        match is_report {
+            true => once.of(Request::DrillReport { pool }, drill::report),
+            false => once.of(Request::DrillPlan { pool }, drill::plan),
+        }
+    }
+}
+
 impl OfMember {
     pub(super) fn set(self, admin: AdminState, yes: bool) -> Question {
         self.once.of(Request::MemberSet { member: self.member, admin, yes, for_s: None }, members::show)

@@ -11,6 +11,7 @@ pub mod capture;
 mod content;
 mod counters;
 mod diff;
+mod doctor;
 pub mod drain;
 mod drill;
 mod events;
@@ -18,6 +19,7 @@ mod exclude;
 mod explain;
 mod flows;
 mod history;
+mod import;
 mod kit;
 mod latency;
 mod log;
@@ -33,33 +35,36 @@ mod sip;
 mod snat;
 mod state;
 mod status;
+mod support;
 mod switchovers;
+mod top;
 mod virtual_servers;
 
+pub use doctor::Doctor;
 pub use events::followed;
+pub use import::Import;
 pub use kit::Shown;
 pub use question::{Question, Show};
 pub use replay::Replay;
 pub(super) use replay::text as replayed;
+pub use support::Support;
+pub use top::Top;
 
 use crate::admin::Request;
-use crate::admin::request::{EventSelection, FLOWS_DEFAULT, FLOWS_MAX};
+use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX};
 use crate::admin::rows::{AdminState, LogLevel};
-use crate::doctor::checks::NAMES;
-use crate::events::EventName;
-use crate::import::Origin;
 use crate::policy::words::Word;
-use arguments::{
-    OfMember, OfPool, OfPrefix, Once, Only, View, comment, confirm_time, drain_time, drill_time, event, level, since,
-    top_interval,
-};
+use alarms::Alarms;
+use arguments::{OfMember, OfPool, Once, Only, View, confirm_time, drain_time, drill_time, level};
 use capture::Capture;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgGroup, Args, Subcommand, ValueHint, value_parser};
+use clap::{ArgGroup, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
+use events::Events;
+use exclude::Exclude;
 use explain::Explain;
+use state::State;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// What the program does.
 #[derive(Debug, Subcommand)]
@@ -109,73 +114,6 @@ pub enum Command {
     },
     /// Print the manual page (roff)
     Manual,
-}
-
-/// `doctor ...`
-#[derive(Debug, Args)]
-pub struct Doctor {
-    /// Look at this file, not at what is in force, or else /etc/fairlead/fairlead.toml
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Make only this check, by its name in --list; may be repeated
-    #[arg(long, value_name = "CHECK", hide_possible_values = true, value_parser = PossibleValuesParser::new(NAMES))]
-    pub only: Vec<String>,
-    /// List the checks and make none
-    #[arg(long)]
-    pub list: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `support ...`
-#[derive(Debug, Args)]
-pub struct Support {
-    /// Take this file as the appliance's, not the one it names, or else /etc/fairlead/fairlead.toml
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Write it here [default: fairlead-support-HOST-TIME.tar.gz]
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
-    /// Overwrite a file that is there
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// `top ...`
-#[derive(Debug, Args)]
-#[command(after_help = "Example: fairlead top --interval 2s; for a script: fairlead top --once")]
-pub struct Top {
-    /// Between two looks: 500ms to 1m
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = top_interval)]
-    pub interval: Duration,
-    /// Print one frame as text, after one interval; no terminal is needed
-    #[arg(long)]
-    pub once: bool,
-    /// Refused: it is the tables that have it.
-    #[arg(long, hide = true)]
-    pub json: bool,
-}
-
-/// `import ...`
-#[derive(Debug, Args)]
-pub struct Import {
-    /// bigip.conf and bigip_base.conf, or both in one; keepalived.conf; what `ipvsadm -Sn` prints
-    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-    /// Whose they are: bigip, keepalived or ipvs [default: whose the first one looks like]
-    #[arg(long, value_name = "ORIGIN", hide_possible_values = true)]
-    #[arg(value_parser = PossibleValuesParser::new(Origin::WORDS).try_map(|word| word.parse::<Origin>().map_err(|_| word)))]
-    pub from: Option<Origin>,
-    /// Write the new file here, not to the standard output; it must not exist yet
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
-    /// Show what one object becomes and why, and write no file
-    #[arg(long, value_name = "OBJECT", conflicts_with = "output")]
-    pub explain: Option<String>,
-    /// Print what is reported as JSON, the new file in it unless --output names one
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// What the appliance is asked.
@@ -361,72 +299,6 @@ pub enum Flows {
     },
 }
 
-/// `events`
-#[derive(Debug, Args)]
-pub struct Events {
-    /// How they are shown.
-    #[command(flatten)]
-    once: Once,
-    /// Go on: show what happens as it happens; with --json an object a line
-    #[arg(long, short)]
-    follow: bool,
-    /// Not what is longer ago, such as 10m or 2h [default: all that are kept; with --follow none]
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<u64>,
-    /// Only events of this name; may be repeated
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
-    #[arg(value_parser = PossibleValuesParser::new(EventName::WORDS).try_map(|word| event(&word)))]
-    event: Vec<EventName>,
-    /// Only events about this pool or a member of it
-    #[arg(long, value_name = "NAME")]
-    pool: Option<String>,
-}
-
-impl Events {
-    fn question(self) -> Question {
-        let Events { once, follow, since, event, pool } = self;
-        let request = Request::Events { filter: EventSelection { event, pool }, since_s: since };
-        Question { stream: follow, ..once.of(request, events::show) }
-    }
-}
-
-fn alarms_asked(view: View, check: bool, instead: Option<Alarms>) -> Question {
-    match instead {
-        Some(Alarms::Acknowledge { once, id, comment }) => {
-            once.of(Request::AlarmAcknowledge { id, comment }, alarms::acknowledged)
-        }
-        None if check => Question { exit: Some(alarms::state), ..view.of(Request::Alarms {}, alarms::checked) },
-        None => view.of(Request::Alarms {}, alarms::show),
-    }
-}
-
-impl OfPool {
-    /// What is known of a drill, or would be.
-    fn drill_told(self, report: bool) -> Question {
-        let OfPool { once, pool } = self;
-        match report {
-            true => once.of(Request::DrillReport { pool }, drill::report),
-            false => once.of(Request::DrillPlan { pool }, drill::plan),
-        }
-    }
-}
-
-/// `alarms ...`
-#[derive(Debug, Subcommand)]
-pub enum Alarms {
-    /// Say that somebody knows of an alarm, until it is over; kept over a restart
-    Acknowledge {
-        /// How the answer is shown.
-        #[command(flatten)]
-        once: Once,
-        /// Its ID, as `alarms` has it
-        id: u64,
-        /// What others should know, at most 250 bytes
-        #[arg(long, value_name = "TEXT", value_parser = comment)]
-        comment: Option<String>,
-    },
-}
-
 /// `history ...`
 #[derive(Debug, Subcommand)]
 pub enum History {
@@ -484,17 +356,6 @@ pub enum Pool {
     Auto(OfPool),
 }
 
-/// `exclude ...`
-#[derive(Debug, Subcommand)]
-pub enum Exclude {
-    /// List a pool's exclusion group
-    List(OfPool),
-    /// Add a prefix to the exclusion group, live, for new flows
-    Add(OfPrefix),
-    /// Remove a prefix from the exclusion group, live, for new flows
-    Remove(OfPrefix),
-}
-
 /// `probe ...`
 #[derive(Debug, Subcommand)]
 pub enum Probe {
@@ -518,17 +379,6 @@ pub enum Log {
     },
 }
 
-/// `state ...`
-#[derive(Debug, Subcommand)]
-pub enum State {
-    /// List what differs from the file because an operator set it
-    Show(View),
-    /// Print the lines that make the file say the same
-    Lines(Once),
-    /// Drop all of it: the file alone counts from now on
-    Drop(Once),
-}
-
 impl Ask {
     /// What is asked of the appliance.
     pub fn question(self) -> Question {
@@ -550,7 +400,7 @@ impl Ask {
             Ask::Routes(view) => view.of(Request::Routes {}, routes::show),
             Ask::Ports(view) => view.of(Request::Ports {}, ports::show),
             Ask::Counters { view, all } => view.of(Request::Counters { all }, counters::show),
-            Ask::Alarms { view, check, instead } => alarms_asked(view, check, instead),
+            Ask::Alarms { view, check, instead } => alarms::question(view, check, instead),
             Ask::Events(events) => events.question(),
             Ask::Switchovers(view) => view.of(Request::Switchovers {}, switchovers::show),
             Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
@@ -589,30 +439,5 @@ impl Ask {
             }
             Ask::Confirm(once) => once.of(Request::Confirm {}, reload::confirmed),
         }
-    }
-}
-
-impl State {
-    fn question(self) -> Question {
-        match self {
-            State::Show(view) => view.of(Request::StateShow {}, state::show),
-            State::Lines(once) => once.of(Request::StateLines {}, state::lines),
-            State::Drop(once) => once.of(Request::StateDrop {}, state::dropped),
-        }
-    }
-}
-
-impl Exclude {
-    fn question(self) -> Question {
-        let (once, request) = match self {
-            Exclude::List(OfPool { once, pool }) => (once, Request::ExcludeList { pool }),
-            Exclude::Add(OfPrefix { of: OfPool { once, pool }, prefix }) => {
-                (once, Request::ExcludeAdd { pool, prefix })
-            }
-            Exclude::Remove(OfPrefix { of: OfPool { once, pool }, prefix }) => {
-                (once, Request::ExcludeRemove { pool, prefix })
-            }
-        };
-        once.of(request, exclude::show)
     }
 }

@@ -1,6 +1,31 @@
 //! `fairlead state show`, `state lines` and `state drop`
 
+use super::arguments::{Once, View};
 use super::kit::*;
+use super::question::Question;
+use crate::admin::Request;
+use clap::Subcommand;
+
+/// `state ...`
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// List what differs from the file because an operator set it
+    Show(View),
+    /// Print the lines that make the file say the same
+    Lines(Once),
+    /// Drop all of it: the file alone counts from now on
+    Drop(Once),
+}
+
+impl State {
+    pub(super) fn question(self) -> Question {
+        match self {
+            State::Show(view) => view.of(Request::StateShow {}, show),
+            State::Lines(once) => once.of(Request::StateLines {}, lines),
+            State::Drop(once) => once.of(Request::StateDrop {}, dropped),
+        }
+    }
+}
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
     let settings: Vec<SettingRow> = from_value(data)?;
