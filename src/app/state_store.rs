@@ -285,7 +285,7 @@ impl Disk {
         let (path, new) = (self.folder.join(name), self.write_new(name, text)?);
         let is_unread = &mut self.is_unread[kept as usize];
         if *is_unread {
-            match fs::rename(&path, self.folder.join(format!("{name}.unread"))) {
+            match set_aside(&path, &self.folder.join(format!("{name}.unread"))) {
                 // There was none, or somebody has removed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 moved => moved?,
@@ -294,6 +294,20 @@ impl Disk {
         }
         fs::rename(&new, &path)?;
         File::open(&self.folder)?.sync_all()
+    }
+}
+
+/// What is at `path` has another name as well. It keeps its own until something takes its place: whoever starts in between must not
+/// find nothing there.
+fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
+    match fs::remove_file(aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match fs::hard_link(path, aside) {
+        // Not every file system has links.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => fs::rename(path, aside),
+        linked => linked,
     }
 }
 

@@ -258,7 +258,8 @@ fn why_unread(bytes: &[u8], fault: &str) -> String {
 }
 
 /// What a start is made with in place of a file that says `file`; `None`: with that. `spare` reads what
-/// [`Configurations::for_a_start`] has left: it is asked where `found` cannot be used.
+/// [`Configurations::for_a_start`] has left: it is asked where `found` cannot be used, or is not there, as when somebody has moved
+/// it away.
 ///
 /// # Errors
 /// Why the spare cannot be used either: then nobody knows whether the file was ever confirmed.
@@ -267,8 +268,8 @@ pub fn instead_of(
     spare: impl FnOnce() -> Result<Option<Configurations>, String>,
     file: &str,
 ) -> Result<Option<Entry>, String> {
-    let spare = if found.is_err() { spare()? } else { None };
-    let known = found.as_ref().map_or(spare.as_ref(), Option::as_ref);
+    let spare = if matches!(found, Ok(Some(_))) { None } else { spare()? };
+    let known = found.as_ref().ok().and_then(Option::as_ref).or(spare.as_ref());
     Ok(known.and_then(|known| known.instead_of(file)).cloned())
 }
 
@@ -420,7 +421,10 @@ mod tests {
         for (found, spare, file, expected) in [
             (kept(), damaged(), 2, Ok(Some(1))),
             (kept(), damaged(), 3, Ok(None)),
-            (Ok(None), damaged(), 2, Ok(None)),
+            (Ok(None), damaged(), 2, Err("it is damaged".to_owned())),
+            (Ok(None), Ok(None), 2, Ok(None)),
+            (Ok(None), Ok(Some(spare.clone())), 2, Ok(Some(1))),
+            (Ok(None), Ok(Some(spare.clone())), 3, Ok(None)),
             (damaged(), Ok(Some(spare.clone())), 2, Ok(Some(1))),
             (damaged(), Ok(Some(spare.clone())), 3, Ok(None)),
             (damaged(), Ok(None), 2, Ok(None)),

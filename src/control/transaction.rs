@@ -42,10 +42,11 @@ impl Controller {
                 found.started(&in_force, &file, wall);
                 self.configurations = found;
             }
-            Ok(None) => self.configurations = Configurations::begin(in_force, wall),
+            // Beside a file that is not what is in force, if only the spare was there.
+            Ok(None) => self.configurations = Configurations::begin_beside(in_force, &file, wall),
             Err(why) => {
                 let with = match in_force == file {
-                    true => "its file: when that could last be saved, no other configuration was to be started with",
+                    true => "its file: nothing is kept beside it that says otherwise",
                     false => "the last one confirmed, which is kept beside it as well",
                 };
                 self.configurations = Configurations::begin_beside(in_force, &file, wall);
