@@ -9,7 +9,7 @@ use crate::events::AlarmCode;
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
-/// Alarms that strangers can bring about are kept while fewer than so many stand; further ones are only logged.
+/// Alarms that strangers can bring about are kept while fewer than so many of them stand; further ones are only told.
 const MOST: usize = 256;
 /// After a start, what stood before it is raised again within this time, or it was over.
 const ANEW: Duration = Duration::from_secs(300);
@@ -23,6 +23,12 @@ pub(super) struct Alarms {
     standing: BTreeMap<String, Alarm>,
     /// Acknowledged before the restart, and not raised since.
     before: BTreeMap<Of, AcknowledgedRow>,
+    /// Of those that stand, how many have a term.
+    terms: usize,
+    /// When one for which there is no room is told of next.
+    told: Instant,
+    /// Something acknowledged is over since this was last asked.
+    has_forgotten: bool,
 }
 
 /// One alarm.
@@ -38,8 +44,8 @@ pub(super) struct Alarm {
 }
 
 impl Alarms {
-    /// The alarm stands, for `term` if it is not raised again. Returns whether it is new; then `id` is its number. One of another code
-    /// under the same key must have been cleared.
+    /// The alarm stands, for `term` if it is not raised again. Returns whether it is to be told; then `id` is its number. One of another
+    /// code under the same key must have been cleared. Of those for which there is no room, one a second is told.
     pub(super) fn raise(
         &mut self,
         key: &str,
@@ -49,19 +55,32 @@ impl Alarms {
     ) -> bool {
         let until = term.map(|term| now + term);
         if let Some(alarm) = self.standing.get_mut(key) {
+            self.terms = self.terms + usize::from(until.is_some()) - usize::from(alarm.until.is_some());
             (alarm.message, alarm.until) = (message, until);
             return false;
         }
-        let acknowledged = self.before.remove(&of);
-        if term.is_none() || self.standing.len() < MOST {
-            self.standing.insert(key.into(), Alarm { id, of, since: now, until, message, acknowledged });
+        if term.is_some() && self.terms >= MOST {
+            let is_told = now >= self.told;
+            self.told = if is_told { now + Duration::from_secs(1) } else { self.told };
+            return is_told;
         }
+        let acknowledged = self.before.remove(&of);
+        self.terms += usize::from(term.is_some());
+        self.standing.insert(key.into(), Alarm { id, of, since: now, until, message, acknowledged });
         true
     }
 
     /// The alarm does not stand any more. Returns it if it did.
     pub(super) fn clear(&mut self, key: &str) -> Option<Alarm> {
-        self.standing.remove(key)
+        let alarm = self.standing.remove(key)?;
+        self.terms -= usize::from(alarm.until.is_some());
+        self.has_forgotten |= alarm.acknowledged.is_some();
+        Some(alarm)
+    }
+
+    /// Something acknowledged is over since this was last asked: what is kept for the next start has to go as well.
+    pub(super) fn has_forgotten(&mut self) -> bool {
+        std::mem::take(&mut self.has_forgotten)
     }
 
     /// The one that stands under this key.
@@ -72,11 +91,12 @@ impl Alarms {
     /// Forgets those whose term is over, and returns them.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Alarm> {
         if now.since(Instant::ZERO) >= ANEW {
+            self.has_forgotten |= !self.before.is_empty();
             self.before.clear();
         }
         let is_over = |alarm: &Alarm| alarm.until.is_some_and(|until| until <= now);
         let over = self.standing.iter().filter(|(_, alarm)| is_over(alarm)).map(|(key, _)| key.clone());
-        over.collect::<Vec<_>>().into_iter().filter_map(|key| self.standing.remove(&key)).collect()
+        over.collect::<Vec<_>>().into_iter().filter_map(|key| self.clear(&key)).collect()
     }
 
     /// Since when, and what.

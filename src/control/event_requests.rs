@@ -62,8 +62,11 @@ impl Controller {
         }
     }
 
-    /// What has happened is to be saved.
+    /// What has happened is to be saved, and that an alarm is over which somebody had acknowledged.
     pub(super) fn look_for_events(&mut self) {
+        if self.outputs.alarms.has_forgotten() {
+            self.saves.changed();
+        }
         if self.outputs.events.last() != self.recorded_last {
             self.recorded_last = self.outputs.events.last();
             self.recorded.changed();
