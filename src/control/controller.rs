@@ -225,6 +225,7 @@ impl Controller {
         controller.outputs.set_time(now, controller.machine.wall(now));
         controller.restore_events(now);
         controller.notifier = Notifier::new(controller.outputs.events.last());
+        controller.outputs.record(EventName::Start, format!("Fairlead {} starts", env!("CARGO_PKG_VERSION")));
         controller.review_direct_access(now);
         controller.plan_loads(now);
         controller.restore(now);
@@ -394,6 +395,7 @@ impl Controller {
                 let first = self.publisher.installed() == Epoch(0);
                 if let Some((epoch, at)) = self.publisher.on_installed(worker, epoch, at, old) {
                     self.switchovers.on_completed(epoch, at);
+                    self.recorded.changed();
                     if first {
                         self.log(EventName::Ready, LogLevel::Info, "ready".into());
                         self.outputs.push(Output::Ready);
@@ -419,6 +421,7 @@ impl Controller {
             Event::CaptureEnded { capture, .. } => self.captures.on_ended(capture),
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
+                self.recorded.changed();
                 let name = self.intent.pools.get(pool).map(|pool| pool.name.clone());
                 let subject = Subject { pool: name, ..Subject::none() };
                 line.into_iter().for_each(|line| {
@@ -516,6 +519,7 @@ impl Controller {
         if self.stopping.is_none() {
             self.refuse_all_waiting();
             self.end_transaction();
+            self.outputs.tell_left_out();
             self.log(EventName::Stop, LogLevel::Info, "stopping".into());
             self.saves.hasten(now);
             self.kept.hasten(now);

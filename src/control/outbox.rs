@@ -174,9 +174,16 @@ impl Outbox {
         row.time = self.wall;
         (row.by_uid, row.by_pid) = self.by.map_or((None, None), |by| (Some(by.uid), by.pid));
         let row = self.events.push(row);
-        if self.rate.admits(event, self.now) {
+        // What is grave is never left out, and what the level leaves out takes no room.
+        let is_free = row.level == LogLevel::Error || row.level > self.level;
+        if is_free || self.rate.admits(event, self.now) {
             self.push(Output::Log(row));
         }
+    }
+
+    /// Likewise kept; somebody else has logged it.
+    pub(super) fn record(&mut self, event: EventName, message: String) {
+        self.events.push(EventRow { time: self.wall, ..EventRow::new(event, LogLevel::Info, message) });
     }
 
     /// What each part does, in words that are made only if they are logged.
@@ -254,7 +261,12 @@ impl Outbox {
             let message = format!("it has not been seen again: {}", alarm.message);
             self.cleared(&alarm, message);
         }
-        for (name, count) in self.rate.take_left_out(now) {
+        self.tell_left_out();
+    }
+
+    /// How many lines were left out of the log since this was last told.
+    pub(super) fn tell_left_out(&mut self) {
+        for (name, count) in self.rate.take_left_out() {
             let message = format!(
                 "{count} lines of event={name} were left out: more than {A_SECOND} a second came; `fairlead events --event {name}` has them"
             );
