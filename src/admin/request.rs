@@ -280,7 +280,6 @@ impl Request {
             | Request::ProbeHistory { .. }
             | Request::StateShow {}
             | Request::StateLines {}
-            | Request::Diff { .. }
             | Request::SavePlan {}
             | Request::History {}
             | Request::HistoryShow { .. } => false,
@@ -288,6 +287,8 @@ impl Request {
             Request::LogLevel { level } => level.is_some(),
             // Whoever captures reads what others say.
             Request::Capture(_)
+            // All workers look at all of their flows for it, for one at a time.
+            | Request::Diff { .. }
             | Request::FlowsClear { .. }
             | Request::AlarmAcknowledge { .. }
             | Request::MemberSet { .. }

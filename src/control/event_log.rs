@@ -58,7 +58,7 @@ impl EventLog {
     /// How many of those after this number are gone.
     pub(super) fn lost_after(&self, number: u64) -> u64 {
         let first = self.ring.front().map_or(self.next(), |row| row.number);
-        first.saturating_sub(number + 1)
+        first.saturating_sub(number.saturating_add(1))
     }
 
     /// A page of those after this number that are `wanted`.

@@ -35,6 +35,8 @@ pub(super) struct Notifier {
     pub(super) dropped: u64,
     /// Some were dropped lately.
     full_until: Option<Instant>,
+    /// What failed when it was last run.
+    failing: Option<Vec<String>>,
 }
 
 struct Running {
@@ -60,6 +62,11 @@ impl Notifier {
         }
         if notify.command.is_empty() {
             self.waiting.clear();
+            self.full_until = self.full_until.map(|_| now);
+        }
+        if self.failing.as_ref().is_some_and(|failing| *failing != notify.command) {
+            self.failing = None;
+            out.clear(FAILING, || "[notify] names another program, or none".into());
         }
         self.start_next(notify, out, now);
         if self.full_until.is_some_and(|until| until <= now) {
@@ -118,6 +125,7 @@ impl Notifier {
         let Some(running) = self.running.take() else { return };
         let why = match &exit.how {
             Exit::Status { status: Some(0), .. } => {
+                self.failing = None;
                 out.clear(FAILING, || format!("{} is told what happens again", named(notify)));
                 return;
             }
@@ -137,6 +145,7 @@ impl Notifier {
 
     fn fail(&mut self, why: &str, notify: &Notify, out: &mut Outbox, now: Instant) {
         self.failed += 1;
+        self.failing = Some(notify.command.clone());
         let event = self.running.as_ref().map_or("", |running| running.event.event.as_str());
         let message = format!("{} was not told of {event}: {why}", named(notify));
         out.log(EventName::NotifyFailed, LogLevel::Warn, message.clone());

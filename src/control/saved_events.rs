@@ -23,6 +23,9 @@ pub struct EventsFound {
     pub found: Result<Option<SavedEvents>, String>,
 }
 
+/// The highest number that an event may have: a million a second for centuries.
+const HIGHEST: u64 = 1 << 53;
+
 /// The last events and switchovers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SavedEvents {
@@ -93,6 +96,9 @@ impl SavedEvents {
         }
         let Read { last, mut events, mut switchovers } =
             serde_json::from_slice(bytes).map_err(|why| format!("it is damaged: {why}"))?;
+        if last.max(events.iter().map(|row| row.number).max().unwrap_or_default()) > HIGHEST {
+            return Err("it is damaged: an event has a number that none can have".into());
+        }
         events.drain(..events.len().saturating_sub(EVENTS));
         switchovers.drain(..switchovers.len().saturating_sub(SWITCHOVERS));
         Ok(SavedEvents { last, events: events.into_iter().map(Arc::new).collect(), switchovers })

@@ -184,7 +184,7 @@ impl Controller {
             if let Some(Err(why)) = choice {
                 let name = self.pool_name(id);
                 self.log(
-                    EventName::StateRestored,
+                    EventName::StateForgotten,
                     LogLevel::Warn,
                     format!("pool {name}: the member that was forced active is not any more: {why}"),
                 );
