@@ -25,8 +25,12 @@ const SPARE: &str = "configurations.start.json";
 const EVENTS: &str = "events.json";
 /// A larger file is not read.
 const LARGEST: u64 = 256 << 20;
+/// Likewise of events, which are short and of which a bounded number is kept.
+const LARGEST_EVENTS: u64 = 16 << 20;
 /// How long the disk may take to give it out at the start.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Events are less: nobody waits as long for them, once what the operator has set is there.
+const PATIENCE_EVENTS: Duration = Duration::from_secs(1);
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,21 +104,22 @@ fn read_configurations(path: PathBuf) -> Result<Option<Configurations>, String> 
     let read = move || {
         // Where there is no folder, none was ever kept.
         let is_nowhere = fs::metadata(&path).is_err_and(|why| why.kind() == io::ErrorKind::NotADirectory);
-        let there = if is_nowhere { Ok(None) } else { bytes(&path) };
+        let there = if is_nowhere { Ok(None) } else { bytes(&path, LARGEST) };
         let all = there.and_then(|bytes| bytes.map(|bytes| Configurations::parse(&bytes)).transpose());
         _ = found.send(all);
     };
     match std::thread::Builder::new().name("state-reader".into()).spawn(read) {
-        Ok(_) => first.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late())),
+        Ok(_) => received(&first, PATIENCE),
         Err(error) => Err(format!("no thread to read it: {error}")),
     }
 }
 
-fn late() -> String {
-    format!("it could not be read within {PATIENCE:?}")
+/// What the thread has read, if it comes in time.
+fn received<T>(from: &threads::Receiver<Result<T, String>>, patience: Duration) -> Result<T, String> {
+    from.recv_timeout(patience).unwrap_or_else(|_| Err(format!("it could not be read within {patience:?}")))
 }
 
-fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
+fn bytes(path: &Path, largest: u64) -> Result<Option<Vec<u8>>, String> {
     let about = match fs::metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -124,9 +129,9 @@ fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
         return Err("it is no file".into());
     }
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    let read = File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes));
     match read {
-        Ok(length) if length as u64 > LARGEST => Err(format!("it is larger than {} MiB", LARGEST >> 20)),
+        Ok(length) if length as u64 > largest => Err(format!("it is larger than {} MiB", largest >> 20)),
         Ok(_) => Ok(Some(bytes)),
         Err(error) => Err(error.to_string()),
     }
@@ -139,28 +144,27 @@ impl StateStore {
         let [file, events] = [NAME, EVENTS].map(|name| folder.join(name).display().to_string());
         let (results, saved) = mpsc::unbounded_channel();
         let (saves, orders) = threads::channel::<Save>();
-        // Without a place in between: what has been sent has been received.
-        let (found, first) = threads::sync_channel(0);
+        // Without a place in between: what has been sent has been received. Each has its own: what is slow or large in the one must
+        // not take the other with it.
+        let (operator, operator_found) = threads::sync_channel(0);
+        let (past, past_found) = threads::sync_channel(0);
         let mut disk = Disk::new(folder, is_known);
         let work = move || {
-            disk.hand_over(&found);
+            disk.hand_over(&operator, Kept::Operator, OperatorState::parse);
+            disk.hand_over(&past, Kept::Events, SavedEvents::parse);
             for save in orders {
                 let (kept, change) = save.about();
                 let outcome = disk.save(&save).map_err(|error| error.to_string());
                 _ = results.send((kept, change, outcome));
             }
         };
-        let found = match std::thread::Builder::new().name("state-store".into()).spawn(work) {
-            Ok(_) => match first.recv_timeout(PATIENCE) {
-                Ok(found) => found,
-                Err(_) => (Err(late()), Err(late())),
-            },
+        let (found, past) = match std::thread::Builder::new().name("state-store".into()).spawn(work) {
+            Ok(_) => (received(&operator_found, PATIENCE), received(&past_found, PATIENCE_EVENTS)),
             Err(error) => {
                 let why = format!("no thread to read it: {error}");
                 (Err(why.clone()), Err(why))
             }
         };
-        let (found, past) = found;
         (StateStore { saves, saved }, SavedState { place: file, found }, EventsFound { place: events, found: past })
     }
 
@@ -195,9 +199,6 @@ impl StateStore {
     }
 }
 
-/// What was found at the start: of operators, and of events.
-type AtStart = (Result<Option<OperatorState>, String>, Result<Option<SavedEvents>, String>);
-
 /// The folder, as the thread knows it.
 struct Disk {
     folder: PathBuf,
@@ -213,17 +214,22 @@ impl Disk {
         Disk { folder: folder.to_owned(), lock: None, is_unread: [true, !is_known, true] }
     }
 
-    /// Reads it, for whoever may not wait for it any more.
-    fn hand_over(&mut self, to: &threads::SyncSender<AtStart>) {
-        let found = (self.read(NAME, OperatorState::parse), self.read(EVENTS, SavedEvents::parse));
-        let is_good = [found.0.is_ok(), found.1.is_ok()];
-        let is_lost = to.send(found).is_err();
-        (self.is_unread[0], self.is_unread[2]) = (is_lost || !is_good[0], is_lost || !is_good[1]);
+    /// Reads what is kept as `kept`, for whoever may not wait for it any more.
+    fn hand_over<T>(
+        &mut self,
+        to: &threads::SyncSender<Result<Option<T>, String>>,
+        kept: Kept,
+        parse: fn(&[u8]) -> Result<T, String>,
+    ) {
+        let found = self.read(kept, parse);
+        let is_good = found.is_ok();
+        self.is_unread[kept as usize] = to.send(found).is_err() || !is_good;
     }
 
-    fn read<T>(&mut self, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, String> {
+    fn read<T>(&mut self, kept: Kept, parse: fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, String> {
         self.own()?;
-        bytes(&self.folder.join(name))?.map(|bytes| parse(&bytes)).transpose()
+        let largest = if kept == Kept::Events { LARGEST_EVENTS } else { LARGEST };
+        bytes(&self.folder.join(NAMES[kept as usize]), largest)?.map(|bytes| parse(&bytes)).transpose()
     }
 
     /// Of two appliances, the first has the folder. Where no lock can be had, there is none.
@@ -417,7 +423,7 @@ mod tests {
         let (found, first) = threads::sync_channel(0);
         drop(first);
         let mut disk = Disk::new(&folder, true);
-        disk.hand_over(&found);
+        disk.hand_over(&found, Kept::Operator, OperatorState::parse);
         for text in ["one", "two"] {
             disk.write(Kept::Operator, text.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), text);
@@ -538,5 +544,19 @@ mod tests {
         store.save_events(4, Box::new(events));
         assert_eq!(store.saved().await, (Kept::Events, 4, Ok(())));
         assert_eq!(fs::read_to_string(folder.join("events.json.unread")).unwrap(), "{");
+    }
+
+    /// A thousand events are short: what is larger is somebody else's, and what the operator has set does not wait for it.
+    #[tokio::test]
+    async fn a_file_of_events_that_is_far_too_large_is_not_read_and_takes_nothing_with_it() {
+        let (_root, folder) = folder();
+        let (mut store, ..) = StateStore::start(&folder, true);
+        assert_eq!(save(&mut store, 1).await, Ok(()));
+        drop(store);
+        is_free(&folder).await;
+        File::create(folder.join(EVENTS)).unwrap().set_len(LARGEST_EVENTS + 1).unwrap();
+        let (_store, operator, events) = StateStore::start(&folder, true);
+        assert_eq!(operator.found, Ok(Some(OperatorState::default())));
+        assert_eq!(events.found, Err("it is larger than 16 MiB".into()));
     }
 }

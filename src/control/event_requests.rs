@@ -32,9 +32,14 @@ impl Controller {
         self.recorded.place = Some(place.clone());
         match found {
             Ok(found) => {
-                let SavedEvents { last, events, switchovers } = found.unwrap_or_default();
+                let SavedEvents { last, events, switchovers, unread } = found.unwrap_or_default();
                 self.outputs.events.restore(events, last);
                 self.switchovers.restore(switchovers);
+                if unread > 0 {
+                    let message =
+                        format!("{place}: {unread} events and switchovers are of another version and left out");
+                    self.log(EventName::Note, LogLevel::Warn, message);
+                }
             }
             Err(why) => {
                 let message = format!(
@@ -57,6 +62,7 @@ impl Controller {
                 last: self.outputs.events.last(),
                 events: self.outputs.events.tail(EVENTS),
                 switchovers: self.switchovers.tail(SWITCHOVERS),
+                unread: 0,
             });
             self.outputs.push(Output::SaveEvents { change, events });
         }

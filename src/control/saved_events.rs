@@ -5,7 +5,9 @@
 
 use crate::admin::events::EventRow;
 use crate::admin::rows::SwitchoverRow;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The format that is written. One with a higher number is not read.
@@ -35,6 +37,8 @@ pub struct SavedEvents {
     pub events: Vec<Arc<EventRow>>,
     /// Likewise.
     pub switchovers: Vec<SwitchoverRow>,
+    /// How many of both were there and could not be read, as another version writes them.
+    pub unread: usize,
 }
 
 #[derive(Serialize)]
@@ -58,9 +62,15 @@ struct Read {
     #[serde(default)]
     last: u64,
     #[serde(default)]
-    events: Vec<EventRow>,
+    events: Vec<Value>,
     #[serde(default)]
-    switchovers: Vec<SwitchoverRow>,
+    switchovers: Vec<Value>,
+}
+
+/// Those that can be read.
+fn rows<Row: DeserializeOwned>(values: Vec<Value>, most: usize) -> Vec<Row> {
+    let first = values.len().saturating_sub(most);
+    values.into_iter().skip(first).filter_map(|value| serde_json::from_value(value).ok()).collect()
 }
 
 impl SavedEvents {
@@ -94,14 +104,16 @@ impl SavedEvents {
                 env!("CARGO_PKG_VERSION")
             ));
         }
-        let Read { last, mut events, mut switchovers } =
+        let Read { last, events, switchovers } =
             serde_json::from_slice(bytes).map_err(|why| format!("it is damaged: {why}"))?;
+        let there = events.len().min(EVENTS) + switchovers.len().min(SWITCHOVERS);
+        let events: Vec<Arc<EventRow>> = rows(events, EVENTS);
+        let switchovers: Vec<SwitchoverRow> = rows(switchovers, SWITCHOVERS);
         if last.max(events.iter().map(|row| row.number).max().unwrap_or_default()) > HIGHEST {
             return Err("it is damaged: an event has a number that none can have".into());
         }
-        events.drain(..events.len().saturating_sub(EVENTS));
-        switchovers.drain(..switchovers.len().saturating_sub(SWITCHOVERS));
-        Ok(SavedEvents { last, events: events.into_iter().map(Arc::new).collect(), switchovers })
+        let unread = there - events.len() - switchovers.len();
+        Ok(SavedEvents { last, events, switchovers, unread })
     }
 }
 
@@ -115,7 +127,12 @@ mod tests {
         let row = |number| {
             Arc::new(EventRow { number, ..EventRow::new(EventName::MemberUp, LogLevel::Info, "member up".into()) })
         };
-        SavedEvents { last: 9, events: vec![row(7), row(9)], switchovers: vec![super::super::switchovers::example()] }
+        SavedEvents {
+            last: 9,
+            events: vec![row(7), row(9)],
+            switchovers: vec![super::super::switchovers::example()],
+            unread: 0,
+        }
     }
 
     #[test]
@@ -133,7 +150,10 @@ mod tests {
             (b"", "it is damaged: EOF"),
             (b"{}", "it holds no events of Fairlead's"),
             (newer.as_bytes(), "it is of format 2, written by Fairlead"),
-            (text.replacen("\"info\"", "\"loud\"", 1).leak().as_bytes(), "it is damaged: unknown variant `loud`"),
+            (
+                text.replacen("\"last\":9", "\"last\":9007199254740993", 1).leak().as_bytes(),
+                "it is damaged: an event has",
+            ),
         ];
         for (bytes, expected) in rows {
             let why = SavedEvents::parse(bytes).unwrap_err();
@@ -142,5 +162,14 @@ mod tests {
         for length in 0..text.len() - 1 {
             assert!(SavedEvents::parse(&text.as_bytes()[..length]).is_err(), "cut at {length}");
         }
+    }
+
+    /// A version before or after this one has events that are not known here.
+    #[test]
+    fn what_another_version_writes_is_left_out_and_counted() {
+        let all = events();
+        let other = all.text().replacen("\"info\"", "\"loud\"", 1);
+        let expected = SavedEvents { events: all.events[1..].to_vec(), unread: 1, ..all };
+        assert_eq!(SavedEvents::parse(other.as_bytes()), Ok(expected));
     }
 }
