@@ -21,42 +21,67 @@ TAIL = 80
 STILL = 20.0
 
 
-def run(step: Step) -> Tally:
-    """Runs one step, its output in a file; if it fails, the end of the file is shown."""
-    log = LOGS / f"{step.name}.log"
-    began = time.monotonic()
-    print(f"▶ {step.name}", flush=True)
-    if step.needs_root and os.geteuid() != 0:
-        print("  ✘ This step creates network namespaces, which needs root: run scripts/test again with sudo.", flush=True)
-        return Tally(0, 1)
-    well = _run_into(log, step)
-    tally = of_output(log.read_text(errors="replace"), well)
+class Running:
+    """A step's command, its output in a file."""
+
+    def __init__(self, step: Step):
+        self.log = LOGS / f"{step.name}.log"
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                step.command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                env={**os.environ, **step.environment},
+            )
+
+    def ends_well(self) -> bool:
+        """Waits for its end, and says meanwhile that something is being done."""
+        began = reported = time.monotonic()
+        while self._process.poll() is None:
+            time.sleep(0.1)
+            if time.monotonic() - reported > STILL:
+                reported = time.monotonic()
+                print(f"  … {reported - began:.0f} s: {_last_line(self.log)}", flush=True)
+        return self._process.returncode == 0
+
+    def stop(self) -> None:
+        """Ends it, if it has not ended."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+
+def run_all(steps: list[Step]) -> Tally:
+    """Runs them in order; those that can go on beside others begin with the first."""
+    running: dict[str, Running] = {}
+    try:
+        running |= {step.name: Running(step) for step in steps if step.goes_beside}
+        total = Tally()
+        for step in steps:
+            print(f"▶ {step.name}", flush=True)
+            if step.needs_root and os.geteuid() != 0:
+                print("  ✘ This step creates network namespaces, which needs root: run scripts/test again with sudo.", flush=True)
+                total += Tally(0, 1)
+                continue
+            began = time.monotonic()
+            if step.name not in running:
+                running[step.name] = Running(step)
+            total += _outcome(running[step.name], began)
+        return total
+    finally:
+        for one in running.values():
+            one.stop()
+
+
+def _outcome(running: Running, began: float) -> Tally:
+    """Waits for a step, and says how it ended; if it failed, with the end of its output."""
+    well = running.ends_well()
+    said = running.log.read_text(errors="replace")
+    tally = of_output(said, well)
     mark = "✔" if well else "✘"
     print(f"  {mark} {tally.passed} passed, {tally.failed} failed in {time.monotonic() - began:.0f} s", flush=True)
     if not well:
-        print("".join(f"  │ {line}\n" for line in log.read_text(errors="replace").splitlines()[-TAIL:]))
-        print(f"  full output: {log}", flush=True)
+        print("".join(f"  │ {line}\n" for line in said.splitlines()[-TAIL:]))
+        print(f"  full output: {running.log}", flush=True)
     return tally
-
-
-def _run_into(log: Path, step: Step) -> bool:
-    began = reported = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            step.command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, **step.environment},
-        )
-        try:
-            while process.poll() is None:
-                time.sleep(0.1)
-                if time.monotonic() - reported > STILL:
-                    reported = time.monotonic()
-                    print(f"  … {reported - began:.0f} s: {_last_line(log)}", flush=True)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    return process.returncode == 0
 
 
 def _last_line(log: Path) -> str:
@@ -87,7 +112,7 @@ def main() -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     chosen = [step for step in steps if _is_chosen(step, options.only, options.long)]
-    total = sum((run(step) for step in chosen), Tally())
+    total = run_all(chosen)
     print(f"\n{total.passed} passed, {total.failed} failed")
     print(f"in {time.monotonic() - began:.0f} s")
     return int(total.failed > 0)

@@ -34,13 +34,14 @@ FUZZED = {
 class Step:
     """One command. `needs_root`: unless run as root, the step fails with an explanation instead of being skipped.
 
-    `is_long`: runs with `--long` only.
+    `is_long`: runs with `--long` only. `goes_beside`: it may run beside all steps before it, as it builds elsewhere.
     """
 
     name: str
     command: list[str]
     needs_root: bool = False
     is_long: bool = False
+    goes_beside: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,8 +60,8 @@ def _short_steps() -> list[Step]:
         Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", "--features", "instructions", *strict)),
         Step("rust", _rust_tests()),
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
-        # What the steps after it run; clippy reads the other programs of benches/.
-        Step("build", cargo("build", "--release", "--locked", "--features", "instructions", *programs)),
+        # What the steps after it run; clippy reads the other programs of benches/. Much of it takes one core, as much of theirs does.
+        Step("build", cargo("build", "--release", "--locked", "--features", "instructions", *programs), goes_beside=True),
         Step("instructions", [sys.executable, "-m", "rigs.instructions", "--program", "target/release/instructions"]),
         Step("files", [sys.executable, "-m", "rigs.instructions", "--files", "--program", "target/release/instructions"]),
         Step("lab", [sys.executable, *DISCOVER.split(), "tests/lab"], needs_root=True, environment=lab),
