@@ -29,16 +29,18 @@ _CALM = 1.0
 @dataclass(frozen=True)
 class Tuning:
     """What a rig changes in the appliance's file. `exclude`: the exclusion group. `redeliver`: that key of the virtual server; earlier
-    revisions do not know it."""
+    revisions do not know it. `metrics`: where they are served."""
 
     flows: int = 1_000_000
     exclude: tuple[str, ...] = ("192.168.77.0/24",)
     redeliver: str | None = None
+    metrics: str | None = None
 
 
 def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
     """The fixture on a setting's devices. Nothing answers probes here, so they are rare: the member is chosen by hand."""
-    appliance = f'[appliance]\nname = "rig"\nadmin_socket = "{socket}"\n'
+    served = f'metrics = "{tuning.metrics}"\n' if tuning.metrics else ""
+    appliance = f'[appliance]\nname = "rig"\nadmin_socket = "{socket}"\n{served}'
     dpdk = (f"[dpdk]\nhugepages = {str(setting.hugepages).lower()}\nmbufs = {setting.mbufs}\n"
             f"memory_mib = {needed_mb(setting.mbufs)}\n")
     # A worker on management's core has to be allowed to sleep; under load it never does.
@@ -167,6 +169,11 @@ class Appliance:
     def another(self) -> contextlib.closing[Admin]:
         """A second connection to it, for the length of a block."""
         return contextlib.closing(Admin(self._socket))
+
+    @property
+    def reached_by(self) -> list[str]:
+        """What the command line has to be told to ask it."""
+        return ["--socket", str(self._socket)]
 
     def said(self) -> str:
         """Its log so far."""

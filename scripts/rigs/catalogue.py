@@ -6,7 +6,7 @@ Owns: the list that `scripts/bench list` shows. To add a rig, write a function f
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import disturbance, forwarding, latency, management, redelivery, targets
+from . import disturbance, forwarding, latency, management, observers, redelivery, targets
 from .bench import Bench, Outcome
 
 
@@ -32,6 +32,7 @@ RIGS = [
     Rig("switchover", "Switchovers at full load", disturbance.switchovers),
     Rig("latency", "Forwarding latency at half load", latency.half_load),
     Rig("questions", "Queries while forwarding", disturbance.questions),
+    Rig("observers", "Captures, top and metrics while forwarding", observers.observers),
     Rig("exclusions", "A long exclusion list", forwarding.exclusions),
     Rig("redelivery", "SIP requests kept for the next member, and not", redelivery.measure),
     Rig("management", "Management: floods, thousands of pools", management.measure),

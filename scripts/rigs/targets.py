@@ -68,6 +68,9 @@ TARGETS = [
            rig="management"),
     Target("R1", "loop time with `redeliver` over that without, SIP requests and answers, 1,000,000 datagrams/s offered", "≤ 1.03, none lost",
            most=1.03, digits=3, rig="redelivery"),
+    Target("O1", "rate of P1 while a capture waits for what does not come, relative to the rate alone", "≥ 0.99", least=0.99, digits=3,
+           rig="observers"),
+    Target("O2", "the same with a capture, `top` and metrics scraped each second", "≥ 0.97", least=0.97, digits=3, rig="observers"),
     Target("P12", "instructions per packet on the fast path", "≤ 250", command=INSTRUCTIONS),
 ]
 
