@@ -100,26 +100,26 @@ fn put(path: &Path, packed: &[u8], force: bool) -> io::Result<()> {
 fn collect(facts: &Facts, sources: &Sources<'_>, archive: &mut Archive, said: &mut dyn FnMut(&str)) {
     said("making doctor's findings");
     let diagnosis = checks::run(facts, &[]);
-    archive.add("doctor.txt", doctor::text(&diagnosis, facts.tables.nobody.as_deref()));
-    archive.add("doctor.json", serde_json::to_vec_pretty(&diagnosis).unwrap_or_default());
+    archive.add_text("doctor.txt", &doctor::text(&diagnosis, facts.tables.nobody.as_deref()));
+    archive.add_json("doctor.json", serde_json::to_value(&diagnosis).unwrap_or_default());
     configurations(facts, sources, archive);
     tables(facts, sources, archive);
     versions(facts, archive);
     for (place, reading) in facts.host.readings() {
         match reading {
-            Reading::Text(text) => archive.add_blanked(&format!("host/{place}"), text),
-            Reading::Link(to) => archive.add(&format!("host/{place}"), format!("-> {to}\n")),
-            Reading::Folder(names) => archive.add(&format!("host/{place}.list"), names.join("\n") + "\n"),
+            Reading::Text(text) => archive.add_text(&format!("host/{place}"), text),
+            Reading::Link(to) => archive.add_text(&format!("host/{place}"), &format!("-> {to}\n")),
+            Reading::Folder(names) => archive.add_text(&format!("host/{place}.list"), &(names.join("\n") + "\n")),
             Reading::Unread(why) => archive.miss(&format!("host/{place}"), why.clone()),
             Reading::Absent => {}
         }
     }
     let offloads: Vec<String> = facts.offloads.iter().map(|(name, joined)| format!("{name}: {joined:?}\n")).collect();
-    archive.add("host/offloads.txt", offloads.concat());
+    archive.add_text("host/offloads.txt", &offloads.concat());
     said("reading the journal");
     match journal() {
         Ok(text) if text.trim().is_empty() => archive.miss("log.txt", "the journal of unit fairlead is empty"),
-        Ok(text) => archive.add_blanked("log.txt", &text),
+        Ok(text) => archive.add_text("log.txt", &text),
         Err(why) => archive.miss("log.txt", why),
     }
 }
@@ -157,7 +157,7 @@ fn tables(facts: &Facts, sources: &Sources<'_>, archive: &mut Archive) {
     for (name, answer) in facts.tables.answers.iter().filter(|(name, _)| !APART.contains(&name.as_str())) {
         let name = format!("tables/{}.json", name.replace(' ', "-"));
         match answer {
-            Ok(answer) => archive.add(&name, serde_json::to_vec_pretty(answer).unwrap_or_default()),
+            Ok(answer) => archive.add_json(&name, answer.clone()),
             Err(why) => archive.miss(&name, why.clone()),
         }
     }
@@ -166,7 +166,7 @@ fn tables(facts: &Facts, sources: &Sources<'_>, archive: &mut Archive) {
     for pool in pools.into_iter().take(POOLS) {
         let name = format!("tables/exclude-{pool}.json");
         match sources.ask(&Request::ExcludeList { pool }) {
-            Ok(answer) => archive.add(&name, serde_json::to_vec_pretty(&answer).unwrap_or_default()),
+            Ok(answer) => archive.add_json(&name, answer),
             Err(why) => archive.miss(&name, why.to_string()),
         }
     }
@@ -185,7 +185,7 @@ fn versions(facts: &Facts, archive: &mut Archive) {
         distribution.trim_matches('"'),
         of("proc/sys/kernel/hostname"),
     );
-    archive.add("versions.txt", text);
+    archive.add_text("versions.txt", &text);
 }
 
 /// The last of what the appliance has logged, if it runs under systemd and the journal may be read.

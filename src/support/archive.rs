@@ -47,8 +47,8 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// A file. Its name has no other characters than letters, digits, `.`, `-`, `_` and `/`: others become `_`.
-    pub fn add(&mut self, name: &str, content: impl Into<Vec<u8>>) {
+    /// Its name has no other characters than letters, digits, `.`, `-`, `_` and `/`: others become `_`.
+    fn add(&mut self, name: &str, content: impl Into<Vec<u8>>) {
         let (name, content) = (plain(name), content.into());
         if self.bytes + content.len() > LARGEST {
             return self.miss(&name, format!("the archive would be larger than {} MiB", LARGEST >> 20));
@@ -58,10 +58,19 @@ impl Archive {
     }
 
     /// A text out of which secrets are taken first.
-    pub fn add_blanked(&mut self, name: &str, text: &str) {
+    pub fn add_text(&mut self, name: &str, text: &str) {
         let blanked = super::blank::text(text);
         self.blanked += blanked.count;
         self.add(name, blanked.text);
+    }
+
+    /// An answer, likewise.
+    pub fn add_json(&mut self, name: &str, mut answer: serde_json::Value) {
+        self.blanked += super::blank::json(&mut answer);
+        match serde_json::to_vec_pretty(&answer) {
+            Ok(text) => self.add(name, text),
+            Err(why) => self.miss(name, why.to_string()),
+        }
     }
 
     /// A configuration file, likewise.
@@ -73,7 +82,9 @@ impl Archive {
 
     /// What could not be had.
     pub fn miss(&mut self, name: &str, why: impl Into<String>) {
-        self.missing.push(Missing { name: plain(name), why: why.into() });
+        let why = super::blank::text(&why.into());
+        self.blanked += why.count;
+        self.missing.push(Missing { name: plain(name), why: why.text });
     }
 
     /// What could not be had so far.
@@ -130,10 +141,10 @@ mod tests {
     #[test]
     fn what_is_packed_is_what_is_unpacked_with_a_list_of_what_is_missing() {
         let mut archive = Archive::default();
-        archive.add("tables/status.json", "{}");
-        archive.add("../etc//passwd now", "x");
-        archive.add_blanked("log.txt", "token=abc\n");
-        archive.miss("tables/sip.json", "no appliance answers");
+        archive.add_json("tables/status.json", serde_json::json!({"token": "abc"}));
+        archive.add_text("../etc//passwd now", "x");
+        archive.add_text("log.txt", "token=abc\n");
+        archive.miss("tables/sip.json", "no appliance answers at https://me:pw@host/");
         let packed = archive.pack("fairlead-support", "2026-11-22T13:04:05Z", 1_795_352_645).unwrap();
         let mut tape = tar::Archive::new(GzDecoder::new(packed.as_slice()));
         let mut found = BTreeMap::new();
@@ -144,12 +155,12 @@ mod tests {
             entry.read_to_string(&mut text).unwrap();
             found.insert(name, text);
         }
-        assert_eq!(found["fairlead-support/tables/status.json"], "{}");
+        assert_eq!(found["fairlead-support/tables/status.json"], "{\n  \"token\": \"(blanked)\"\n}");
         assert_eq!(found["fairlead-support/etc/passwd_now"], "x");
         assert_eq!(found["fairlead-support/log.txt"], "token=(blanked)\n");
         let manifest: serde_json::Value = serde_json::from_str(&found["fairlead-support/manifest.json"]).unwrap();
-        assert_eq!(manifest["missing"][0]["why"], "no appliance answers");
-        assert_eq!((manifest["blanked"].as_u64(), manifest["files"].as_array().map(Vec::len)), (Some(1), Some(3)));
+        assert_eq!(manifest["missing"][0]["why"], "no appliance answers at https://(blanked)@host/");
+        assert_eq!((manifest["blanked"].as_u64(), manifest["files"].as_array().map(Vec::len)), (Some(3), Some(3)));
     }
 
     #[test]

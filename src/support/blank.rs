@@ -1,12 +1,11 @@
 //! Secrets are taken out of texts.
 //!
-//! Owns what looks like one: by the name before it, by its place in an address, or because it is a PEM block. The path of a key stays, its
-//! contents never. Rather too much is taken out than too little.
+//! Owns where they are looked for: in the values of a configuration file or of an answer, by their names, and in the lines of any text. What
+//! looks like one is said by [`secret`](super::secret).
 
+use super::secret::{BLANK, Lines, given, is_given, is_secret};
+use serde_json::Value as Json;
 use toml_edit::{DocumentMut, Item, TableLike, Value};
-
-/// What stands in the place of a secret.
-pub const BLANK: &str = "(blanked)";
 
 /// A text without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,28 +15,6 @@ pub struct Blanked {
     /// How many were taken out.
     pub count: usize,
 }
-
-/// Parts of names of what is secret, in small letters, `-` as `_`.
-const SECRET: [&str; 16] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "passwort",
-    "secret",
-    "token",
-    "credential",
-    "authorization",
-    "api_key",
-    "apikey",
-    "private_key",
-    "community",
-    "cookie",
-    "bearer",
-    "psk",
-    "access_key",
-];
-/// Names of what is secret unless it is a path.
-const KEYS: [&str; 2] = ["key", "pass"];
 
 /// A configuration file: its values by their keys, then its comments as any text. One that is no TOML is a text.
 pub fn configuration(source: &str) -> Blanked {
@@ -55,18 +32,79 @@ pub fn configuration(source: &str) -> Blanked {
 
 /// Any text, line by line.
 pub fn text(source: &str) -> Blanked {
-    let (mut out, mut count, mut inside) = (String::with_capacity(source.len()), 0, false);
+    let (mut out, mut lines, mut inside) = (String::with_capacity(source.len()), Lines::default(), false);
     for line in source.split_inclusive('\n') {
         if line.contains("-----BEGIN ") {
-            (inside, count) = (true, count + 1);
+            (inside, lines.count) = (true, lines.count + 1);
             out += BLANK;
             out += if line.ends_with('\n') { "\n" } else { "" };
         } else if !inside {
-            out += &userinfo(&pairs(line, &mut count), &mut count);
+            out += &lines.line(line);
         }
         inside &= !line.contains("-----END ");
     }
-    Blanked { text: out, count }
+    Blanked { text: out, count: lines.count }
+}
+
+/// An answer of the appliance, or what is printed as JSON; returns how many were taken out.
+pub fn json(found: &mut Json) -> usize {
+    let mut count = 0;
+    json_value("", found, &mut count);
+    count
+}
+
+fn json_value(name: &str, found: &mut Json, count: &mut usize) {
+    match found {
+        Json::Object(rows) => {
+            // What a reload has changed: `monitor web: arguments`, before and after.
+            let what = rows.get("what").and_then(Json::as_str).and_then(|what| what.rsplit_once(": "));
+            let what = what.and_then(|(_, key)| is_given(key)).is_some();
+            for (name, inner) in rows.iter_mut() {
+                match inner {
+                    Json::String(text) if what && (name == "before" || name == "after") => json_blank(text, count),
+                    _ => json_value(name, inner, count),
+                }
+            }
+        }
+        Json::Array(all) => {
+            let program = is_given(name);
+            let mut before = name.to_owned();
+            for (at, each) in all.iter_mut().enumerate() {
+                match each {
+                    Json::String(_) if program == Some(true) && at == 0 => {}
+                    Json::String(text) if program.is_some() => *text = given(text, count),
+                    _ => json_value(&before, each, count),
+                }
+                before = behind_option(each.as_str(), name);
+            }
+        }
+        Json::String(content) => match is_secret(name, content) && !content.is_empty() {
+            true => json_blank(content, count),
+            false => {
+                let inside = text(content);
+                *count += inside.count;
+                *content = inside.text;
+            }
+        },
+        Json::Number(_) if is_secret(name, "") => {
+            *count += 1;
+            *found = BLANK.into();
+        }
+        Json::Number(_) | Json::Bool(_) | Json::Null => {}
+    }
+}
+
+fn json_blank(text: &mut String, count: &mut usize) {
+    if text != BLANK {
+        *count += 1;
+        *text = BLANK.into();
+    }
+}
+
+/// `["--password", "x"]`: what stands behind an option is named by it.
+fn behind_option(text: Option<&str>, name: &str) -> String {
+    let option = text.and_then(|text| text.strip_prefix('-'));
+    option.map_or(name, |option| option.trim_start_matches('-')).to_owned()
 }
 
 fn table(table: &mut dyn TableLike, count: &mut usize) {
@@ -85,12 +123,18 @@ fn value(name: &str, found: &mut Value, count: &mut usize) {
     match found {
         Value::InlineTable(inner) => table(inner, count),
         Value::Array(all) => {
-            // `["--password", "x"]`: what stands behind an option is named by it.
+            let program = is_given(name);
             let mut before = name.to_owned();
-            for each in all.iter_mut() {
-                value(&before, each, count);
-                let option = each.as_str().and_then(|text| text.strip_prefix('-'));
-                before = option.map_or(name, |option| option.trim_start_matches('-')).to_owned();
+            for (at, each) in all.iter_mut().enumerate() {
+                match (program, each.as_str()) {
+                    (Some(true), Some(_)) if at == 0 => {}
+                    (Some(_), Some(content)) => {
+                        let without = given(content, count);
+                        replace(each, without);
+                    }
+                    _ => value(&before, each, count),
+                }
+                before = behind_option(each.as_str(), name);
             }
         }
         Value::Boolean(_) => {}
@@ -120,92 +164,6 @@ fn replace(found: &mut Value, with: String) {
     *found.decor_mut() = decor;
 }
 
-fn is_secret(name: &str, content: &str) -> bool {
-    let name = name.to_lowercase().replace('-', "_");
-    let is_place = name.ends_with("_file") || name.ends_with("_path");
-    let is_key = KEYS.iter().any(|key| name == *key || name.ends_with(&format!("_{key}")));
-    let names_one = SECRET.iter().any(|part| name.contains(part));
-    !(is_place || content.starts_with('/')) && (is_key || names_one)
-}
-
-/// `password = "x"`, `token=x`, `--secret x`, `Authorization: Basic x`, wherever they stand in a line.
-fn pairs(line: &str, count: &mut usize) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((before, name, after)) = next_name(rest) {
-        out += before;
-        out += name;
-        rest = after;
-        let Some((between, held, behind)) = value_of(name, before, after) else { continue };
-        if ![BLANK, "", "true", "false"].contains(&held) && is_secret(name, held) {
-            *count += 1;
-            out += between;
-            out += BLANK;
-            rest = behind;
-        }
-    }
-    out + rest
-}
-
-/// What stands before the next name, the name, and what stands behind it.
-fn next_name(text: &str) -> Option<(&str, &str, &str)> {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let begin = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let length = text[begin..].find(|c| !is_part(c)).unwrap_or(text.len() - begin);
-    Some((&text[..begin], &text[begin..begin + length], &text[begin + length..]))
-}
-
-/// What stands between a name and its value, the value, and what stands behind.
-fn value_of<'t>(name: &str, before: &str, after: &'t str) -> Option<(&'t str, &'t str, &'t str)> {
-    let is_option = before.ends_with("--") || before.ends_with('-');
-    let trimmed = after.trim_start_matches(['"', '\'']);
-    let trimmed = trimmed.trim_start_matches([' ', '\t']);
-    let is_key = KEYS.contains(&name.to_lowercase().as_str());
-    let (value, to_the_end) = match trimmed.chars().next()? {
-        '=' => (&trimmed[1..], false),
-        // A sentence may have a colon behind the word `key`.
-        ':' if !is_key => (&trimmed[1..], true),
-        _ if is_option && after.starts_with(' ') => (trimmed, false),
-        _ => return None,
-    };
-    let value = value.trim_start_matches([' ', '\t']);
-    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
-    let value = quote.map_or(value, |_| &value[1..]);
-    let ends = |c: char| match quote {
-        Some(quote) => c == quote || c == '\n',
-        None if to_the_end => matches!(c, '"' | '\'' | '\n'),
-        None => c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '&' | ']' | '}'),
-    };
-    let length = value.find(ends).unwrap_or(value.len());
-    let between = &after[..after.len() - value.len()];
-    Some((between, &value[..length], &value[length..]))
-}
-
-/// `https://user:password@host`, `sip:user:password@host`.
-fn userinfo(line: &str, count: &mut usize) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find('@') {
-        let head = &rest[..at];
-        let begin = head.rfind(|c: char| c.is_whitespace() || "\"'<>(,;=".contains(c)).map_or(0, |place| place + 1);
-        let word = &head[begin..];
-        let scheme = word.find("://").map(|place| place + 3);
-        let scheme = scheme.or_else(|| ["sips:", "sip:"].iter().find(|it| word.starts_with(**it)).map(|it| it.len()));
-        let colon = scheme.and_then(|from| word[from..].find(':').map(|place| from + place + 1));
-        match colon.filter(|colon| *colon < word.len() && word[*colon..] != *BLANK && !word[*colon..].contains('/')) {
-            Some(colon) => {
-                *count += 1;
-                out += &head[..begin + colon];
-                out += BLANK;
-            }
-            None => out += head,
-        }
-        out.push('@');
-        rest = &rest[at + 1..];
-    }
-    out + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,7 +186,10 @@ MIIB
 """
 arguments = ["--password", "hunter2", "--port", "5060", "secret=abc", "-v"]
 from = "sip:ping:geheim@sip.example"
+[notify]
+command = ["/bin/tell", "https://hook.example/T0/B1"]
 [future]
+passphrase = "/slash first"
 community = "public"
 pin_token = 1234
 proxy = "https://me:pw@proxy.example/"
@@ -237,7 +198,21 @@ private_key = "MIIB"
 psk_file = "/etc/psk"
 "#;
         let Blanked { text, count } = configuration(source);
-        for gone in ["in a comment", "abc", "12345", "MIIB", "hunter2", "geheim", "public", "1234", "pw@", "def"] {
+        for gone in [
+            "in a comment",
+            "abc",
+            "12345",
+            "MIIB",
+            "hunter2",
+            "geheim",
+            "public",
+            "1234",
+            "pw@",
+            "def",
+            "5060",
+            "hook",
+            "slash",
+        ] {
             assert!(!text.contains(gone), "{gone}: {text}");
         }
         for stays in [
@@ -245,7 +220,9 @@ psk_file = "/etc/psk"
             "key = \"/etc/fairlead/key.pem\"",
             "certificate = \"/etc/fairlead/cert.pem\"",
             "user = \"ping\"",
-            "\"--port\", \"5060\"",
+            "[\"--password\", \"(blanked)\", \"--port\", \"(blanked)\", \"(blanked)\", \"-v\"]",
+            "proxy = \"https://(blanked)@proxy.example/\"",
+            "[\"/bin/tell\", \"(blanked)\"]",
             "ping:(blanked)@sip.example",
             "psk_file = \"/etc/psk\"",
             "enabled_secret = true",
@@ -254,8 +231,27 @@ psk_file = "/etc/psk"
         ] {
             assert!(text.contains(stays), "{stays}: {text}");
         }
-        assert_eq!(count, 11, "{text}");
+        assert_eq!(count, 14, "{text}");
         assert_eq!(configuration(&text).text, text, "what is blanked stays as it is");
+    }
+
+    #[test]
+    fn secrets_leave_what_the_appliance_answers() {
+        let mut answer = serde_json::json!([
+            {"what": "monitor web: arguments", "before": "-p x", "after": "-p y", "live": true},
+            {"what": "monitor web: interval", "before": "1s", "after": "2s"},
+            {"name": "a", "token": 77, "password": "", "note": "it said https://me:p@ss@host/", "arguments": ["-p", "x"]},
+            {"command": ["/bin/tell", "x"], "key": "/etc/key.pem", "text": "line\nsecret = \"abc\"\n", "none": null},
+        ]);
+        assert_eq!(json(&mut answer), 7);
+        let without = serde_json::json!([
+            {"what": "monitor web: arguments", "before": BLANK, "after": BLANK, "live": true},
+            {"what": "monitor web: interval", "before": "1s", "after": "2s"},
+            {"name": "a", "token": BLANK, "password": "", "note": "it said https://(blanked)@host/", "arguments": ["-p", BLANK]},
+            {"command": ["/bin/tell", BLANK], "key": "/etc/key.pem", "text": "line\nsecret = \"(blanked)\"\n", "none": null},
+        ]);
+        assert_eq!(answer, without);
+        assert_eq!(json(&mut answer), 0, "what is blanked stays as it is");
     }
 
     #[test]
