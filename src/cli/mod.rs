@@ -26,6 +26,7 @@ mod save;
 mod support;
 mod top;
 mod waiting;
+mod whole;
 
 use crate::admin::request::{CONTENT_MAX, FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;

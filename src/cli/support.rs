@@ -7,6 +7,7 @@ use super::doctor;
 use super::exit::{BAD, FAILED, fail};
 use super::gather::{Sources, on_disk};
 use super::parse;
+use super::whole::{Over, WholeFile};
 use crate::admin::Request;
 use crate::admin::configurations::{HistoryRow, HistoryText};
 use crate::admin::rows::{MemberRow, Wall};
@@ -14,9 +15,8 @@ use crate::config::count;
 use crate::doctor::{Facts, Reading, checks};
 use crate::support::archive::Archive;
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Lines of the log, and bytes of them.
 const LOG_LINES: &str = "20000";
-const LOG_BYTES: u64 = 16 << 20;
+const LOG_BYTES: usize = 16 << 20;
 /// How long the journal may take.
 const JOURNAL: Duration = Duration::from_secs(20);
 /// Pools whose exclusion groups are asked for, at most.
@@ -76,25 +76,9 @@ fn there_already(path: &Path) -> String {
 
 /// The file is there whole, for its owner alone, or not at all.
 fn put(path: &Path, packed: &[u8], force: bool) -> io::Result<()> {
-    let place = match force {
-        true => {
-            let mut name = path.as_os_str().to_owned();
-            name.push(".new");
-            let new = PathBuf::from(name);
-            match fs::remove_file(&new) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
-                _ => new,
-            }
-        }
-        false => path.to_owned(),
-    };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&place)?;
-    let written = file.write_all(packed).and_then(|()| file.sync_all());
-    let written = written.and_then(|()| if force { fs::rename(&place, path) } else { Ok(()) });
-    if written.is_err() {
-        _ = fs::remove_file(&place);
-    }
-    written
+    let whole = WholeFile::create(path, 0o600)?;
+    whole.file().write_all(packed)?;
+    whole.place(if force { Over::Anything } else { Over::Nothing })
 }
 
 fn collect(facts: &Facts, sources: &Sources<'_>, archive: &mut Archive, said: &mut dyn FnMut(&str)) {
@@ -217,21 +201,54 @@ fn journal() -> Result<String, String> {
 fn output(child: &mut Child) -> Result<Vec<u8>, String> {
     let stdout = child.stdout.take().ok_or("it has no output")?;
     let (sender, receiver) = mpsc::sync_channel(1);
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let read = stdout.take(LOG_BYTES).read_to_end(&mut bytes).map(|_| bytes);
-        _ = sender.send(read);
-    });
+    std::thread::spawn(move || drop(sender.send(newest(stdout, LOG_BYTES))));
     match receiver.recv_timeout(JOURNAL) {
         Ok(read) => read.map_err(|why| why.to_string()),
         Err(_) => Err(format!("nothing came in {} s", JOURNAL.as_secs())),
     }
 }
 
+/// The last whole lines of what is read, in at most so many bytes, below a line that says what was cut.
+fn newest(mut from: impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let (mut kept, mut part, mut cut) = (Vec::new(), vec![0; 64 << 10], 0);
+    loop {
+        let length = match from.read(&mut part) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+            Err(why) => return Err(why),
+        };
+        kept.extend_from_slice(&part[..length]);
+        // Not each time: what is kept is moved.
+        if kept.len() > 2 * most {
+            cut += kept.len() - most;
+            kept.drain(..kept.len() - most);
+        }
+    }
+    cut += kept.len().saturating_sub(most);
+    kept.drain(..kept.len().saturating_sub(most));
+    if cut > 0 {
+        let broken = kept.iter().position(|byte| *byte == b'\n').map_or(kept.len(), |end| end + 1);
+        let head = format!("(older lines are cut: {} bytes)\n", cut + broken);
+        kept.splice(..broken, head.into_bytes());
+    }
+    Ok(kept)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn of_a_log_that_is_too_long_the_newest_lines_are_kept() {
+        let log: String = (0..100_000).map(|number| format!("line {number:05}\n")).collect();
+        let kept = String::from_utf8(newest(log.as_bytes(), 100).unwrap()).unwrap();
+        assert_eq!(kept.lines().next(), Some("(older lines are cut: 1099901 bytes)"));
+        assert_eq!(kept.lines().count(), 1 + 9);
+        assert_eq!((kept.lines().nth(1), kept.lines().last()), (Some("line 99991"), Some("line 99999")));
+        assert_eq!(newest(&b"a\nb\n"[..], 100).unwrap(), b"a\nb\n");
+    }
 
     #[test]
     fn nothing_is_overwritten_unless_that_is_asked_for() {
