@@ -667,6 +667,19 @@ fn s103_a_capture_is_replayed_and_compared() {
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
         assert!(err.contains(part), "{args:?}: {err}");
     }
+    // What was there stays until another is whole: neither what cannot be read nor what is unlike it touches it.
+    let before = std::fs::read(&out).unwrap();
+    for expected in ["/nowhere.pcapng", &file] {
+        let (code, _, err) = ran(&["replay", &capture, &out, "--config", &file, "--expect", expected]);
+        assert!(code == Some(2) && err.contains(expected), "{err}");
+        assert!(std::fs::read(&out).unwrap() == before, "{expected}");
+    }
+    let link = path("link.pcapng");
+    std::os::unix::fs::symlink(&out, &link).unwrap();
+    let (code, _, err) = ran(&["replay", &capture, &link, "--config", &file, "--down", "sip-a"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink() && std::fs::read(&out).unwrap() != before);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 5, "nothing is left beside");
     let (code, _, err) = ran(&["replay", &capture, "/nowhere/out.pcapng", "--config", &file]);
     assert!(code == Some(1) && err.contains("cannot write /nowhere/out.pcapng"), "{err}");
     let (code, help, _) = ran(&["replay", "--help"]);

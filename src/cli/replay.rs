@@ -5,8 +5,10 @@
 use super::commands::{Replay, replayed};
 use super::exit::{BAD, FAILED, fail, write};
 use super::readable::exact;
+use super::whole::{Over, WholeFile};
 use crate::config::{self, Configuration};
 use crate::replay::{self, Progress, ReplayError, ReplaySummary, Source, Target};
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -58,7 +60,8 @@ fn replayed_by(asked: &Replay, configuration: &Configuration) -> Result<ReplaySu
     let open = || opened(&asked.capture);
     let expected = asked.expect.as_deref();
     let open_expected = || expected.map_or_else(|| Err(io::ErrorKind::NotFound.into()), opened);
-    let output = asked.output.as_deref().map(|path| target(path, &inputs)).transpose()?;
+    let whole = RefCell::new(None);
+    let output = asked.output.as_deref().map(|path| target(path, &inputs, &whole)).transpose()?;
     let replay = replay::Replay {
         intent: &configuration.intent,
         settings: &settings,
@@ -70,7 +73,17 @@ fn replayed_by(asked: &Replay, configuration: &Configuration) -> Result<ReplaySu
     let mut line = ProgressLine::new(length);
     let summary = replay.run(&mut |progress| line.show(progress));
     line.clear();
-    Ok(summary?)
+    let summary = summary?;
+    if let Some(whole) = whole.take() {
+        let unwritten =
+            |why: io::Error| Ended::Failed(format!("cannot write {}: {why}", shown(asked.output.as_deref())));
+        WholeFile::place(whole, Over::Anything).map_err(unwritten)?;
+    }
+    Ok(summary)
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
 }
 
 fn opened(path: &Path) -> io::Result<Box<dyn Read>> {
@@ -87,14 +100,27 @@ fn regular(path: &Path) -> Result<u64, Ended> {
     Ok(found.len())
 }
 
-/// The output, which is none of the files that are read.
-fn target<'a>(path: &'a Path, inputs: &[&Path]) -> Result<Target<'a>, Ended> {
+/// The output, which is none of the files that are read. What is written is in `whole` until it is complete.
+fn target<'a>(path: &'a Path, inputs: &[&Path], whole: &'a RefCell<Option<WholeFile>>) -> Result<Target<'a>, Ended> {
     let key = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if let Some(input) = inputs.iter().find(|input| key(path).is_some() && key(path) == key(input)) {
         let (out, input) = (path.display(), input.display());
         return Err(Ended::Unusable(format!("{out} would be written over {input}, which is read: name another OUT")));
     }
-    let create = move || File::create(path).map(|file| Box::new(file) as Box<dyn Write>);
+    let create = move || {
+        let there = fs::metadata(path).ok();
+        // A pipe or a device is written as it comes.
+        if there.as_ref().is_some_and(|there| !there.is_file()) {
+            return File::create(path).map(|file| Box::new(file) as Box<dyn Write>);
+        }
+        // Where it is a link, what it leads to is replaced.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let begun = WholeFile::create(&target, 0o666)?;
+        let begun = there.iter().try_fold(begun, WholeFile::with_mode_of)?;
+        let file = begun.file().try_clone()?;
+        whole.replace(Some(begun));
+        Ok(Box::new(file) as Box<dyn Write>)
+    };
     Ok(Target { name: path.display().to_string(), create: Box::new(create) })
 }
 

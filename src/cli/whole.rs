@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// One that is being written, beside its place. Dropped, it is gone.
@@ -80,6 +80,15 @@ impl WholeFile {
             }
         }
     }
+
+    /// As what is in its place already may be read and written.
+    ///
+    /// # Errors
+    /// That this cannot be set.
+    pub fn with_mode_of(self, there: &fs::Metadata) -> io::Result<WholeFile> {
+        self.file.set_permissions(fs::Permissions::from_mode(there.permissions().mode() & 0o777))?;
+        Ok(self)
+    }
 }
 
 impl Drop for WholeFile {
@@ -94,7 +103,6 @@ impl Drop for WholeFile {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
 
     fn write(path: &Path, text: &str, over: Over) -> io::Result<()> {
         let whole = WholeFile::create(path, 0o600)?;

@@ -95,10 +95,6 @@ impl Replay<'_> {
         let health = AssumedHealth::of(intent, &resolved.down, &resolved.active, now);
         let neighbours = Neighbours::new(intent, settings.neighbours, &survey.neighbours(&link.all));
         let appliance = Appliance::new(intent, &link.macs, health, neighbours, now);
-        let output = match self.output.take() {
-            Some(Target { name, create }) => Some(Output::create(create, &name, intent, &self.comment)?),
-            None => None,
-        };
         let expected = match &self.expect {
             Some(source) => {
                 let placer = Placer::new(intent, &hosts, &source.name, &resolved.interfaces);
@@ -107,6 +103,11 @@ impl Replay<'_> {
             None => None,
         };
         let switchovers = switchovers(&resolved, &clock);
+        // Nothing that is read can fail to be opened any more.
+        let output = match self.output.take() {
+            Some(Target { name, create }) => Some(Output::create(create, &name, intent, &self.comment)?),
+            None => None,
+        };
         let mut session = Session {
             intent,
             hosts: &hosts,
