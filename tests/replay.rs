@@ -349,6 +349,14 @@ fn s103_a_switchover_happens_at_its_time_and_members_are_as_is_said() {
     assert_eq!(receivers(by_span, [59_999 * MS, 60_001 * MS]), both);
     let by_stamp = Settings { switchovers: switchovers(Moment::At(NOON + 500 * MS)), ..plain() };
     assert_eq!(receivers(by_stamp, [499 * MS, 501 * MS]), both);
+    let late =
+        |moment| run(&two_arm(), &Settings { switchovers: switchovers(moment), ..plain() }, &frames([0, MS]), None);
+    for moment in [Moment::After(Duration::from_secs(60)), Moment::At(NOON + 60_000 * MS)] {
+        let why = late(moment).err().expect("it would never happen").to_string();
+        assert!(why.contains("at 60 s it would be behind the end of the capture, which is 0.001 s long"), "{why}");
+    }
+    let (summary, _) = late(Moment::After(Duration::from_secs(1))).unwrap();
+    assert!(summary.notes.iter().any(|note| note.contains("switchovers after the last packet")), "{:?}", summary.notes);
     let twice = [both[1].clone(), both[1].clone()];
     assert_eq!(receivers(Settings { active: vec!["sip-b".into()], ..plain() }, [MS, 2 * MS]), twice);
     assert_eq!(receivers(Settings { down: vec!["sip-a".into()], ..plain() }, [MS, 2 * MS]), twice);

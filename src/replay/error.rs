@@ -3,6 +3,7 @@
 //! Owns the words.
 
 use crate::capture_file::ReadError;
+use crate::time::Duration;
 use std::io;
 use thiserror::Error;
 
@@ -98,6 +99,19 @@ pub enum ReplayError {
         second: String,
         /// Their pool.
         pool: String,
+    },
+    /// A switchover after which nothing comes.
+    #[error(
+        "--switchover ..={member}: at {} s it would be behind the end of the capture, which is {} s long: TIME counts from its first \
+         packet, or is RFC 3339", .after.as_secs_f64(), .span.as_secs_f64()
+    )]
+    TooLate {
+        /// Who was to take over.
+        member: String,
+        /// When, from the first packet on.
+        after: Duration,
+        /// From the first packet to the last.
+        span: Duration,
     },
     /// Nothing says where a frame came in.
     #[error(

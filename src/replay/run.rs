@@ -102,7 +102,7 @@ impl Replay<'_> {
             }
             None => None,
         };
-        let switchovers = switchovers(&resolved, &clock);
+        let switchovers = switchovers(&resolved, &clock, survey.span(), intent)?;
         // Nothing that is read can fail to be opened any more.
         let output = match self.output.take() {
             Some(Target { name, create }) => Some(Output::create(create, &name, intent, &self.comment)?),
@@ -116,6 +116,7 @@ impl Replay<'_> {
             clock,
             now,
             last: now,
+            late: switchovers.iter().filter(|(at, _)| *at > now + survey.span()).count(),
             switchovers,
             output,
             expected,
@@ -178,7 +179,13 @@ fn each_packet(
     }
 }
 
-fn switchovers(resolved: &Resolved, clock: &Clock) -> Vec<(Instant, MemberId)> {
+/// When which happens; one behind the end would not happen.
+fn switchovers(
+    resolved: &Resolved,
+    clock: &Clock,
+    span: Duration,
+    intent: &Intent,
+) -> Result<Vec<(Instant, MemberId)>, ReplayError> {
     use super::settings::Moment;
     let at = |moment: Moment| match moment {
         Moment::After(span) => clock.instant(0) + span,
@@ -187,7 +194,14 @@ fn switchovers(resolved: &Resolved, clock: &Clock) -> Vec<(Instant, MemberId)> {
     let mut all: Vec<_> = resolved.switchovers.iter().map(|(moment, to)| (at(*moment), *to)).collect();
     // The next one is the last.
     all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    all
+    match all.first() {
+        Some((at, to)) if *at > clock.instant(0) + span + AFTER => Err(ReplayError::TooLate {
+            member: intent.members[*to].name.clone(),
+            after: at.since(clock.instant(0)),
+            span,
+        }),
+        _ => Ok(all),
+    }
 }
 
 /// Our side of the link.
@@ -237,6 +251,8 @@ struct Session<'a> {
     last: Instant,
     /// The next one is the last.
     switchovers: Vec<(Instant, MemberId)>,
+    /// Of these, how many come after the last packet.
+    late: usize,
     output: Option<Output<'a>>,
     expected: Option<Expected<'a>>,
     ledger: Ledger,
@@ -381,6 +397,12 @@ impl Session<'_> {
             notes.push(format!(
                 "hosts that were sent something and whose MAC the capture does not show, so that it was made up: {}",
                 made_up.len()
+            ));
+        }
+        if self.late > 0 {
+            notes.push(format!(
+                "switchovers after the last packet, of which only what time alone causes is seen: {}",
+                self.late
             ));
         }
         if self.appliance.counters().held > 0 && source != NeighbourSource::Assumed {

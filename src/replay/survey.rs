@@ -7,6 +7,7 @@ use super::hosts::Hosts;
 use super::place::Found;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{Intent, PortId};
+use crate::time::Duration;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ pub(super) struct Survey<'a> {
     pub frames: u64,
     /// When the first one that says so was captured, in nanoseconds since 1970.
     pub first: Option<u64>,
+    latest: u64,
 }
 
 /// MACs and for how many frames each stands, in the order in which they were seen.
@@ -47,13 +49,19 @@ pub(super) struct OwnMac {
 impl<'a> Survey<'a> {
     pub fn new(intent: &'a Intent, hosts: &'a Hosts) -> Survey<'a> {
         let ours = vec![Votes::default(); intent.ports.len()];
-        Survey { intent, hosts, ours, theirs: HashMap::new(), frames: 0, first: None }
+        Survey { intent, hosts, ours, theirs: HashMap::new(), frames: 0, first: None, latest: 0 }
+    }
+
+    /// From the first frame to the latest, by their times.
+    pub fn span(&self) -> Duration {
+        Duration::from_nanos(self.latest.saturating_sub(self.first.unwrap_or(0)))
     }
 
     /// Looks at a frame, which came in where `found` says, or nobody knows where.
     pub fn look(&mut self, frame: &[u8], at: Option<u64>, found: Option<Found>) {
         self.frames += 1;
         self.first = self.first.or(at);
+        self.latest = self.latest.max(at.unwrap_or(0));
         let Ok(packet) = Packet::parse(frame) else { return };
         let (link, src, dst) = (Link::of(frame), packet.src(), packet.dst());
         if let Kind::Arp(arp) = packet.kind {
