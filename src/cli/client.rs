@@ -18,9 +18,19 @@ use std::time::Duration;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Nobody is there, or may be asked.
+    /// Nobody is there.
     #[error("the appliance cannot be reached at {0}")]
     Unreachable(String),
+    /// Somebody may be there, and whoever asks may not.
+    #[error("the appliance cannot be reached at {socket}: you may not open it{why}: {remedy}")]
+    Forbidden {
+        /// The socket.
+        socket: String,
+        /// Who may.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
     /// Somebody is there and says nothing.
     #[error("the appliance does not answer at {0}")]
     Silent(String),
@@ -76,7 +86,7 @@ pub fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<Value
 
 /// Asks, and passes on each line of the answer until nobody wants another.
 fn converse(socket: &Path, request: &str, lines: &SyncSender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
-    let stream = UnixStream::connect(socket).map_err(|why| Failure::Unreachable(why_not(socket, &why)))?;
+    let stream = UnixStream::connect(socket).map_err(|why| unconnected(socket, &why))?;
     // A server that is full says so and closes without reading: what it said must still be read.
     let mut written = (&stream).write_all(format!("{request}\n").as_bytes());
     let mut answer = BufReader::new(&stream);
@@ -125,7 +135,15 @@ pub(super) fn silent(socket: &Path, patience: Duration) -> String {
     )
 }
 
-pub(super) fn why_not(socket: &Path, why: &io::Error) -> String {
+/// Nobody takes the call.
+pub(super) fn unconnected(socket: &Path, why: &io::Error) -> Failure {
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => not_allowed(socket),
+        _ => Failure::Unreachable(why_not(socket, why)),
+    }
+}
+
+fn why_not(socket: &Path, why: &io::Error) -> String {
     let path = socket.display();
     let start = "start it (systemctl start fairlead, or fairlead run --config FILE)";
     let other = "name its socket with --socket PATH or FAIRLEAD_SOCKET if its file says another `admin_socket`";
@@ -136,24 +154,23 @@ pub(super) fn why_not(socket: &Path, why: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => {
             format!("{path}: nothing listens there any more, so it is not running: {start}; or {other}")
         }
-        io::ErrorKind::PermissionDenied => format!("{path}: {}", not_allowed(socket)),
         _ => format!("{path}: {why}; {other}"),
     }
 }
 
 /// Who may ask: the owner and the group of the socket, or of the directory that hides it.
-fn not_allowed(socket: &Path) -> String {
+fn not_allowed(socket: &Path) -> Failure {
     let owner = fs::metadata(socket).or_else(|why| socket.parent().map_or(Err(why), fs::metadata));
-    let Ok(group) = owner.map(|metadata| group_name(metadata.gid())) else {
-        return "you may not open it: ask as root (sudo)".to_owned();
+    let group = owner.map(|metadata| group_name(metadata.gid())).ok();
+    let (why, remedy) = match group.as_deref() {
+        None => (String::new(), "ask as root (sudo)".into()),
+        Some("root") => (", only root may".into(), "ask as root (sudo)".into()),
+        Some(group) => (
+            format!(", you are not in group `{group}`"),
+            format!("ask as root (sudo), or join the group (usermod -aG {group} YOU, then log in again)"),
+        ),
     };
-    if group == "root" {
-        return "you may not open it, only root may: ask as root (sudo)".to_owned();
-    }
-    format!(
-        "you may not open it, you are not in group `{group}`: ask as root (sudo), or join the group \
-         (usermod -aG {group} YOU, then log in again)"
-    )
+    Failure::Forbidden { socket: socket.display().to_string(), why, remedy }
 }
 
 fn group_name(gid: u32) -> String {
@@ -176,13 +193,15 @@ mod tests {
         for (kind, part) in [
             (io::ErrorKind::NotFound, "systemctl start fairlead"),
             (io::ErrorKind::ConnectionRefused, "nothing listens there any more"),
-            (io::ErrorKind::PermissionDenied, "ask as root"),
+            (io::ErrorKind::PermissionDenied, "you may not open it: ask as root"),
             (io::ErrorKind::Other, "--socket PATH"),
         ] {
-            let text = why_not(socket, &io::Error::from(kind));
-            assert!(text.starts_with("/nowhere/admin.sock: ") && text.contains(part), "{text}");
+            let text = unconnected(socket, &io::Error::from(kind)).to_string();
+            let head = "the appliance cannot be reached at /nowhere/admin.sock: ";
+            assert!(text.starts_with(head) && text.contains(part), "{text}");
         }
-        assert!(not_allowed(Path::new("/etc/group")).contains("root"));
+        let text = not_allowed(Path::new("/etc/group")).to_string();
+        assert!(text.ends_with("you may not open it, only root may: ask as root (sudo)"), "{text}");
     }
 
     #[test]

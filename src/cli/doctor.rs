@@ -29,7 +29,7 @@ pub fn run(asked: &Doctor, sources: &Sources<'_>) -> ExitCode {
             Ok(text) => text + "\n",
             Err(why) => return fail(super::exit::FAILED, &why.to_string()),
         },
-        false => text(&diagnosis, facts.tables.nobody.as_deref()),
+        false => text(&diagnosis, facts.tables.absent()),
     };
     match write(shown.as_bytes()) {
         Ok(()) => ended(diagnosis.worst),

@@ -70,7 +70,7 @@ fn may_pass(why: &Failure) -> bool {
     match why {
         Failure::Unreachable(_) | Failure::Silent(_) => true,
         Failure::Refused(refusal) => matches!(refusal.code, Code::Busy | Code::NoAnswer | Code::Stopping),
-        Failure::Unreadable(_) => false,
+        Failure::Forbidden { .. } | Failure::Unreadable(_) => false,
     }
 }
 

@@ -10,8 +10,9 @@ use crate::admin::request::FlowSelection;
 use crate::admin::rows::MemberRow;
 use crate::admin::save::SavePlan;
 use crate::config::{self, Configuration};
-use crate::doctor::{COUNTERS_BEFORE, Device, Facts, File, Host, Offloads, Tables, history_of};
+use crate::doctor::{COUNTERS_BEFORE, Device, Facts, File, Host, Offloads, Tables, Unheard, history_of};
 use serde_json::Value;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Sources<'a> {
     pub config: Option<&'a Path>,
     /// See [`Joins`].
     pub joins: Joins,
+    /// It has left a question without an answer.
+    pub silent: Cell<bool>,
 }
 
 impl Sources<'_> {
@@ -62,7 +65,7 @@ impl Sources<'_> {
         said("reading what the kernel tells of this box");
         let configuration = file.as_ref().and_then(|file| file.read.as_ref().ok());
         let (host, offloads) = self.host(configuration.map(|it| &**it));
-        let lacks = configuration.filter(|_| tables.nobody.is_some()).map(|it| Machine::this().lacks(it));
+        let lacks = configuration.filter(|_| tables.absent().is_some()).map(|it| Machine::this().lacks(it));
         Ok(Facts { host, file, tables, lacks, offloads })
     }
 
@@ -71,16 +74,25 @@ impl Sources<'_> {
         Ok((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// One question.
+    /// One question; none any more once there was no answer to one, so that nobody waits for each.
     pub fn ask(&self, request: &Request) -> Result<Value, Failure> {
-        client::ask(self.socket, request, self.patience)
+        if self.silent.get() {
+            let socket = self.socket.display();
+            return Err(Failure::Silent(format!(
+                "{socket}: it was not asked, as it has left another question unanswered"
+            )));
+        }
+        let answer = client::ask(self.socket, request, self.patience);
+        self.silent.set(matches!(answer, Err(Failure::Silent(_))));
+        answer
     }
 
     fn tables(&self, said: &mut dyn FnMut(&str)) -> Tables {
         let mut tables = Tables::default();
         match self.ask(&Request::Status {}) {
-            Err(failure @ (Failure::Unreachable(_) | Failure::Silent(_))) => {
+            Err(failure @ (Failure::Unreachable(_) | Failure::Forbidden { .. } | Failure::Silent(_))) => {
                 tables.nobody = Some(failure.to_string());
+                tables.unheard = unheard(&failure);
                 return tables;
             }
             answer => keep(&mut tables, "status", answer),
@@ -108,9 +120,15 @@ impl Sources<'_> {
         }
         self.of_members(&mut tables);
         self.in_force(&mut tables);
-        said("waiting a second for the counters");
-        std::thread::sleep(APART.saturating_sub(begun.elapsed()));
+        if !self.silent.get() {
+            said("waiting a second for the counters");
+            std::thread::sleep(APART.saturating_sub(begun.elapsed()));
+        }
         keep(&mut tables, "counters", self.ask(&Request::Counters { all: true }));
+        if self.silent.get() {
+            said("the appliance has stopped answering: the rest was not asked");
+            tables.unheard = unheard(&Failure::Silent(client::silent(self.socket, self.patience)));
+        }
         tables
     }
 
@@ -147,6 +165,23 @@ impl Sources<'_> {
             Some(joined) => Ok(joined.into_iter().map(str::to_owned).collect()),
             None => ethtool(interface),
         }
+    }
+}
+
+/// It is there, or may be.
+fn unheard(failure: &Failure) -> Option<Unheard> {
+    match failure {
+        Failure::Forbidden { socket, why, remedy } => Some(Unheard {
+            is_silent: false,
+            why: format!("{socket}: you may not open it{why}"),
+            remedy: remedy.clone(),
+        }),
+        Failure::Silent(why) => {
+            let remedy =
+                "see its log (journalctl -u fairlead) and systemctl status fairlead; or wait longer with --timeout";
+            Some(Unheard { is_silent: true, why: why.clone(), remedy: remedy.into() })
+        }
+        _ => None,
     }
 }
 
@@ -204,6 +239,56 @@ fn joined_by(features: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixListener;
+
+    /// An appliance that answers so many questions and is silent then.
+    fn answering(times: usize) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("admin.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for (at, stream) in listener.incoming().flatten().enumerate() {
+                let mut line = String::new();
+                BufReader::new(&stream).read_line(&mut line).unwrap();
+                if at < times {
+                    (&stream).write_all(b"{\"id\":1,\"ok\":true,\"data\":[]}\n").unwrap();
+                }
+                open.push(stream);
+            }
+        });
+        (folder, socket)
+    }
+
+    fn sources(socket: &Path) -> Sources<'_> {
+        let patience = Duration::from_millis(300);
+        Sources { socket, patience, config: None, joins: |_| None, silent: Cell::default() }
+    }
+
+    #[test]
+    fn after_one_silence_nothing_is_asked_any_more() {
+        let (_folder, socket) = answering(3);
+        let begun = Instant::now();
+        let tables = sources(&socket).tables(&mut |_| {});
+        assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+        assert!(tables.nobody.is_none() && tables.answers["members"].is_ok());
+        let why = tables.answers["flows"].as_ref().unwrap_err();
+        assert!(why.contains("it was not asked"), "{why}");
+        assert!(tables.unheard.unwrap().is_silent);
+    }
+
+    #[test]
+    fn one_that_may_not_be_asked_is_not_one_that_does_not_run() {
+        let forbidden = client::unconnected(Path::new("/etc/shadow"), &std::io::ErrorKind::PermissionDenied.into());
+        let unheard = unheard(&forbidden).unwrap();
+        assert!(!unheard.is_silent && unheard.remedy.contains("ask as root"), "{unheard:?}");
+        let tables = sources(Path::new("/nowhere/admin.sock")).tables(&mut |_| {});
+        assert_eq!((tables.unheard.is_none(), tables.absent().is_some()), (true, true));
+        let (_folder, socket) = answering(0);
+        let tables = sources(&socket).tables(&mut |_| {});
+        assert!(tables.unheard.is_some_and(|it| it.is_silent) && tables.nobody.is_some());
+    }
 
     #[test]
     fn what_ethtool_prints_is_read() {

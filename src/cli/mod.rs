@@ -43,6 +43,7 @@ use gather::Sources;
 use here::Machine;
 use parse::Program;
 use serde_json::Value;
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -109,7 +110,13 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
 
 fn sources<'a>(socket: Option<&'a Path>, timeout: Option<u64>, config: Option<&'a Path>, joins: Joins) -> Sources<'a> {
     let socket = socket.unwrap_or(Path::new(parse::DEFAULT_SOCKET));
-    Sources { socket, patience: Duration::from_secs(timeout.unwrap_or(PATIENCE)), config, joins }
+    Sources {
+        socket,
+        patience: Duration::from_secs(timeout.unwrap_or(PATIENCE)),
+        config,
+        joins,
+        silent: Cell::default(),
+    }
 }
 
 fn check(file: &Path, here: bool, quiet: bool) -> ExitCode {
@@ -258,7 +265,7 @@ fn unshown(why: serde_json::Error) -> Failure {
 
 fn failed(failure: &Failure) -> ExitCode {
     let code = match failure {
-        Failure::Unreachable(_) | Failure::Silent(_) => UNREACHABLE,
+        Failure::Unreachable(_) | Failure::Forbidden { .. } | Failure::Silent(_) => UNREACHABLE,
         Failure::Refused(error) if matches!(error.code, Code::BadFile | Code::BadRequest) => BAD,
         Failure::Refused(_) | Failure::Unreadable(_) => FAILED,
     };

@@ -48,8 +48,31 @@ pub struct File {
 pub struct Tables {
     /// Why there is none at all.
     pub nobody: Option<String>,
+    /// An appliance may run all the same, or runs and has fallen silent.
+    pub unheard: Option<Unheard>,
     /// What each was answered.
     pub answers: BTreeMap<String, Result<Value, String>>,
+}
+
+/// Why an appliance that is there, or may be, is not heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unheard {
+    /// It takes the question and says nothing; otherwise it may not be asked.
+    pub is_silent: bool,
+    /// Where, and why.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Unheard {
+    /// In few words, for each thing that is not known because of it.
+    pub fn shown(&self) -> String {
+        match self.is_silent {
+            true => "the appliance does not answer".into(),
+            false => format!("you may not ask the appliance: {}", self.remedy),
+        }
+    }
 }
 
 /// The counters before those under `counters`, taken a second earlier.
@@ -70,9 +93,17 @@ impl Tables {
         match (self.answers.get(command), &self.nobody) {
             (Some(Ok(answer)), _) => T::deserialize(answer).map_err(|why| because(&why.to_string())),
             (Some(Err(why)), _) => Err(because(why)),
-            (None, Some(_)) => Err(LeftOut::because("no appliance answers")),
+            (None, Some(_)) => Err(match &self.unheard {
+                Some(unheard) => LeftOut::because(unheard.shown()),
+                None => LeftOut::because("no appliance answers"),
+            }),
             (None, None) => Err(because("it was not asked")),
         }
+    }
+
+    /// Why there is none, if that is all that is to be said of it.
+    pub fn absent(&self) -> Option<&str> {
+        self.nobody.as_deref().filter(|_| self.unheard.is_none())
     }
 
     /// The rows of a list that may be shortened.
@@ -174,5 +205,10 @@ impl Facts {
     /// An appliance answers.
     pub fn is_running(&self) -> bool {
         self.tables.nobody.is_none() && !self.tables.answers.is_empty()
+    }
+
+    /// One answers, or there may be one that does not.
+    pub fn may_run(&self) -> bool {
+        self.is_running() || self.tables.unheard.is_some()
     }
 }

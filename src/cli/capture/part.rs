@@ -34,7 +34,7 @@ impl Parts {
     ///
     /// See [`Failure`].
     pub fn open(socket: &Path, request: &Request, patience: Duration) -> Result<Parts, Failure> {
-        let unreachable = |why: io::Error| Failure::Unreachable(client::why_not(socket, &why));
+        let unreachable = |why: io::Error| client::unconnected(socket, &why);
         let stream = UnixStream::connect(socket).map_err(unreachable)?;
         let read = stream.try_clone().and_then(|read| read.set_read_timeout(Some(patience)).map(|()| read));
         let read = BufReader::with_capacity(256 << 10, read.map_err(unreachable)?);

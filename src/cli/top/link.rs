@@ -8,7 +8,7 @@ use crate::admin::Request;
 use crate::admin::line::AnswerLine;
 use crate::admin::request::FlowSelection;
 use crate::admin::rows::Wall;
-use crate::cli::client::{Failure, Numbered, broke_off, read, silent, unreadable, why_not};
+use crate::cli::client::{Failure, Numbered, broke_off, read, silent, unconnected, unreadable};
 use crate::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -184,7 +184,7 @@ impl Asker {
                 stream.set_write_timeout(Some(self.patience))?;
                 Ok(stream)
             };
-            let stream = connect().map_err(|why: io::Error| Failure::Unreachable(why_not(&self.socket, &why)))?;
+            let stream = connect().map_err(|why: io::Error| unconnected(&self.socket, &why))?;
             self.stream = Some(BufReader::new(stream));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The configuration: what `check` says of it.
+//! The configuration: what `check` says of it; and whether there is an appliance that goes by it.
 
 use crate::config::Warning;
 use crate::doctor::facts::Facts;
@@ -28,12 +28,35 @@ fn add(warning: &Warning, found: &mut Found) {
     found.warning(warning.message.clone(), place.unwrap_or_else(|| warning.file.clone()), warning.remedy.clone());
 }
 
+pub(super) fn appliance(facts: &Facts, found: &mut Found) -> Looked {
+    let Some(unheard) = &facts.tables.unheard else {
+        return match &facts.tables.nobody {
+            Some(_) => Err(LeftOut::because("no appliance answers")),
+            None => Ok(()),
+        };
+    };
+    let (why, remedy) = (unheard.why.clone(), unheard.remedy.clone());
+    match (unheard.is_silent, facts.is_running()) {
+        (false, _) => found.warning(
+            "whether an appliance runs, and what it would say, is not known: you may not ask it; all else is said as if one did",
+            why,
+            remedy,
+        ),
+        (true, false) => found.error("the appliance does not answer", why, remedy),
+        (true, true) => found.error("the appliance has stopped answering while it was asked", why, remedy),
+    }
+    Ok(())
+}
+
 pub(super) fn machine(facts: &Facts, found: &mut Found) -> Looked {
     if facts.is_running() {
         // It could not have started without.
         return Ok(());
     }
     facts.configuration()?;
+    if let Some(unheard) = &facts.tables.unheard {
+        return Err(LeftOut::because(unheard.shown()));
+    }
     let lacks = facts.lacks.as_ref().ok_or_else(|| LeftOut::because("it was not compared with this machine"))?;
     // Of huge pages another check tells more.
     for lack in lacks.iter().filter(|lack| !lack.starts_with("[dpdk] hugepages")) {

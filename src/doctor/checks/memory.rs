@@ -18,10 +18,10 @@ pub(super) fn huge_pages(facts: &Facts, found: &mut Found) -> Looked {
     let (all, free) = (pages(facts, "sys/kernel/mm/hugepages", "nr"), pages(facts, "sys/kernel/mm/hugepages", "free"));
     let needed = u64::from(dpdk.memory_mib);
     // What the appliance has taken is not free any more.
-    let (have, which) = if facts.is_running() { (all, "reserved") } else { (free, "free") };
+    let (have, which) = if facts.may_run() { (all, "reserved") } else { (free, "free") };
     if have < needed {
         // One that runs has got what it needs, or the file that is looked at is another one.
-        let severity = if facts.is_running() { Warning } else { Error };
+        let severity = if facts.may_run() { Warning } else { Error };
         found.add(
             severity,
             format!("{needed} MiB of huge pages are needed, and {have} MiB are {which}"),

@@ -46,6 +46,7 @@ macro_rules! checks {
 
 checks! {
     "file", Error, file::file, "what `fairlead check` says of the configuration, and whether it is the one in force";
+    "appliance", Error, file::appliance, "an appliance answers that may be asked";
     "machine", Error, file::machine, "what the configuration asks of this machine, as `fairlead check --here`";
     "huge-pages", Error, memory::huge_pages, "huge pages, on the NUMA nodes of the workers";
     "transparent-huge-pages", Warning, memory::transparent, "transparent huge pages, which the flow tables ask for";

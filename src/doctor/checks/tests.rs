@@ -2,7 +2,7 @@
 
 use super::{CHECKS, run};
 use crate::config;
-use crate::doctor::facts::{COUNTERS_BEFORE, Facts, File, Offloads, Tables, history_of};
+use crate::doctor::facts::{COUNTERS_BEFORE, Facts, File, Offloads, Tables, Unheard, history_of};
 use crate::doctor::finding::FindingSeverity::{Error, Info, Ok as Well, Warning};
 use crate::doctor::finding::{Diagnosis, FindingRow, FindingSeverity};
 use crate::doctor::host::{Host, PROCESSES, Reading};
@@ -27,7 +27,7 @@ fn host(readings: &[(&str, &str)]) -> Host {
 
 fn tables(answers: &[(&str, Value)]) -> Tables {
     let answers = answers.iter().map(|(name, answer)| ((*name).to_owned(), Ok(answer.clone()))).collect();
-    Tables { nobody: None, answers }
+    Tables { answers, ..Tables::default() }
 }
 
 fn on_kernel() -> File {
@@ -101,6 +101,35 @@ fn the_files_faults_are_those_of_check() {
     ];
     let facts = Facts { lacks: Some(lacks.map(str::to_owned).into()), ..facts };
     says(&one("machine", &facts), Error, &["only 2 cores: 0, 1\n", "name cores of this machine"]);
+}
+
+#[test]
+fn an_appliance_that_may_not_be_asked_is_not_one_that_does_not_run() {
+    let unheard = Unheard {
+        is_silent: false,
+        why: "/run/fairlead/admin.sock: you may not open it".into(),
+        remedy: "ask as root (sudo), or join the group".into(),
+    };
+    let tables = |is_silent| {
+        let unheard = Unheard { is_silent, ..unheard.clone() };
+        Tables { nobody: Some("you may not".into()), unheard: Some(unheard), ..Tables::default() }
+    };
+    let pages = host(&[
+        ("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "2048"),
+        ("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "0"),
+    ])
+    .with("sys/kernel/mm/hugepages", Reading::Folder(vec!["hugepages-2048kB".into()]));
+    let asked = file(&[("[cores]\n", "[dpdk]\nhugepages = true\nmemory_mib = 1024\n\n[cores]\n")]);
+    let facts = Facts { host: pages, file: Some(asked), tables: tables(false), ..Facts::default() };
+    says(&one("appliance", &facts), Warning, &["you may not ask it", "admin.sock", "ask as root"]);
+    // Its huge pages may be in its use.
+    is_well("huge-pages", &facts);
+    for check in ["machine", "alarms", "losses"] {
+        let left_out = look(check, &facts).left_out;
+        assert!(left_out[0].why.contains("you may not ask the appliance: ask as root"), "{left_out:?}");
+    }
+    says(&one("appliance", &Facts { tables: tables(true), ..facts }), Error, &["does not answer"]);
+    is_well("appliance", &running(vec![]));
 }
 
 #[test]
