@@ -7,6 +7,7 @@ use crate::doctor::found::{Found, LeftOut, Looked};
 use std::collections::BTreeSet;
 
 const NODES: &str = "sys/devices/system/node";
+const HUGE: &str = "sys/kernel/mm/hugepages";
 
 pub(super) fn huge_pages(facts: &Facts, found: &mut Found) -> Looked {
     let dpdk = &facts.configuration()?.settings.dpdk;
@@ -15,32 +16,63 @@ pub(super) fn huge_pages(facts: &Facts, found: &mut Found) -> Looked {
         found.info("packet memory is not in huge pages", "[dpdk] hugepages = false", remedy);
         return Ok(());
     }
-    let (all, free) = (pages(facts, "sys/kernel/mm/hugepages", "nr"), pages(facts, "sys/kernel/mm/hugepages", "free"));
+    let (all, free) = (pages(facts, HUGE, "nr")?, pages(facts, HUGE, "free")?);
     let needed = u64::from(dpdk.memory_mib);
     // What the appliance has taken is not free any more.
     let (have, which) = if facts.may_run() { (all, "reserved") } else { (free, "free") };
+    let nodes = worker_nodes(facts)?;
+    let has_several = facts.host.folder(NODES).iter().filter(|name| is_node(name)).count() > 1;
     if have < needed {
         // One that runs has got what it needs, or the file that is looked at is another one.
         let severity = if facts.may_run() { Warning } else { Error };
+        let places = match has_several {
+            true => nodes.iter().map(|node| format!("{NODES}/{node}/hugepages")).collect(),
+            false => vec![HUGE.to_owned()],
+        };
+        let share = (needed - have).div_ceil(places.len().max(1) as u64);
+        let commands: Vec<String> = places.iter().filter_map(|place| raised(facts, place, share)).collect();
+        let remedy = match commands.is_empty() {
+            true => "reserve more huge pages at boot (dpdk-config/grub), or lower [dpdk] memory_mib".into(),
+            false => format!(
+                "{} (as many as there are and the missing ones: fewer would take pages that are in use), or lower [dpdk] memory_mib",
+                commands.join("; ")
+            ),
+        };
         found.add(
             severity,
             format!("{needed} MiB of huge pages are needed, and {have} MiB are {which}"),
-            format!("/sys/kernel/mm/hugepages: {all} MiB reserved, {free} MiB free; [dpdk] memory_mib = {needed}"),
-            format!("sysctl -w vm.nr_hugepages={} (2 MiB each), or lower [dpdk] memory_mib", needed.div_ceil(2)),
+            format!("/{HUGE}: {all} MiB reserved, {free} MiB free; [dpdk] memory_mib = {needed}"),
+            remedy,
         );
     }
-    let nodes = worker_nodes(facts)?;
-    if facts.host.folder(NODES).iter().filter(|name| is_node(name)).count() < 2 {
+    // Those that are missing are to be reserved on each node of workers.
+    if !has_several || have < needed {
         return Ok(());
     }
-    for node in nodes.iter().filter(|node| pages(facts, &format!("{NODES}/{node}/hugepages"), "nr") == 0) {
-        found.warning(
-            format!("{node} has workers and no huge pages: their packets are in the other node's memory"),
-            format!("/{NODES}/{node}/hugepages: none reserved"),
-            format!("echo PAGES > /{NODES}/{node}/hugepages/hugepages-2048kB/nr_hugepages"),
-        );
+    for node in &nodes {
+        let place = format!("{NODES}/{node}/hugepages");
+        if pages(facts, &place, "nr")? == 0 {
+            let share = needed.div_ceil(nodes.len().max(1) as u64);
+            found.warning(
+                format!("{node} has workers and no huge pages: their packets are in the other node's memory"),
+                format!("/{place}: none reserved"),
+                raised(facts, &place, share).unwrap_or_else(|| "reserve huge pages on each node at boot".into()),
+            );
+        }
     }
     Ok(())
+}
+
+/// The command by which there are so many MiB more at a place, in its smallest pages; never fewer than there are.
+fn raised(facts: &Facts, place: &str, more_mib: u64) -> Option<String> {
+    let sizes = facts.host.folder(place).iter().filter_map(|name| {
+        let size: u64 = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
+        Some((size, name))
+    });
+    let (size, name) = sizes.filter(|(size, _)| *size > 0).min()?;
+    let there: u64 = facts.host.value(&format!("{place}/{name}/nr_hugepages")).ok()?;
+    let count = there.saturating_add((more_mib << 10).div_ceil(size));
+    Some(format!("echo {count} > /{place}/{name}/nr_hugepages"))
 }
 
 fn is_node(name: &str) -> bool {
@@ -59,13 +91,15 @@ fn worker_nodes(facts: &Facts) -> Result<BTreeSet<String>, LeftOut> {
 }
 
 /// MiB of all sizes together.
-fn pages(facts: &Facts, place: &str, which: &str) -> u64 {
-    let sizes = facts.host.folder(place).iter().filter_map(|name| {
-        let size: u64 = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
-        let count: u64 = facts.host.value(&format!("{place}/{name}/{which}_hugepages")).ok()?;
-        Some(size.saturating_mul(count))
-    });
-    sizes.fold(0u64, u64::saturating_add) >> 10
+fn pages(facts: &Facts, place: &str, which: &str) -> Result<u64, LeftOut> {
+    let mut sum = 0u64;
+    for name in facts.host.folder(place) {
+        let size = name.strip_prefix("hugepages-").and_then(|size| size.strip_suffix("kB")?.parse::<u64>().ok());
+        let Some(size) = size else { continue };
+        let count: u64 = facts.host.value(&format!("{place}/{name}/{which}_hugepages"))?;
+        sum = sum.saturating_add(size.saturating_mul(count));
+    }
+    Ok(sum >> 10)
 }
 
 pub(super) fn transparent(facts: &Facts, found: &mut Found) -> Looked {

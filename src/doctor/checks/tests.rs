@@ -144,7 +144,13 @@ fn memory() {
     let asked = file(&[("[cores]\n", "[dpdk]\nhugepages = true\nmemory_mib = 1024\n\n[cores]\n")]);
     let facts = |host| Facts { host, file: Some(asked.clone()), ..Facts::default() };
     is_well("huge-pages", &facts(pages("2048", "2048")));
-    says(&one("huge-pages", &facts(pages("16", "16"))), Error, &["32 MiB are free", "vm.nr_hugepages="]);
+    // Never fewer than there are: 496 MiB are in somebody's use.
+    let few = pages("264", "16");
+    let command = "echo 760 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+    says(&one("huge-pages", &facts(few.clone())), Error, &["32 MiB are free", command]);
+    let unread = few.with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", Reading::Unread("denied".into()));
+    let unread = look("huge-pages", &facts(unread));
+    assert!(unread.findings.is_empty() && unread.left_out[0].why.contains("cannot be read"), "{unread:?}");
     // An appliance that runs has taken them.
     let running = Facts { tables: tables(&[("status", json!({}))]), ..facts(pages("2048", "0")) };
     is_well("huge-pages", &running);
@@ -152,7 +158,20 @@ fn memory() {
         .with("sys/devices/system/node", Reading::Folder(vec!["node0".into(), "node1".into(), "online".into()]))
         .with("sys/devices/system/node/node0/cpulist", Reading::Text("0".into()))
         .with("sys/devices/system/node/node1/cpulist", Reading::Text("1-3".into()));
-    says(&one("huge-pages", &facts(nodes)), Warning, &["node1 has workers and no huge pages"]);
+    says(&one("huge-pages", &facts(nodes.clone())), Warning, &["node1 has workers and no huge pages"]);
+    let of_node = |nr: &str| {
+        let place = "sys/devices/system/node/node1/hugepages";
+        let host =
+            nodes.clone().with(place, Reading::Folder(vec!["hugepages-1048576kB".into(), "hugepages-2048kB".into()]));
+        let host = host.with(&format!("{place}/hugepages-2048kB/nr_hugepages"), Reading::Text(nr.into()));
+        host.with(&format!("{place}/hugepages-1048576kB/nr_hugepages"), Reading::Text("0".into()))
+    };
+    let node1 = "/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages";
+    says(&one("huge-pages", &facts(of_node("0"))), Warning, &[&format!("echo 512 > {node1}")]);
+    // Where they are missing, they are to be where the workers are.
+    let free = "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+    let short = of_node("100").with(free, Reading::Text("12".into()));
+    says(&one("huge-pages", &facts(short)), Error, &[&format!("echo 600 > {node1}")]);
     let says_of =
         |text: &str| Facts { host: host(&[("sys/kernel/mm/transparent_hugepage/enabled", text)]), ..Facts::default() };
     is_well("transparent-huge-pages", &says_of("always [madvise] never"));
