@@ -11,6 +11,24 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Interrupts that are listed at most.
 const LISTED: usize = 8;
 
+/// What is to be done where cores are too few.
+const MORE_CORES: &str =
+    "give the box more cores, or Fairlead fewer [cores] workers, or let it share them with idle = \"sleep\"";
+
+/// CPUs that run.
+fn online(facts: &Facts) -> Option<BTreeSet<usize>> {
+    let list = facts.host.text("sys/devices/system/cpu/online").map(cpus::list).ok();
+    list.filter(|cpus| !cpus.is_empty())
+}
+
+/// One that no worker has: that of management, else the first.
+fn spare_core(facts: &Facts, cores: &CpuCores) -> Option<usize> {
+    let is_free = |cpu: &usize| !cores.workers.contains(cpu);
+    let online = online(facts)?;
+    let free = Some(cores.management).filter(is_free).filter(|cpu| online.contains(cpu));
+    free.or_else(|| online.iter().copied().find(is_free))
+}
+
 /// A worker that sleeps shares its core on purpose: then nothing of this is a fault.
 fn severity(cores: &CpuCores) -> FindingSeverity {
     if cores.idle == Idle::Sleep { Info } else { Warning }
@@ -33,12 +51,17 @@ pub(super) fn isolated(facts: &Facts, found: &mut Found) -> Looked {
         let covered: BTreeSet<usize> = booted(key).union(&listed(place)).copied().collect();
         let missing: Vec<usize> = workers.difference(&covered).copied().collect();
         if !missing.is_empty() {
+            let wanted: BTreeSet<usize> = covered.union(&workers).copied().collect();
+            let remedy = match online(facts).is_some_and(|online| online.is_subset(&wanted)) {
+                true => format!("no core would be left for all else: {MORE_CORES}"),
+                false => format!("boot with {key}={} (dpdk-config/grub)", cpus::shown(&wanted).replace(' ', "")),
+            };
             let has = if covered.is_empty() { "none".into() } else { cpus::shown(&covered) };
             found.add(
                 severity(cores),
                 format!("{what} {}", cpus::shown(&missing)),
                 format!("/proc/cmdline and /{place}: {key} covers {has}"),
-                format!("boot with {key}={} (dpdk-config/grub)", cpus::shown(&workers).replace(' ', "")),
+                remedy,
             );
         }
     }
@@ -70,7 +93,10 @@ pub(super) fn interrupts(facts: &Facts, found: &mut Found) -> Looked {
             severity(cores),
             format!("worker core {core} serves {}", count(numbers.len(), "interrupt")),
             format!("/proc/irq/*/effective_affinity_list: {}{more}; /proc/interrupts says whose they are", first.join(", ")),
-            format!("echo {} > /proc/irq/{}/smp_affinity_list for each, and keep irqbalance off it (IRQBALANCE_BANNED_CPULIST)", cores.management, first[0]),
+            match spare_core(facts, cores) {
+                Some(spare) => format!("echo {spare} > /proc/irq/{}/smp_affinity_list for each, and keep irqbalance off it (IRQBALANCE_BANNED_CPULIST)", first[0]),
+                None => format!("there is no core without a worker that could serve them: {MORE_CORES}"),
+            },
         );
     }
     if unread > 0 {
@@ -93,7 +119,7 @@ pub(super) fn governor(facts: &Facts, found: &mut Found) -> Looked {
                 severity(cores),
                 format!("worker core {core} changes its speed: latency varies with the load"),
                 format!("/{place}: {governor}"),
-                "cpupower frequency-set -g performance",
+                format!("cpupower -c {core} frequency-set -g performance"),
             ),
             Err(LeftOut(why)) => unknown = Some(why),
         }
@@ -118,12 +144,28 @@ pub(super) fn siblings(facts: &Facts, found: &mut Found) -> Looked {
             None if others.contains(&cores.management) => "with the management core, which slows it down".into(),
             None => format!("with CPU {}: what runs there slows it down", cpus::shown(&others)),
         };
-        let shown = cpus::shown(&others);
+        // A CPU that somebody works on is not to be taken from him; the first one cannot be taken from most boxes.
+        let idle: Vec<usize> = others
+            .iter()
+            .copied()
+            .filter(|other| !cores.workers.contains(other) && *other != cores.management && *other != 0)
+            .collect();
+        let remedy = match (idle.as_slice(), others.iter().any(|other| cores.workers.contains(other))) {
+            (_, true) => {
+                "name one CPU of each core only under [cores] workers, and the management core elsewhere".to_owned()
+            }
+            ([], false) => "name other CPUs under [cores], of which no two share a core".to_owned(),
+            (idle, false) => {
+                let commands: Vec<String> =
+                    idle.iter().map(|cpu| format!("echo 0 > /sys/devices/system/cpu/cpu{cpu}/online")).collect();
+                format!("name other CPUs under [cores], or leave {} unused: {}", cpus::shown(idle), commands.join("; "))
+            }
+        };
         found.add(
             severity(cores),
             format!("worker core {core} shares its execution units {who}"),
             format!("/{place}: {}", facts.host.text(&place)?),
-            format!("put [cores] workers on cores of their own, and leave {shown} unused: echo 0 > /sys/devices/system/cpu/cpu{}/online", others[0]),
+            remedy,
         );
     }
     Ok(())

@@ -217,7 +217,35 @@ fn cores() {
     let both = well
         .with("sys/devices/system/cpu/cpu1/topology/thread_siblings_list", Reading::Text("1,5".into()))
         .with("sys/devices/system/cpu/cpu5/topology/thread_siblings_list", Reading::Text("1,5".into()));
-    says(&one("siblings", &facts(&two, &both)), Warning, &["with worker core 5"]);
+    let row = one("siblings", &facts(&two, &both));
+    says(&row, Warning, &["with worker core 5", "one CPU of each core only"]);
+    assert!(!row.remedy.contains("online"), "a worker's CPU is not taken from it: {}", row.remedy);
+    // Nor that of management, or the first.
+    let near = both.with("sys/devices/system/cpu/cpu1/topology/thread_siblings_list", Reading::Text("0-1".into()));
+    let row = one("siblings", &facts(&[], &near));
+    assert!(!row.remedy.contains("online") && row.what.contains("the management core"), "{row:?}");
+}
+
+#[test]
+fn what_is_to_be_done_about_cores_leaves_the_box_one_without_a_worker() {
+    let online = |cpus: &str| {
+        host(&[("proc/cmdline", "isolcpus=3"), ("sys/devices/system/cpu/online", cpus)])
+            .with("proc/irq", Reading::Folder(vec!["24".into()]))
+            .with("proc/irq/24/effective_affinity_list", Reading::Text("1".into()))
+    };
+    let facts =
+        |edits: &[(&str, &str)], cpus: &str| Facts { host: online(cpus), file: Some(file(edits)), ..Facts::default() };
+    let row = |check: &str, facts: &Facts| look(check, facts).findings.remove(0);
+    says(&row("isolated-cores", &facts(&[], "0-3")), Warning, &["isolcpus=1,3 "]);
+    says(&row("isolated-cores", &facts(&[], "1,3")), Warning, &["no core would be left", "give the box more cores"]);
+    says(&row("interrupts", &facts(&[], "0-3")), Warning, &["echo 0 > /proc/irq/24"]);
+    // Management shares a worker's core.
+    let shared = [("management = 0", "management = 1")];
+    if file(&shared).read.is_ok() {
+        says(&row("interrupts", &facts(&shared, "1-3")), Warning, &["echo 2 > /proc/irq/24"]);
+    }
+    let alone = row("interrupts", &facts(&[], "1"));
+    assert!(alone.remedy.contains("no core without a worker") && !alone.remedy.contains("echo"), "{alone:?}");
 }
 
 #[test]
