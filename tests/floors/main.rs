@@ -27,7 +27,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("config", &["events", "policy", "wire"]),
     ("admin", &["config", "events", "policy", "wire", "time"]),
     ("import", &["config", "policy"]),
-    ("doctor", &["admin", "config", "policy"]),
+    ("doctor", &["admin", "config", "events", "policy"]),
     ("support", &[]),
     ("explain", &["admin", "config", "engine", "flow", "policy", "wire", "time"]),
     ("probe", &["monitor", "policy", "wire", "time"]),

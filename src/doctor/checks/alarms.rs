@@ -1,11 +1,12 @@
 //! What stands as an alarm, and what ARP tells of others.
 //!
-//! Owns which alarm is which: by its words, in one place.
+//! Owns which alarm is which check's: by its code, or by its words where an older appliance says none.
 
-use crate::admin::rows::{AlarmRow, NeighbourRow, NeighbourState, Status};
+use crate::admin::rows::{AlarmRow, NeighbourRow, NeighbourState, RouteRow, Status};
 use crate::config::count;
 use crate::doctor::facts::Facts;
 use crate::doctor::found::{Found, LeftOut, Looked};
+use crate::events::{AlarmCode, Severity};
 use std::collections::BTreeMap;
 
 /// Whose an alarm is.
@@ -13,15 +14,20 @@ use std::collections::BTreeMap;
 enum Kind {
     Duplicate,
     ProxyArp,
+    NextHop,
     Other,
 }
 
 fn kind(alarm: &AlarmRow) -> Kind {
     let words = &alarm.message;
-    match () {
-        () if words.contains("switch proxy ARP off") => Kind::ProxyArp,
-        () if words.starts_with("duplicate address:") || words.contains("itself, which is ours") => Kind::Duplicate,
-        () => Kind::Other,
+    match alarm.code.parse::<AlarmCode>() {
+        Ok(AlarmCode::AddressDuplicate) => Kind::Duplicate,
+        Ok(AlarmCode::AddressProxyArp) => Kind::ProxyArp,
+        Ok(AlarmCode::NextHopUnreachable) => Kind::NextHop,
+        Err(_) if !alarm.code.is_empty() => Kind::Other,
+        Err(_) if words.contains("switch proxy ARP off") => Kind::ProxyArp,
+        Err(_) if words.starts_with("duplicate address:") || words.contains("itself, which is ours") => Kind::Duplicate,
+        _ => Kind::Other,
     }
 }
 
@@ -30,21 +36,69 @@ fn standing(facts: &Facts, wanted: Kind) -> Result<Vec<AlarmRow>, LeftOut> {
     Ok(status.alarms.into_iter().filter(|alarm| kind(alarm) == wanted).collect())
 }
 
-/// What, and the remedy behind the last colon of an alarm's words.
+/// What, and the remedy: that of its words, behind the last colon, else that of its code.
 fn split(alarm: &AlarmRow) -> (String, String) {
-    let (what, remedy) = alarm.message.rsplit_once(": ").unwrap_or((&alarm.message, ""));
+    let (what, remedy) = alarm.message.rsplit_once(": ").unwrap_or((&alarm.message, &alarm.remedy));
     (what.to_owned(), remedy.to_owned())
 }
 
 fn since(alarm: &AlarmRow) -> String {
-    format!("fairlead status: alarm since {}", alarm.since)
+    match alarm.code.as_str() {
+        "" => format!("fairlead status: alarm since {}", alarm.since),
+        code => format!("fairlead alarms: {code} ({}) since {}", alarm.severity, alarm.since),
+    }
 }
 
 pub(super) fn others(facts: &Facts, found: &mut Found) -> Looked {
-    for alarm in standing(facts, Kind::Other)? {
-        found.warning(alarm.message.clone(), since(&alarm), "");
+    let mut alarms = standing(facts, Kind::Other)?;
+    // Of those whose route says the same, the check of routes tells.
+    let lost = lost_next_hops(facts).unwrap_or_default();
+    let tells = |alarm: &AlarmRow| lost.iter().any(|route| is_about(alarm, route));
+    alarms.extend(standing(facts, Kind::NextHop)?.into_iter().filter(|alarm| !tells(alarm)));
+    for alarm in alarms {
+        let (what, evidence, remedy) = (alarm.message.clone(), since(&alarm), alarm.remedy.clone());
+        match alarm.severity {
+            Severity::Critical => found.error(what, evidence, remedy),
+            Severity::Warning => found.warning(what, evidence, remedy),
+        }
     }
     Ok(())
+}
+
+/// Routes whose next hop does not answer ARP, one for each next hop, and how many more lead there.
+pub(super) fn next_hops(facts: &Facts, found: &mut Found) -> Looked {
+    let alarms = standing(facts, Kind::NextHop).unwrap_or_default();
+    let lost = lost_next_hops(facts)?;
+    let mut ways: BTreeMap<(&str, String), Vec<&RouteRow>> = BTreeMap::new();
+    for route in &lost {
+        let via = route.via.map_or_else(String::new, |via| via.to_string());
+        ways.entry((&route.interface, via)).or_default().push(route);
+    }
+    for ((interface, via), routes) in ways {
+        let to: Vec<String> = routes.iter().map(|route| route.to.to_string()).collect();
+        let alarm = alarms.iter().find(|alarm| is_about(alarm, routes[0]));
+        let stands = alarm.map_or_else(String::new, |alarm| format!("; {}", since(alarm)));
+        let what =
+            format!("nobody answers ARP for {via}, the next hop towards {}: what is for there is lost", to.join(", "));
+        let evidence = format!("fairlead routes: {} via {via} on {interface}, failed{stands}", to.join(", "));
+        let remedy = format!("look at router, cable and VLAN of interface {interface}; or correct [[route]] via");
+        match alarm.is_some_and(|alarm| alarm.severity == Severity::Critical) {
+            true => found.error(what, evidence, remedy),
+            false => found.warning(what, evidence, remedy),
+        }
+    }
+    Ok(())
+}
+
+fn lost_next_hops(facts: &Facts) -> Result<Vec<RouteRow>, LeftOut> {
+    let routes: Vec<RouteRow> = facts.tables.get("routes")?;
+    Ok(routes.into_iter().filter(|route| route.next_hop == Some(NeighbourState::Failed)).collect())
+}
+
+/// The alarm is about the next hop of this route.
+fn is_about(alarm: &AlarmRow, route: &RouteRow) -> bool {
+    let here = alarm.interface.as_ref().is_none_or(|interface| *interface == route.interface);
+    here && alarm.object.is_some() && alarm.object == route.via.map(|via| via.to_string())
 }
 
 pub(super) fn duplicates(facts: &Facts, found: &mut Found) -> Looked {

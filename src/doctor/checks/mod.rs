@@ -66,11 +66,11 @@ checks! {
     "time-sync", Warning, clock::synchronized, "a program keeps the calendar";
     "rss", Warning, load::rss, "NICs spread over the workers as asked";
     "losses", Warning, load::losses, "nothing is lost for want of room or time";
-    "alarms", Warning, alarms::others, "no alarm stands that no other check names";
+    "alarms", Error, alarms::others, "no alarm stands that no other check names";
     "duplicate-address", Error, alarms::duplicates, "nobody else has an address of Fairlead's";
     "proxy-arp", Warning, alarms::proxies, "nobody answers ARP for addresses of others";
     "member-gateway", Error, one_sided::gateway, "what members answer comes back through Fairlead";
-    "asymmetric-route", Warning, one_sided::asymmetric, "both directions of connections pass Fairlead";
+    "asymmetric-route", Error, one_sided::asymmetric, "both directions of connections pass Fairlead";
     "mtu-hole", Warning, icmp::mtu_hole, "senders of packets that are too large heed what they are sent about it";
     "icmp", Warning, icmp::filtered, "hosts let ICMP through";
     "late-answers", Error, members::late, "members answer probes well within the timeout";

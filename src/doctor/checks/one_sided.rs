@@ -3,7 +3,7 @@
 //! Owns the reading of handshakes that stand still and of members that are not heard. What passed is told by the flow table: a connection
 //! whose answer passed is `answered` or further, one of which only its opener was seen is `opening`.
 
-use crate::admin::rows::{FlowRow, MemberRow, MemberState, NeighbourState, RouteRow, SipReport, SipSide};
+use crate::admin::rows::{FlowRow, MemberRow, MemberState, SipReport, SipSide};
 use crate::config::count;
 use crate::doctor::facts::{Counted, Facts};
 use crate::doctor::found::{Found, LeftOut, Looked};
@@ -145,7 +145,7 @@ pub(super) fn asymmetric(facts: &Facts, found: &mut Found) -> Looked {
         );
     }
     untold(facts, found)?;
-    next_hops(facts, found)
+    super::alarms::next_hops(facts, found)
 }
 
 /// What members send that answers something which did not pass.
@@ -178,17 +178,4 @@ fn is_one_arm(facts: &Facts) -> Result<bool, LeftOut> {
     let outward = intent.routes.iter().filter(|route| route.to == Ipv4Net::default()).map(|route| route.interface);
     let inside: Vec<_> = intent.members.iter().map(|member| member.interface).collect();
     Ok(outward.into_iter().any(|interface| inside.contains(&interface)))
-}
-
-fn next_hops(facts: &Facts, found: &mut Found) -> Looked {
-    let routes: Vec<RouteRow> = facts.tables.get("routes")?;
-    for route in routes.iter().filter(|route| route.next_hop == Some(NeighbourState::Failed)) {
-        let via = route.via.map_or_else(String::new, |via| via.to_string());
-        found.warning(
-            format!("nobody answers ARP for {via}, the next hop towards {}: what is for there is lost", route.to),
-            format!("fairlead routes: {} via {via} on {}, failed", route.to, route.interface),
-            format!("look at router, cable and VLAN of interface {}; or correct [[route]] via", route.interface),
-        );
-    }
-    Ok(())
 }

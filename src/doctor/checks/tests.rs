@@ -408,6 +408,42 @@ const CALL: [[&str; 2]; 2] = [["172.16.5.5:40000", "10.20.0.100:5060"], ["172.16
 #[test]
 fn s106_a_member_whose_answers_do_not_come_back_has_another_gateway() {
     let facts = |flows: Value, spoke: Option<u64>, counted: &[(&str, u64)]| {
+    let alarm = |code: &str, severity: &str, message: &str, object: &str| {
+        json!({"id": 7, "code": code, "severity": severity, "since": "2026-11-22T13:04:05Z", "message": message,
+            "interface": "clients", "object": object, "remedy": "Do this."})
+    };
+    let with = |alarms: Value, routes: Value| {
+        let mut status = status(&[]);
+        status["alarms"] = alarms;
+        running(vec![("status", status), ("routes", routes)])
+    };
+    // By their codes, whatever their words are; how grave they are is theirs.
+    let coded = with(
+        json!([
+            alarm("address.duplicate", "warning", "somebody has 10.20.0.100", "10.20.0.100"),
+            alarm("address.proxy-arp", "warning", "somebody answers for us", "192.0.2.2"),
+            alarm("pool.no-member", "critical", "nobody: duplicate address: is a part of these words", "pair-1"),
+        ]),
+        json!([]),
+    );
+    says(
+        &one("duplicate-address", &coded),
+        Error,
+        &["somebody has 10.20.0.100", "Do this.", "address.duplicate (warning)"],
+    );
+    says(&one("proxy-arp", &coded), Warning, &["somebody answers for us", "Do this."]);
+    says(&one("alarms", &coded), Error, &["nobody: duplicate", "pool.no-member (critical)", "Do this."]);
+    // What the check of routes tells is not told twice.
+    let lost = json!([alarm("next-hop.unreachable", "critical", "next hop 192.0.2.1 is silent", "192.0.2.1")]);
+    let route = |to: &str| json!({"to": to, "via": "192.0.2.1", "interface": "clients", "kind": "static", "next_hop": "failed"});
+    let facts = with(lost.clone(), json!([route("0.0.0.0/0"), route("172.16.0.0/12")]));
+    is_well("alarms", &facts);
+    says(
+        &one("asymmetric-route", &facts),
+        Error,
+        &["ARP for 192.0.2.1, the next hop towards 0.0.0.0/0, 172.16.0.0/12", "next-hop.unreachable (critical)"],
+    );
+    says(&one("alarms", &with(lost, json!([]))), Error, &["next hop 192.0.2.1 is silent"]);
         let mut answers =
             vec![("members", json!([member("sip-a", "10.20.0.11", spoke)])), ("flows", json!({"rows": flows}))];
         answers.extend(counters(counted, counted));
