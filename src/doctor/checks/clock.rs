@@ -1,7 +1,7 @@
 //! The clocks of the box.
 
 use crate::doctor::facts::Facts;
-use crate::doctor::found::{Found, Looked};
+use crate::doctor::found::{Found, LeftOut, Looked};
 use crate::doctor::host::{PROCESSES, Reading};
 
 const SOURCE: &str = "sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -9,6 +9,8 @@ const SYNCHRONIZED: &str = "run/systemd/timesync/synchronized";
 /// As the kernel shortens them: 15 bytes.
 const KEEPERS: [&str; 7] = ["chronyd", "ntpd", "ntpsec", "ptp4l", "openntpd", "systemd-timesyn", "phc2sys"];
 const TIMESYNCD: &str = "systemd-timesyn";
+/// A thread of the kernel's, which only who sees all processes of the box sees.
+const KERNEL_THREAD: &str = "kthreadd";
 
 pub(super) fn source(facts: &Facts, found: &mut Found) -> Looked {
     let source = facts.host.text(SOURCE)?;
@@ -34,10 +36,17 @@ pub(super) fn source(facts: &Facts, found: &mut Found) -> Looked {
 }
 
 pub(super) fn synchronized(facts: &Facts, found: &mut Found) -> Looked {
-    let keepers = facts.host.folder(PROCESSES).iter().filter(|name| KEEPERS.contains(&name.as_str()));
+    let processes = facts.host.folder(PROCESSES);
+    let keepers = processes.iter().filter(|name| KEEPERS.contains(&name.as_str()));
     let keepers: Vec<&str> = keepers.map(String::as_str).collect();
     let marked = !matches!(facts.host.reading(SYNCHRONIZED), Reading::Absent);
     match (keepers.as_slice(), marked) {
+        ([], _) if !processes.iter().any(|name| name == KERNEL_THREAD) => {
+            return Err(LeftOut::because(
+                "not all processes of this box can be seen here: in a container the clock is its host's, ask there; else ask as root \
+                 (sudo)",
+            ));
+        }
         ([], _) => found.warning(
             "no program keeps the calendar: times in logs, of switchovers and of certificates drift",
             format!("/proc: none of {} runs", KEEPERS.join(", ")),
