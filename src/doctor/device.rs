@@ -37,9 +37,20 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// The kernel may join what it receives before we read it: XDP takes frames before.
+    /// The kernel may join what it receives before we read it, and takes it as well: XDP takes frames before, and away.
     pub fn reads_after_the_kernel(&self) -> bool {
         matches!(self, Device::Kernel { driver, .. } if !driver.contains("af_xdp"))
+    }
+
+    /// Of an XDP device: the queues of its interface that it reads, by DPDK's `start_queue` and `queue_count`.
+    pub fn xdp_queues(text: &str) -> Option<std::ops::Range<usize>> {
+        let (name, arguments) = text.split_once(',')?;
+        let number = |key: &str, usual: usize| {
+            let value = arguments.split(',').find_map(|it| it.strip_prefix(key)?.strip_prefix('='));
+            value.map_or(Some(usual), |value| value.trim().parse().ok())
+        };
+        let first = number("start_queue", 0)?;
+        name.contains("af_xdp").then_some(first..first.saturating_add(number("queue_count", 1)?))
     }
 }
 
@@ -73,5 +84,8 @@ mod tests {
         }
         assert!(Device::of("net_pcap0,iface=eth0").reads_after_the_kernel());
         assert!(!Device::of("net_af_xdp0,iface=eth0").reads_after_the_kernel());
+        assert_eq!(Device::xdp_queues("net_af_xdp0,iface=eth0"), Some(0..1));
+        assert_eq!(Device::xdp_queues("net_af_xdp0,iface=eth0,start_queue=4,queue_count=2"), Some(4..6));
+        assert_eq!(Device::xdp_queues("net_pcap0,iface=eth0"), None);
     }
 }

@@ -246,6 +246,7 @@ impl Host {
             self.leads(root, &format!("{place}/{link}"));
         }
         self.file(root, &format!("{place}/device/numa_node"));
+        self.names(root, &format!("{place}/queues"));
         for key in ["forwarding", "rp_filter", "arp_ignore", "proxy_arp"] {
             self.file(root, &format!("proc/sys/net/ipv4/conf/{interface}/{key}"));
         }

@@ -1,15 +1,16 @@
 //! The kernel beside Fairlead, on the same links.
 
+use crate::doctor::device::Device;
 use crate::doctor::facts::Facts;
 use crate::doctor::found::{Found, LeftOut, Looked};
-use crate::policy::intent::Intent;
+use crate::policy::intent::{Intent, PortIntent};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 const TRIE: &str = "proc/net/fib_trie";
 
 pub(super) fn forwarding(facts: &Facts, found: &mut Found) -> Looked {
-    for (port, interface) in facts.kernel_ports()? {
+    for (port, interface) in beside(facts)? {
         let place = format!("proc/sys/net/ipv4/conf/{interface}/forwarding");
         let key = format!("net.ipv4.conf.{interface}.forwarding");
         match facts.host.text(&place) {
@@ -40,10 +41,16 @@ pub(super) fn forwarding(facts: &Facts, found: &mut Found) -> Looked {
     Ok(())
 }
 
+/// Ports whose frames the kernel receives as well. XDP takes them away from it.
+fn beside(facts: &Facts) -> Result<Vec<(&PortIntent, &str)>, LeftOut> {
+    let ports = facts.kernel_ports()?.into_iter();
+    Ok(ports.filter(|(port, _)| Device::of(&port.device).reads_after_the_kernel()).collect())
+}
+
 pub(super) fn addresses(facts: &Facts, found: &mut Found) -> Looked {
     let intent = facts.intent()?;
     let kernel = local(facts.host.text(TRIE)?);
-    let on_links = !facts.kernel_ports()?.is_empty();
+    let on_links = !beside(facts)?.is_empty();
     for address in ours(intent).into_iter().filter(|address| kernel.contains(address)) {
         let evidence = format!("/{TRIE}: {address}/32 host LOCAL");
         let remedy =

@@ -56,7 +56,7 @@ checks! {
     "governor", Warning, cores::governor, "worker cores run at full speed";
     "siblings", Warning, cores::siblings, "no worker core shares its execution units (SMT)";
     "numa", Warning, nics::numa, "NICs are on the NUMA nodes of the workers";
-    "nics", Warning, nics::nics, "drivers of NICs and the IOMMU";
+    "nics", Error, nics::nics, "drivers of NICs, the IOMMU, and the queues that XDP reads";
     "offloads", Error, links::offloads, "the kernel joins no segments (GRO, LRO) in front of a port";
     "mtu", Error, links::mtu, "interfaces beneath ports carry what the ports do";
     "vlans", Warning, links::vlans, "no frames come with a tag that no interface has";

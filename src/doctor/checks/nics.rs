@@ -5,24 +5,49 @@ use crate::doctor::cpus;
 use crate::doctor::device::Device;
 use crate::doctor::facts::Facts;
 use crate::doctor::found::{Found, LeftOut, Looked};
+use crate::doctor::host::Reading;
 
 const NODES: &str = "sys/devices/system/node";
 const NO_IOMMU: &str = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 
 pub(super) fn numa(facts: &Facts, found: &mut Found) -> Looked {
     let workers = facts.worker_cores()?;
+    let nodes = facts.host.folder(NODES).iter().filter(|name| is_node(name)).count();
     for port in &facts.intent()?.ports {
         let place = match Device::of(&port.device) {
             Device::Pci(address) => format!("sys/bus/pci/devices/{address}/numa_node"),
             Device::Kernel { interface, .. } => format!("sys/class/net/{interface}/device/numa_node"),
             Device::Other => continue,
         };
-        // -1: the box has one node, or does not say.
-        let Ok(node) = facts.host.value::<i32>(&place) else { continue };
-        if node < 0 {
+        if matches!(facts.host.reading(&place), Reading::Absent) {
+            // A device that is in no machine, such as veth.
             continue;
         }
-        let list = facts.host.text(&format!("{NODES}/node{node}/cpulist"))?;
+        let node = match facts.host.value::<i32>(&place) {
+            Ok(node) => node,
+            Err(LeftOut(why)) => {
+                found.left_out(format!("port {}: {why}", port.name));
+                continue;
+            }
+        };
+        if node < 0 {
+            // The box has one node, or its firmware does not say.
+            if nodes > 1 {
+                found.left_out(format!(
+                    "port {}: the firmware does not say on which of {nodes} NUMA nodes its NIC is (/{place}: {node}): the slot does, in \
+                     the manual of the machine",
+                    port.name
+                ));
+            }
+            continue;
+        }
+        let list = match facts.host.text(&format!("{NODES}/node{node}/cpulist")) {
+            Ok(list) => list,
+            Err(LeftOut(why)) => {
+                found.left_out(format!("port {}: {why}", port.name));
+                continue;
+            }
+        };
         let here = cpus::list(list);
         let away: Vec<usize> = workers.iter().copied().filter(|core| !here.contains(core)).collect();
         if !away.is_empty() {
@@ -34,6 +59,38 @@ pub(super) fn numa(facts: &Facts, found: &mut Found) -> Looked {
                 ),
                 format!("/{place}: {node}; /{NODES}/node{node}/cpulist: {list}"),
                 format!("[cores] workers: choose among {list}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn is_node(name: &str) -> bool {
+    name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Queues of an interface that an XDP port on it does not read.
+fn xdp_queues(facts: &Facts, found: &mut Found) -> Looked {
+    for port in &facts.intent()?.ports {
+        let Some(read) = Device::xdp_queues(&port.device) else { continue };
+        let Device::Kernel { interface, .. } = Device::of(&port.device) else { continue };
+        let place = format!("sys/class/net/{interface}/queues");
+        let all = facts.host.folder(&place).iter().filter(|name| name.starts_with("rx-")).count();
+        if all == 0 {
+            found.left_out(format!(
+                "port {}: there is no interface {interface} here: ask where the appliance runs",
+                port.name
+            ));
+        } else if read.start > 0 || read.end < all {
+            found.error(
+                format!(
+                    "port {}: it reads {} of the {all} queues of interface {interface}: what the NIC puts into the others is lost to \
+                     Fairlead, and goes to the kernel",
+                    port.name,
+                    all.min(read.end).saturating_sub(read.start)
+                ),
+                format!("/{place}: {all}; [[port]] device: queues {} to {}", read.start, read.end.saturating_sub(1)),
+                format!("ethtool -L {interface} combined {}, or start_queue=0,queue_count={all} in the device", read.len().max(1)),
             );
         }
     }
@@ -75,8 +132,10 @@ pub(super) fn nics(facts: &Facts, found: &mut Found) -> Looked {
             );
         }
     }
-    if facts.intent()?.ports.iter().any(|port| matches!(Device::of(&port.device), Device::Pci(_))) {
+    xdp_queues(facts, found)?;
+    let is_nic = |text: &str| matches!(Device::of(text), Device::Pci(_)) || Device::xdp_queues(text).is_some();
+    if facts.intent()?.ports.iter().any(|port| is_nic(&port.device)) {
         return Ok(());
     }
-    Err(LeftOut::because("no port is a PCI device"))
+    Err(LeftOut::because("no port is a PCI device, or on XDP"))
 }

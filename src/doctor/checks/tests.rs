@@ -267,6 +267,39 @@ fn nics() {
     says(&found.findings[0], Warning, &["no IOMMU", "iommu=pt"]);
     says(&found.findings[1], Info, &["kernel driver vfio-pci, DPDK driver net_ice, firmware 4.40"]);
     assert!(found.left_out[0].why.contains("port inner"));
+    let node = |reading: Reading| {
+        let nodes = Reading::Folder(vec!["node0".into(), "node1".into()]);
+        let host = facts.host.clone().with("sys/devices/system/node", nodes);
+        look("numa", &Facts { host: host.with(&format!("{place}/numa_node"), reading), ..facts.clone() })
+    };
+    for (reading, why) in [
+        (Reading::Text("-1".into()), "does not say on which of 2 NUMA nodes"),
+        (Reading::Unread("denied".into()), "cannot be read: denied"),
+        (Reading::Text("7".into()), "there is no /sys/devices/system/node/node7/cpulist"),
+    ] {
+        let found = node(reading);
+        assert!(found.findings.is_empty() && found.left_out[0].why.contains(why), "{found:?}");
+    }
+}
+
+#[test]
+fn of_an_interface_on_xdp_the_queues_are_compared_and_the_kernel_gets_nothing() {
+    let device = |queues: &str| file(&[("0000:3b:00.0", &format!("net_af_xdp0,iface=outer0{queues}"))]);
+    let host = host(&[
+        ("proc/sys/net/ipv4/conf/outer0/forwarding", "1"),
+        ("proc/net/fib_trie", "|-- 10.20.0.100\n/32 host LOCAL\n"),
+    ])
+    .with("sys/class/net/outer0/queues", Reading::Folder(["rx-0", "rx-1", "tx-0"].map(str::to_owned).into()));
+    let facts = |queues: &str| Facts { host: host.clone(), file: Some(device(queues)), ..Facts::default() };
+    let found = look("nics", &facts(""));
+    says(
+        &found.findings[0],
+        Error,
+        &["it reads 1 of the 2 queues of interface outer0", "ethtool -L outer0 combined 1"],
+    );
+    assert!(look("nics", &facts(",start_queue=0,queue_count=2")).findings.is_empty());
+    is_well("kernel-forwarding", &facts(""));
+    says(&one("kernel-addresses", &facts("")), Warning, &["reach the box itself"]);
 }
 
 #[test]
