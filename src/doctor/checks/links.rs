@@ -1,8 +1,14 @@
 //! Interfaces of the kernel beneath ports, and tags of frames.
 
+use crate::admin::rows::{NeighbourRow, NeighbourState};
 use crate::doctor::device::Device;
 use crate::doctor::facts::Facts;
 use crate::doctor::found::{Found, Looked};
+use crate::policy::intent::Intent;
+
+/// Frames to our MAC with a tag that no interface has, and frames to all.
+const UNICAST: &str = "drop_unknown_interface";
+const GROUP: &str = "ignored_other_vlan";
 
 pub(super) fn offloads(facts: &Facts, found: &mut Found) -> Looked {
     for (port, interface) in facts.kernel_ports()? {
@@ -63,19 +69,50 @@ pub(super) fn mtu(facts: &Facts, found: &mut Found) -> Looked {
 
 pub(super) fn vlans(facts: &Facts, found: &mut Found) -> Looked {
     let counters = facts.tables.counters()?;
-    if counters.of("drop_unknown_interface") > 0 {
-        let intent = facts.intent()?;
-        let known: Vec<String> = intent
-            .interfaces
-            .iter()
-            .map(|it| {
-                format!("{} {}", it.name, it.vlan.map_or("untagged".into(), |vlan| format!("VLAN {}", vlan.get())))
-            })
-            .collect();
+    let (unicast, group) = (counters.of(UNICAST) > 0, counters.of(GROUP) > 0);
+    if !unicast && !group {
+        return Ok(());
+    }
+    let intent = facts.intent()?;
+    let known: Vec<String> = intent
+        .interfaces
+        .iter()
+        .map(|it| format!("{} {}", it.name, it.vlan.map_or("untagged".into(), |vlan| format!("VLAN {}", vlan.get()))))
+        .collect();
+    let known = format!("interfaces: {}", known.join(", "));
+    if unicast {
         let what = "frames for Fairlead come with a VLAN tag, or without one, that no interface of the port has";
         let remedy = "correct the tag at the switch port, or [[interface]] vlan";
-        let evidence = format!("{}; interfaces: {}", counters.shown("drop_unknown_interface"), known.join(", "));
-        found.warning(what, evidence, remedy);
+        found.warning(what, format!("{}; {known}", counters.shown(UNICAST)), remedy);
+    }
+    if !group {
+        return Ok(());
+    }
+    let neighbours: Vec<NeighbourRow> = facts.tables.get("neighbours")?;
+    let is_lost = |row: &&NeighbourRow| row.state == NeighbourState::Failed && !row.role.is_empty();
+    for row in neighbours.iter().filter(is_lost) {
+        let what = format!(
+            "{} at {} does not answer ARP on interface {}, and broadcasts come with a VLAN tag that no interface has: it is in another \
+             VLAN, it seems: by its switch port, or by a tag of its own",
+            row.role, row.address, row.interface
+        );
+        let evidence = format!("fairlead neighbours: {} failed; {}; {known}", row.address, counters.shown(GROUP));
+        let remedy = format!(
+            "see the tag: fairlead capture --reason other_vlan -w OUT; then correct the VLAN of its switch port, of its host, or \
+             [[interface]] {} vlan",
+            row.interface
+        );
+        // Where several VLANs are meant to arrive, some that are not ours are usual.
+        match is_trunk(intent, &row.interface) {
+            true => found.info(what, evidence, remedy),
+            false => found.warning(what, evidence, remedy),
+        }
     }
     Ok(())
+}
+
+/// Some interface of the same port has a tag.
+fn is_trunk(intent: &Intent, name: &str) -> bool {
+    let port = intent.interfaces.iter().find(|it| it.name == name).map(|it| it.port);
+    intent.interfaces.iter().any(|it| Some(it.port) == port && it.vlan.is_some())
 }

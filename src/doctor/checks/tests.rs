@@ -543,6 +543,24 @@ fn s106_holes_in_the_path_are_told_from_path_mtu_discovery() {
     );
     let tags = running(counters(&[("drop_unknown_interface", 5)], &[]));
     says(&one("vlans", &tags), Warning, &["VLAN tag", "clients VLAN 120", "servers untagged"]);
+    // Broadcasts of other VLANs are usual on a trunk, and nothing to speak of while everybody answers.
+    let foreign = |rows: Value| {
+        let mut answers = counters(&[("ignored_other_vlan", 5)], &[]);
+        answers.push(("neighbours", rows));
+        running(answers)
+    };
+    let lost = |interface: &str, role: &str| {
+        json!([{"interface": interface, "address": "10.20.0.12", "mac": null, "state": "failed", "role": role,
+            "since": "2026-11-22T13:04:05Z"}])
+    };
+    is_well("vlans", &foreign(json!([])));
+    is_well("vlans", &foreign(lost("servers", "")));
+    says(
+        &one("vlans", &foreign(lost("servers", "member sip-b"))),
+        Warning,
+        &["member sip-b at 10.20.0.12 does not answer ARP", "another VLAN", "fairlead capture --reason other_vlan"],
+    );
+    says(&one("vlans", &foreign(lost("clients", "router"))), Info, &["another VLAN"]);
     let full = running(counters(&[("drop_transmit_full", 5), ("stalls", 2)], &[("stalls", 2)]));
     let found = look("losses", &full).findings;
     says(&found[0], Warning, &["transmit queues were full"]);
