@@ -59,7 +59,7 @@ pub(super) fn filtered(facts: &Facts, found: &mut Found) -> Looked {
         let echo = probes.iter().find(|probe| probe.kind.starts_with("icmp"));
         let other = probes.iter().find(|probe| !probe.kind.starts_with("icmp"));
         if let (Some(echo), Some(other)) = (echo, other)
-            && (echo.ok, echo.state, other.state) == (0, MemberState::Down, MemberState::Up)
+            && (echo.state, other.state) == (MemberState::Down, MemberState::Up)
         {
             found.warning(
                 format!("member {member} answers {} and no echo request: ICMP is filtered on the way, or by its host's firewall", other.kind),

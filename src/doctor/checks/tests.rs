@@ -408,42 +408,6 @@ fn s106_duplicate_addresses_and_proxy_arp_are_named_and_other_alarms_are_passed_
     says(&one("duplicate-address", &facts), Error, &["02:00:00:00:00:99", "claims 10.20.0.100", "remove the address"]);
     says(&one("proxy-arp", &facts), Warning, &["router 192.0.2.1", "switch proxy ARP off"]);
     says(&one("alarms", &facts), Warning, &["no member is up", "since 2026-11-22"]);
-    let neighbour = |address: &str, role: &str| {
-        json!({"interface": "clients", "address": address, "mac": "02:00:00:00:00:01",
-        "state": "reachable", "role": role, "since": "2026-11-22T13:04:05Z"})
-    };
-    let several = json!([
-        neighbour("192.0.2.1", "router"),
-        neighbour("192.0.2.7", ""),
-        neighbour("192.0.2.8", ""),
-        neighbour("192.0.2.9", "")
-    ]);
-    says(
-        &one("proxy-arp", &running(vec![("neighbours", several)])),
-        Warning,
-        &["answers ARP for 4 addresses", "192.0.2.1 (router)"],
-    );
-    let seen = running(counters(&[("punt_arp_conflict", 3)], &[("punt_arp_conflict", 3)]));
-    says(&one("duplicate-address", &seen), Info, &["since the start"]);
-}
-
-fn member(name: &str, address: &str, spoke_ms: Option<u64>) -> Value {
-    json!({"name": name, "pool": "pair-1", "address": address, "state": "up", "admin": "enabled", "role": "active", "reason": "200 OK",
-        "since": "2026-11-22T13:04:05Z", "probes": [{"monitor": "sip-options", "state": "up", "last_rtt_us": 400, "reason": "200 OK"}],
-        "flows": 1, "udp_idle_ms": 0, "spoke_ms": spoke_ms})
-}
-
-fn flow(path: &str, [original, translated]: [[&str; 2]; 2], state: &str, idle_ms: u64) -> Value {
-    json!({"worker": 0, "path": path, "protocol": "tcp", "original": {"src": original[0], "dst": original[1]},
-        "translated": {"src": translated[0], "dst": translated[1]}, "member": "sip-a", "state": state, "idle_ms": idle_ms,
-        "expires_in_ms": 1})
-}
-
-const CALL: [[&str; 2]; 2] = [["172.16.5.5:40000", "10.20.0.100:5060"], ["172.16.5.5:40000", "10.20.0.11:5060"]];
-
-#[test]
-fn s106_a_member_whose_answers_do_not_come_back_has_another_gateway() {
-    let facts = |flows: Value, spoke: Option<u64>, counted: &[(&str, u64)]| {
     let alarm = |code: &str, severity: &str, message: &str, object: &str| {
         json!({"id": 7, "code": code, "severity": severity, "since": "2026-11-22T13:04:05Z", "message": message,
             "interface": "clients", "object": object, "remedy": "Do this."})
@@ -480,6 +444,42 @@ fn s106_a_member_whose_answers_do_not_come_back_has_another_gateway() {
         &["ARP for 192.0.2.1, the next hop towards 0.0.0.0/0, 172.16.0.0/12", "next-hop.unreachable (critical)"],
     );
     says(&one("alarms", &with(lost, json!([]))), Error, &["next hop 192.0.2.1 is silent"]);
+    let neighbour = |address: &str, role: &str| {
+        json!({"interface": "clients", "address": address, "mac": "02:00:00:00:00:01",
+        "state": "reachable", "role": role, "since": "2026-11-22T13:04:05Z"})
+    };
+    let several = json!([
+        neighbour("192.0.2.1", "router"),
+        neighbour("192.0.2.7", ""),
+        neighbour("192.0.2.8", ""),
+        neighbour("192.0.2.9", "")
+    ]);
+    says(
+        &one("proxy-arp", &running(vec![("neighbours", several)])),
+        Warning,
+        &["answers ARP for 4 addresses", "192.0.2.1 (router)"],
+    );
+    let seen = running(counters(&[("punt_arp_conflict", 3)], &[("punt_arp_conflict", 3)]));
+    says(&one("duplicate-address", &seen), Info, &["since the start"]);
+}
+
+fn member(name: &str, address: &str, spoke_ms: Option<u64>) -> Value {
+    json!({"name": name, "pool": "pair-1", "address": address, "state": "up", "admin": "enabled", "role": "active", "reason": "200 OK",
+        "since": "2026-11-22T13:04:05Z", "probes": [{"monitor": "sip-options", "state": "up", "last_rtt_us": 400, "reason": "200 OK"}],
+        "flows": 1, "udp_idle_ms": 0, "spoke_ms": spoke_ms})
+}
+
+fn flow(path: &str, [original, translated]: [[&str; 2]; 2], state: &str, idle_ms: u64) -> Value {
+    json!({"worker": 0, "path": path, "protocol": "tcp", "original": {"src": original[0], "dst": original[1]},
+        "translated": {"src": translated[0], "dst": translated[1]}, "member": "sip-a", "state": state, "idle_ms": idle_ms,
+        "expires_in_ms": 1})
+}
+
+const CALL: [[&str; 2]; 2] = [["172.16.5.5:40000", "10.20.0.100:5060"], ["172.16.5.5:40000", "10.20.0.11:5060"]];
+
+#[test]
+fn s106_a_member_whose_answers_do_not_come_back_has_another_gateway() {
+    let facts = |flows: Value, spoke: Option<u64>, counted: &[(&str, u64)]| {
         let mut answers =
             vec![("members", json!([member("sip-a", "10.20.0.11", spoke)])), ("flows", json!({"rows": flows}))];
         answers.extend(counters(counted, counted));
@@ -576,6 +576,9 @@ fn probe(kind: &str, state: &str, ok: u64, reason: &str) -> Value {
 fn s106_icmp_that_is_filtered_is_seen_by_what_else_is_answered() {
     let both = json!([probe("icmp", "down", 0, "no answer in 400ms"), probe("sip/udp 5060", "up", 9, "200 OK")]);
     says(&one("icmp", &running(vec![("probes", both)])), Warning, &["no echo request", "filtered"]);
+    // Since somebody wrote a rule into a firewall.
+    let since = json!([probe("icmp", "down", 700, "no answer in 400ms"), probe("sip/udp 5060", "up", 9, "200 OK")]);
+    says(&one("icmp", &running(vec![("probes", since)])), Warning, &["no echo request", "filtered"]);
     let silent = json!([probe("sip/udp 5060", "down", 0, "no answer in 400ms")]);
     let neighbour = json!([{"interface": "servers", "address": "10.20.0.11", "mac": "02:00:00:00:00:01", "state": "reachable",
         "role": "member sip-a", "since": "2026-11-22T13:04:05Z"}]);
