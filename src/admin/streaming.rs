@@ -2,14 +2,15 @@
 //!
 //! Owns the pace: what was recorded is written as fast as the client takes it, a bounded part at a time, and nothing is kept for one that
 //! takes it slowly; workers lose what finds no room. The client ends it by closing its side, or by sending anything; then it gets what was
-//! recorded until then. One that is gone ends it as well. Knows nothing of what is in a part.
+//! recorded until then. One that is gone ends it as well, and so does one that takes nothing for a while: its memory and its place are for
+//! others. Knows nothing of what is in a part.
 
 use super::capture::{CapturePart, Feed};
 use crate::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Bytes written at once, about.
 const CHUNK: usize = 64 << 10;
@@ -19,6 +20,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 const PULSE: Duration = Duration::from_secs(1);
 /// So long workers have to end the capture.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A client that has not taken a chunk for so long takes none any more.
+const STUCK: Duration = Duration::from_secs(30);
+/// Likewise, once it has had enough.
+const STUCK_AT_END: Duration = Duration::from_secs(5);
 
 /// Writes until the client has had enough, all that it wanted is written, or the appliance stops.
 pub(super) async fn run(
@@ -35,7 +40,7 @@ pub(super) async fn run(
         if chunk.is_empty() {
             if feed.is_over() || ending.is_some_and(|since| since.elapsed() >= PATIENCE) {
                 CapturePart::End(feed.totals()).put(&[], &mut chunk);
-                _ = write.write_all(&chunk).await;
+                _ = timeout(STUCK_AT_END, write.write_all(&chunk)).await;
                 return;
             }
             if pulse.elapsed() >= PULSE {
@@ -51,7 +56,9 @@ pub(super) async fn run(
             write.write_all(&chunk).await
         };
         let mut wait = std::pin::pin!(wait);
+        let begun = Instant::now();
         loop {
+            let until = ending.map_or(begun + STUCK, |since| begun.max(since) + STUCK_AT_END);
             tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => return,
@@ -66,6 +73,7 @@ pub(super) async fn run(
                     Ok(()) => break,
                     Err(_) => return,
                 },
+                () = sleep_until(until) => return,
             }
         }
     }
@@ -160,6 +168,36 @@ mod tests {
         stop.send_replace(true);
         task.await.unwrap();
         drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_who_never_reads_the_capture_ends_and_sooner_once_he_has_had_enough() {
+        for (has_enough, patience) in [(false, STUCK), (true, STUCK_AT_END)] {
+            let (mut client, given, task, _stop) = begin(None);
+            // What the kernel keeps is full by then.
+            sleep(PULSE).await;
+            let begun = Instant::now() - if has_enough { Duration::ZERO } else { PULSE };
+            if has_enough {
+                client.shutdown().await.unwrap();
+            }
+            task.await.unwrap();
+            let waited = begun.elapsed();
+            assert!(waited >= patience && waited < patience + PULSE, "{waited:?} of {patience:?}");
+            assert!(given.load(Ordering::Relaxed) > 0);
+            drop(client);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_a_little_now_and_then_keeps_his_capture() {
+        let (mut client, given, task, _stop) = begin(None);
+        // The kernel lets a writer go on when three quarters of what lies there were read.
+        let mut some = vec![0; 4 * CHUNK];
+        for _ in 0..20 {
+            sleep(STUCK / 2).await;
+            client.read_exact(&mut some).await.unwrap();
+        }
+        assert!(given.load(Ordering::Relaxed) >= 20 && !task.is_finished());
     }
 
     #[tokio::test]
