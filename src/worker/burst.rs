@@ -8,6 +8,7 @@
 use super::frames::{Frames, Received};
 use super::latency::Timing;
 use super::pipeline::Pipeline;
+use super::taps::Come;
 use crate::engine::{Classified, Departure, Engine, Lookup, Watched};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
@@ -102,7 +103,7 @@ impl<P: Port> Pipeline<P> {
                 frames => {
                     self.decide_all(batch, Origin::Worker, now);
                     let whole = Received { frames, port, at };
-                    self.watched_end(whole, |here, whole| here.process_whole(whole, now));
+                    self.watched_end(whole, Come::HandedIn, |here, whole| here.process_whole(whole, now));
                 }
             }
         }

@@ -64,6 +64,14 @@ impl<F> Frames<F> {
         }
     }
 
+    /// All of them, in order.
+    pub(super) fn all(&self) -> &[F] {
+        match self {
+            Frames::One(frame) => std::slice::from_ref(frame),
+            Frames::Fragments(fragments) => fragments,
+        }
+    }
+
     /// The frame with the transport header.
     pub(super) fn first(&self) -> &F {
         match self {

@@ -176,25 +176,25 @@ impl<F> Reassembly<F> {
         self.fragments.set_patience(patience);
     }
 
-    /// Takes a fragment in. Returns the datagram if it is whole now; calls `lost` for every frame dropped by this.
+    /// Takes a fragment in. Returns the datagram if it is whole now; calls `lost` for every frame dropped by this, with the frame and
+    /// where it came in if it is another one than this.
     pub(super) fn arrive(
         &mut self,
         frame: F,
         (headers, fragment): (&Packet, Fragment),
         port: PortId,
         now: Instant,
-        mut lost: impl FnMut(DropReason),
+        mut lost: impl FnMut(Option<(F, PortId)>, DropReason),
     ) -> Option<Reassembled<F>> {
         let datagram = Datagram { src: headers.src(), dst: headers.dst(), protocol: headers.protocol, id: fragment.id };
         let span = Span { offset: fragment.offset, length: headers.end - headers.l4, more: fragment.more };
         let frames = &mut self.frames;
         let arrival = self.fragments.arrive(&datagram, span, now, |place, loss| {
-            frames[place as usize] = None;
-            lost(reason(loss));
+            lost(frames[place as usize].take(), reason(loss));
         });
         match arrival {
             Arrival::Waits(place) => self.frames[place as usize] = Some((frame, port)),
-            Arrival::Refused(loss) => lost(reason(loss)),
+            Arrival::Refused(loss) => lost(None, reason(loss)),
             Arrival::Completes(place, whole) => {
                 self.frames[place as usize] = Some((frame, port));
                 let mut came = Vec::new();
@@ -207,11 +207,15 @@ impl<F> Reassembly<F> {
     }
 
     /// Drops what has waited too long, a bounded part of it. Returns how many datagrams that was.
-    pub(super) fn expire(&mut self, now: Instant, budget: usize, mut lost: impl FnMut(DropReason)) -> usize {
+    pub(super) fn expire(
+        &mut self,
+        now: Instant,
+        budget: usize,
+        mut lost: impl FnMut(Option<(F, PortId)>, DropReason),
+    ) -> usize {
         let frames = &mut self.frames;
         self.fragments.expire(now, budget, |place, loss| {
-            frames[place as usize] = None;
-            lost(reason(loss));
+            lost(frames[place as usize].take(), reason(loss));
         })
     }
 }

@@ -12,6 +12,7 @@ use super::leaving::LeavingQueue;
 use super::ports::Ports;
 use super::sip::Sampling;
 use super::tap::Side;
+use super::taps::Come;
 use super::withheld::Waiting;
 use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
@@ -63,7 +64,7 @@ impl<P: Port> Pipeline<P> {
     /// What waits for a MAC is decided again by another snapshot, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for Queued { datagram, .. } in self.held.neighbours.take_all() {
-            self.watched_end(datagram, |here, datagram| here.decide_that_waited(datagram, now));
+            self.watched_end(datagram, Come::Waited, |here, datagram| here.decide_that_waited(datagram, now));
         }
     }
 
@@ -157,18 +158,25 @@ impl<P: Port> Pipeline<P> {
     /// A fragment waits for the rest of its datagram; with the last one its ports are known, and with them the worker that
     /// decides.
     fn reassemble(&mut self, frame: P::Frame, packet: &Packet, port: PortId, now: Instant) {
-        let counters = &mut self.out.ports.counters;
-        let Kind::Fragment(fragment) = packet.kind else { return counters.dropped(DropReason::BadFragment) };
-        let lost = |reason| counters.dropped(reason);
+        let ports = &mut self.out.ports;
+        let Kind::Fragment(fragment) = packet.kind else { return ports.counters.dropped(DropReason::BadFragment) };
+        let lost = |held: Option<(P::Frame, PortId)>, reason| match held {
+            Some((frame, port)) => ports.lost_waiting(Some(&frame), port, reason),
+            None => ports.counters.dropped(reason),
+        };
         let Some((fragments, port)) = self.held.reassembly.arrive(frame, (packet, fragment), port, now, lost) else {
             return;
         };
         let datagram = Received { frames: Frames::Fragments(fragments), port, at: now };
+        self.out.ports.watch_whole(&datagram.frames);
         let Some(whole) = self.read(&datagram.frames) else { return };
         self.engine.count_event(EngineEvent::Reassembled);
         let path = self.engine.classify(&whole, port).path;
         match self.hand_off.elsewhere(&whole, path, self.engine.snapshot()) {
-            Some(worker) => self.hand_off.queue(worker, datagram),
+            Some(worker) => {
+                self.out.ports.taps.handed_off_whole = true;
+                self.hand_off.queue(worker, datagram);
+            }
             None => self.decide_whole(datagram, &whole, now),
         }
     }
@@ -194,7 +202,7 @@ impl<P: Port> Pipeline<P> {
             let classified = self.engine.classify(&packet, port);
             let verdict = self.engine.finish_deferred(&packet, classified, now);
             let datagram = Received { frames: Frames::One(frame), port, at: now };
-            self.watched_end(datagram, |here, datagram| {
+            self.watched_end(datagram, Come::Waited, |here, datagram| {
                 here.out.execute(datagram, &packet, verdict, here.engine.snapshot());
             });
         }
@@ -202,9 +210,13 @@ impl<P: Port> Pipeline<P> {
     }
 
     fn withhold(&mut self, datagram: Received<P::Frame>, what: Withheld, now: Instant) {
-        let counters = &mut self.out.ports.counters;
-        let lost = |old: Received<P::Frame>, reason| counters.dropped_all(old.frames.count(), reason);
-        self.held.withheld.hold(datagram, what, now, lost);
+        let ports = &mut self.out.ports;
+        let lost = |old: Received<P::Frame>, reason| {
+            old.frames.all().iter().for_each(|frame| ports.lost_waiting(Some(frame), old.port, reason));
+        };
+        if let Err(refused) = self.held.withheld.hold(datagram, what, now, lost) {
+            self.out.ports.counters.dropped_all(refused.frames.count(), DropReason::WithheldFull);
+        }
     }
 
     /// By another snapshot, a refusal of a member that another has replaced is dropped, and a datagram that has reached nobody
@@ -225,7 +237,7 @@ impl<P: Port> Pipeline<P> {
         for Waiting { datagram, what, .. } in self.held.withheld.take(|what| !stays(what)) {
             let pool = snapshot.members.get(what.member).map(|member| snapshot.pool(member.pool));
             let replaced = pool.is_none_or(|pool| pool.active.is_some_and(|active| active != what.member));
-            self.watched_end(datagram, |here, datagram| match (what.undelivered, replaced) {
+            self.watched_end(datagram, Come::Waited, |here, datagram| match (what.undelivered, replaced) {
                 (true, _) => here.decide_again(datagram, now),
                 (false, true) => {
                     let frames = datagram.frames.count();
@@ -239,7 +251,7 @@ impl<P: Port> Pipeline<P> {
     /// The member lives: what it has refused is passed on.
     pub(super) fn pass_on(&mut self, member: MemberId, now: Instant) {
         for Waiting { datagram, .. } in self.held.withheld.take(|what| what.member == member && !what.undelivered) {
-            self.watched_end(datagram, |here, datagram| here.finish_withheld(datagram, now));
+            self.watched_end(datagram, Come::Waited, |here, datagram| here.finish_withheld(datagram, now));
         }
     }
 
@@ -265,7 +277,7 @@ impl<P: Port> Pipeline<P> {
             && let Some(Waiting { datagram, what, .. }) = self.held.withheld.take_due(now)
         {
             count += 1;
-            self.watched_end(datagram, |here, datagram| match what.undelivered {
+            self.watched_end(datagram, Come::Waited, |here, datagram| match what.undelivered {
                 true => here.out.reject_unreachable(&datagram, here.engine.snapshot()),
                 false => here.finish_withheld(datagram, now),
             });
@@ -276,7 +288,7 @@ impl<P: Port> Pipeline<P> {
     /// The next hop does not answer: neither do we wait for it any longer, but for another member that may come.
     pub(super) fn give_up(&mut self, hop: NextHop, now: Instant) {
         for Queued { datagram, .. } in self.held.neighbours.take_for(hop) {
-            self.watched_end(datagram, |here, datagram| {
+            self.watched_end(datagram, Come::Waited, |here, datagram| {
                 let packet = datagram.frames.headers().ok();
                 let about = packet.map(|packet| (packet, here.engine.classify(&packet, datagram.port)));
                 match about.and_then(|(packet, classified)| here.engine.withholds(&packet, classified)) {
@@ -290,12 +302,15 @@ impl<P: Port> Pipeline<P> {
     /// What has waited too long: for a MAC, since management did not answer in time either; for its other fragments; for somebody
     /// to take a SYN. Returns how many frames had an answer.
     pub(super) fn expire_held(&mut self, now: Instant, budget: usize) -> usize {
-        let counters = &mut self.out.ports.counters;
-        self.held.reassembly.expire(now, budget, |reason| counters.dropped(reason));
+        let ports = &mut self.out.ports;
+        self.held.reassembly.expire(now, budget, |held, reason| {
+            let (frame, port) = held.unzip();
+            ports.lost_waiting(frame.as_ref(), port.unwrap_or(PortId(0)), reason);
+        });
         let stale = self.held.neighbours.take_stale(now);
         let count = stale.len();
         for Queued { datagram, .. } in stale {
-            self.watched_end(datagram, |here, datagram| {
+            self.watched_end(datagram, Come::Waited, |here, datagram| {
                 here.out.reject_unreachable(&datagram, here.engine.snapshot());
             });
         }
@@ -310,7 +325,10 @@ impl<P: Port> Pipeline<P> {
         self.hand_off.flush(|datagram, taken| match taken {
             true => counters.handed_off += datagram.frames.count() as u64,
             false => {
-                taps.lost_on_its_way(datagram.frames.first(), datagram.port, Side::Before, DropReason::HandOffFull);
+                if taps.is_on() {
+                    let (all, reason) = (datagram.frames.all().iter(), DropReason::HandOffFull);
+                    all.for_each(|frame| taps.lost_on_its_way(frame, datagram.port, Side::Before, reason));
+                }
                 counters.dropped_all(datagram.frames.count(), DropReason::HandOffFull);
             }
         });

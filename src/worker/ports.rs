@@ -25,7 +25,8 @@ pub(super) struct Ports<P: Port> {
 impl<P: Port> Ports<P> {
     pub(super) fn new(ports: Vec<P>) -> Ports<P> {
         let queues = ports.iter().map(|_| Vec::with_capacity(4 * BURST)).collect();
-        Ports { ports, queues, counters: Counters::default(), taps: Taps::default() }
+        let taps = Taps::new(ports.len());
+        Ports { ports, queues, counters: Counters::default(), taps }
     }
 
     /// All of them, in the order of the configuration.
@@ -118,6 +119,14 @@ impl<P: Port> Ports<P> {
         }
     }
 
+    /// A frame that has waited is dropped, while another one is decided about or none is.
+    pub(super) fn lost_waiting(&mut self, frame: Option<&P::Frame>, port: PortId, reason: DropReason) {
+        self.counters.dropped(reason);
+        if let Some(frame) = frame.filter(|_| self.taps.is_on()) {
+            self.taps.lost_waiting(frame, port, reason);
+        }
+    }
+
     /// Everything queued goes to the NICs. What a full queue does not take is dropped and counted: a worker that waits
     /// for one NIC would stop serving all.
     #[inline]
@@ -131,7 +140,9 @@ impl<P: Port> Ports<P> {
                 self.counters.transmitted_bytes += before - bytes(queue);
                 if sent == 0 {
                     let (here, reason) = (PortId(at as u8), DropReason::TransmitFull);
-                    queue.iter().for_each(|frame| self.taps.lost_on_its_way(frame, here, Side::After, reason));
+                    if self.taps.is_on() {
+                        queue.iter().for_each(|frame| self.taps.lost_on_its_way(frame, here, Side::After, reason));
+                    }
                     queue.drain(..).for_each(|_| self.counters.dropped(reason));
                 }
             }

@@ -14,6 +14,7 @@ use super::frames::{Frames, Received};
 use super::leaving::{Choice, Delivered};
 use super::mailbox::{Event, RedeliveryCounts};
 use super::pipeline::Pipeline;
+use super::taps::Come;
 use crate::engine::{Classified, Path, Takeover, Verdict, Watched};
 use crate::io::{Frame, Port};
 use crate::policy::intent::{PoolId, PortId};
@@ -192,7 +193,7 @@ impl<P: Port> Pipeline<P> {
                 self.out.ports.counters.originated += 1;
                 self.copies.end(number, CopyCount::Redelivered);
                 let copy = Received { frames: Frames::One(frame), port, at: now };
-                self.watched_end(copy, |here, copy| here.process(copy, &packet, verdict, now));
+                self.watched_end(copy, Come::Now, |here, copy| here.process(copy, &packet, verdict, now));
                 Delivered::Yes
             }
             _ => {

@@ -2,9 +2,10 @@
 //!
 //! Owns [`Selection`] (which packets are meant), [`Record`] (a frame as it was seen), and the two ends of a capture: [`Tap`], the
 //! worker's, and [`TapEnd`], that of whoever reads. All buffers are made with the ring and go round in it: a record is written into one
-//! that was read. Where none is free the frame is not recorded and counted as lost; nobody waits. What was matched is what was written
+//! that was read. [`Workspace`] comes with them: a worker that looks at frames needs memory, which it does not ask for. Where none is free the frame is not recorded and counted as lost; nobody waits. What was matched is what was written
 //! and what was lost, always. Decides nothing about packets; when a frame is looked at, [`super::tapping`] says.
 
+use crate::flow::MOST_FRAGMENTS;
 use crate::policy::Life;
 use crate::policy::intent::{Listen, PortId};
 use crate::time::Instant;
@@ -12,6 +13,7 @@ use crate::wire::bpf::Program;
 use crate::wire::{Endpoint, Packet, Protocol};
 use ipnet::Ipv4Net;
 use rtrb::{Consumer, Producer, RingBuffer};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,6 +44,11 @@ impl Fate {
     /// All of them.
     pub const ALL: [Fate; 7] =
         [Fate::Forward, Fate::Answer, Fate::Originate, Fate::Drop, Fate::Ignore, Fate::Punt, Fate::Wait];
+
+    /// It leaves, itself or as an answer, or will be seen again: what is recorded as it came need not be a second time.
+    pub(super) const fn leaves_or_waits(self) -> bool {
+        matches!(self, Fate::Forward | Fate::Answer | Fate::Originate | Fate::Wait)
+    }
 
     /// As an operator reads it.
     pub const fn name(self) -> &'static str {
@@ -152,6 +159,45 @@ pub(super) struct Seen<'a> {
     pub length: usize,
 }
 
+/// The longest frame that is looked at whole; the filter sees no more of a longer one.
+const SCRATCH: usize = 16 << 10;
+/// Frames that wait whose numbers are remembered, at most: one that leaves without has a number of its own.
+const WAITING: usize = 4_096;
+
+/// What a worker needs to look at frames, made by whoever wants it to.
+#[derive(Default)]
+pub(super) struct Workspace {
+    /// A frame as it came.
+    pub scratch: Box<[u8]>,
+    /// By the place of its bytes: the number of a packet that waits, and which taps have a record of it.
+    pub waiting: HashMap<usize, (u64, u8)>,
+    /// Of the frames of one datagram.
+    pub places: Vec<usize>,
+}
+
+impl Workspace {
+    pub fn new() -> Workspace {
+        Workspace {
+            scratch: vec![0; SCRATCH].into(),
+            waiting: HashMap::with_capacity(WAITING),
+            places: Vec::with_capacity(usize::from(MOST_FRAGMENTS)),
+        }
+    }
+
+    /// It was never made.
+    pub fn is_missing(&self) -> bool {
+        self.scratch.is_empty()
+    }
+
+    /// Remembers a packet that waits. Never more of them than there is memory for: then all others are forgotten.
+    pub fn remember(&mut self, place: usize, number: u64, recorded: u8) {
+        if self.waiting.len() >= WAITING {
+            self.waiting.clear();
+        }
+        self.waiting.insert(place, (number, recorded));
+    }
+}
+
 /// What the two ends tell each other beside the records. Each field has one writer.
 #[derive(Debug, Default)]
 struct Shared {
@@ -177,6 +223,8 @@ pub struct Tap {
     lost: u64,
     /// Not yet said by a record.
     unsaid: u64,
+    /// For a worker that has none yet.
+    pub(super) workspace: Workspace,
 }
 
 /// The reader's end.
@@ -194,7 +242,17 @@ pub fn tap(capture: u64, selection: Arc<Selection>, room: usize) -> (Box<Tap>, T
         _ = returned.push(Record::blank(selection.snap));
     }
     let shared = Arc::<Shared>::default();
-    let tap = Tap { capture, selection, records, free, shared: Arc::clone(&shared), matched: 0, lost: 0, unsaid: 0 };
+    let tap = Tap {
+        capture,
+        selection,
+        records,
+        free,
+        shared: Arc::clone(&shared),
+        matched: 0,
+        lost: 0,
+        unsaid: 0,
+        workspace: Workspace::new(),
+    };
     (Box::new(tap), TapEnd { records: read, free: returned, shared })
 }
 
@@ -268,6 +326,11 @@ impl Tap {
     /// Nobody reads any more, or wants to.
     pub(super) fn is_unwanted(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed) || self.records.is_abandoned()
+    }
+
+    /// Frames that matched, and those of them that were lost.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.matched, self.lost)
     }
 
     /// Nothing is recorded from now on.

@@ -9,6 +9,7 @@ use super::mailbox::{Event, WorkerId};
 use super::pipeline::Pipeline;
 use super::ports::Ports;
 use super::tap::Tap;
+use super::taps::Come;
 use crate::io::Port;
 use crate::policy::Snapshot;
 use crate::time::Instant;
@@ -30,7 +31,7 @@ impl<P: Port> Pipeline<P> {
                 self.out.ports.begin_watch();
                 is_begun = true;
             }
-            self.out.ports.taps.note(&frame, place.port, now, false);
+            self.out.ports.taps.note(&frame, place.port, now, Come::Now);
             let waiting = self.hand_off.waiting();
             cached += u64::from(self.decide_one(frame, place, origin, now));
             let is_elsewhere = self.hand_off.waiting() != waiting;
@@ -39,10 +40,11 @@ impl<P: Port> Pipeline<P> {
         cached
     }
 
-    /// Has something done with a datagram that has waited, or came from another worker as it had come there.
+    /// Has something done with a datagram that has waited, or came from another worker in fragments, or was made here from a copy.
     pub(super) fn watched_end(
         &mut self,
         datagram: Received<P::Frame>,
+        come: Come,
         does: impl FnOnce(&mut Self, Received<P::Frame>),
     ) {
         if !self.out.ports.taps.is_on() {
@@ -51,17 +53,18 @@ impl<P: Port> Pipeline<P> {
         self.out.ports.begin_watch();
         let Received { frames, port, at } = &datagram;
         match frames {
-            Frames::One(frame) => self.out.ports.taps.note(frame, *port, *at, true),
+            Frames::One(frame) => self.out.ports.taps.note(frame, *port, *at, come),
             // Each is seen as it came; what is done with the first is done with all.
             Frames::Fragments(all) => {
                 for (number, frame) in all.iter().enumerate().rev() {
-                    self.out.ports.taps.note(frame, *port, *at, true);
+                    self.out.ports.taps.note(frame, *port, *at, come);
                     if number > 0 {
                         self.out.ports.end_watch(self.engine.snapshot(), false);
                     }
                 }
             }
         }
+        self.out.ports.watch_whole(&datagram.frames);
         does(self, datagram);
         self.out.ports.end_watch(self.engine.snapshot(), false);
     }
@@ -96,6 +99,13 @@ impl<P: Port> Pipeline<P> {
 impl<P: Port> Ports<P> {
     pub(super) fn begin_watch(&mut self) {
         self.taps.begin(&self.counters, &self.queues);
+    }
+
+    /// What is done from now on is done with all of these: one datagram's, of which the one that is watched is one.
+    pub(super) fn watch_whole(&mut self, frames: &Frames<P::Frame>) {
+        if self.taps.is_on() {
+            self.taps.are_whole(frames.all());
+        }
     }
 
     pub(super) fn end_watch(&mut self, snapshot: &Snapshot, is_elsewhere: bool) {

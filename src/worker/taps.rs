@@ -2,10 +2,10 @@
 //!
 //! Owns [`Taps`]: the taps, the frame that is being decided about as it came, and how it is found out what came of it: by what has been
 //! queued and counted meanwhile, so that what a record says is what the counters say. Nothing here is touched while no capture is on,
-//! but for [`Taps::is_on`], once a burst. While one is, nothing is allocated and nothing waits.
+//! but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits.
 
 use super::counters::Counters;
-use super::tap::{CAPTURES, Fate, Seen, Side, Tap};
+use super::tap::{CAPTURES, Fate, Seen, Side, Tap, Workspace};
 use crate::engine::{DropReason, IgnoreReason, PuntReason};
 use crate::io::Frame;
 use crate::policy::Snapshot;
@@ -13,13 +13,7 @@ use crate::policy::intent::PortId;
 use crate::policy::snapshot::AddressClass;
 use crate::time::Instant;
 use crate::wire::Packet;
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
-
-/// The longest frame that is looked at whole; the filter sees no more of a longer one.
-const SCRATCH: usize = 16 << 10;
-/// Frames that wait whose numbers are remembered, at most: one that leaves without has a number of its own.
-const WAITING: usize = 4_096;
 
 /// All that are on.
 #[derive(Default)]
@@ -34,15 +28,26 @@ pub(super) struct Taps {
     pub answered: u64,
     /// Packets that were looked at.
     packets: u64,
-    /// The frame as it came, and how long it is.
-    scratch: Vec<u8>,
+    /// Stays, once there is one: the frame as it came, and what waits.
+    work: Workspace,
     length: usize,
     before: Before,
+    /// The frame that is decided about was the last of its datagram, which is another worker's.
+    pub handed_off_whole: bool,
     /// What was counted and queued before it was decided about.
     counted: Counters,
     queued: Vec<usize>,
-    /// By the place of its bytes: the number of a packet that waits, and which taps have a record of it.
-    waiting: HashMap<usize, (u64, u8)>,
+}
+
+/// How a frame came to be decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Come {
+    /// It has just come, or was just made.
+    Now,
+    /// It has waited here.
+    Waited,
+    /// Another worker has seen it as it came, and held it until its datagram was whole.
+    HandedIn,
 }
 
 /// What is known of the frame as it came.
@@ -51,6 +56,7 @@ struct Before {
     number: u64,
     /// Taps that recorded it when it began to wait.
     recorded: u8,
+    come: Come,
     at: Instant,
     port: PortId,
     /// Where its bytes are, and how many answers had been made.
@@ -60,11 +66,16 @@ struct Before {
 
 impl Default for Before {
     fn default() -> Before {
-        Before { number: 0, recorded: 0, at: Instant::ZERO, port: PortId(0), place: 0, answered: 0 }
+        Before { number: 0, recorded: 0, come: Come::Now, at: Instant::ZERO, port: PortId(0), place: 0, answered: 0 }
     }
 }
 
 impl Taps {
+    /// Of a worker with so many ports.
+    pub(super) fn new(ports: usize) -> Taps {
+        Taps { queued: Vec::with_capacity(ports), ..Taps::default() }
+    }
+
     /// Whether any capture is on.
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
@@ -72,13 +83,12 @@ impl Taps {
     }
 
     /// A capture begins. One for which there is no place is returned.
-    pub(super) fn open(&mut self, tap: Box<Tap>) -> Option<Box<Tap>> {
+    pub(super) fn open(&mut self, mut tap: Box<Tap>) -> Option<Box<Tap>> {
         let Some(at) = self.open.iter().position(Option::is_none) else { return Some(tap) };
-        if self.on == 0 {
-            self.scratch.resize(SCRATCH, 0);
-            self.waiting = HashMap::with_capacity(WAITING);
+        if self.work.is_missing() {
+            std::mem::swap(&mut self.work, &mut tap.workspace);
         }
-        self.waiting.values_mut().for_each(|(_, recorded)| *recorded &= !(1 << at));
+        self.work.waiting.values_mut().for_each(|(_, recorded)| *recorded &= !(1 << at));
         self.open[at] = Some(tap);
         self.on += 1;
         None
@@ -104,8 +114,7 @@ impl Taps {
         ended.end();
         self.on -= 1;
         if self.on == 0 {
-            self.waiting = HashMap::new();
-            self.scratch = Vec::new();
+            self.work.waiting.clear();
         }
         Some(ended)
     }
@@ -122,18 +131,29 @@ impl Taps {
         self.queued.extend(queues.iter().map(Vec::len));
     }
 
-    /// Before this frame is decided about, which came in at `port`, and may have waited since.
-    pub(super) fn note<F: Frame>(&mut self, frame: &F, port: PortId, at: Instant, waited: bool) {
-        let bytes = frame.bytes();
-        let (kept, place) = (bytes.len().min(self.scratch.len()), place(bytes));
-        self.scratch[..kept].copy_from_slice(&bytes[..kept]);
+    /// Before this frame is decided about, which came in at `port`.
+    pub(super) fn note<F: Frame>(&mut self, frame: &F, port: PortId, at: Instant, come: Come) {
+        let (bytes, work) = (frame.bytes(), &mut self.work);
+        let (kept, place) = (bytes.len().min(work.scratch.len()), place(bytes));
+        work.scratch[..kept].copy_from_slice(&bytes[..kept]);
+        work.places.clear();
         self.length = bytes.len();
-        // What had its bytes where those of a new frame are is gone, of whatever it died.
-        let (number, recorded) = self.waiting.remove(&place).filter(|_| waited).unwrap_or_else(|| {
+        // What had its bytes where those of a new frame are is gone.
+        let (number, recorded) = work.waiting.remove(&place).filter(|_| come == Come::Waited).unwrap_or_else(|| {
             self.packets += 1;
             (self.packets, 0)
         });
-        self.before = Before { number, recorded, at, port, place, answered: self.answered };
+        self.handed_off_whole = false;
+        self.before = Before { number, recorded, come, at, port, place, answered: self.answered };
+    }
+
+    /// What is decided about is the datagram of these frames.
+    pub(super) fn are_whole<F: Frame>(&mut self, frames: &[F]) {
+        self.work.places.clear();
+        if frames.len() > 1 {
+            let most = self.work.places.capacity();
+            self.work.places.extend(frames.iter().take(most).map(|frame| place(frame.bytes())));
+        }
     }
 
     /// The frame was decided about. Records it, and what has been queued, where they match. Of one that another worker decides about
@@ -145,9 +165,17 @@ impl Taps {
         snapshot: &Snapshot,
         is_elsewhere: bool,
     ) {
-        let (fate, reason) = self.fate(counters, queues);
-        if !is_elsewhere {
+        let (mut fate, mut reason) = self.fate(counters, queues);
+        if self.handed_off_whole {
+            (fate, reason) = (Fate::Wait, None);
+        }
+        if !is_elsewhere || self.handed_off_whole {
             self.record(fate, reason, queues, snapshot);
+        }
+        // What has left, been handed off or been dropped waits no more.
+        if fate != Fate::Wait || is_elsewhere {
+            let Workspace { waiting, places, .. } = &mut self.work;
+            places.drain(..).for_each(|place| _ = waiting.remove(&place));
         }
         if self.counted.originated != counters.originated || fate != Fate::Forward {
             self.counted.clone_from(counters);
@@ -183,12 +211,24 @@ impl Taps {
         }
     }
 
+    /// A frame that has waited is dropped, and not by what is decided about now: it may have given way to that.
+    pub(super) fn lost_waiting<F: Frame>(&mut self, frame: &F, port: PortId, reason: DropReason) {
+        // It is not what comes of another one.
+        self.counted.dropped.0[reason as usize] += 1;
+        let number = self.work.waiting.remove(&place(frame.bytes())).map_or(0, |(number, _)| number);
+        self.lost(number, frame, port, Side::Before, reason);
+    }
+
     /// A frame that was on its way was dropped all the same.
     pub(super) fn lost_on_its_way<F: Frame>(&mut self, frame: &F, port: PortId, side: Side, reason: DropReason) {
+        self.lost(0, frame, port, side, reason);
+    }
+
+    fn lost<F: Frame>(&mut self, packet: u64, frame: &F, port: PortId, side: Side, reason: DropReason) {
         let (bytes, at) = (frame.bytes(), self.now);
         let (length, reason) = (bytes.len(), Some(reason.name()));
         let headers = Packet::parse(bytes).ok();
-        let (packet, member, fate) = (0, None, Fate::Drop);
+        let (member, fate) = (None, Fate::Drop);
         let seen = Seen { packet, side, at, port, fate, reason, member, bytes, length };
         for tap in self.open.iter_mut().flatten() {
             let meant =
@@ -226,17 +266,16 @@ impl Taps {
     }
 
     fn record<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>], snapshot: &Snapshot) {
-        let Taps { open, now, scratch, length, before, queued, waiting, .. } = self;
+        let Taps { open, now, work, length, before, queued, .. } = self;
         let (now, length, before) = (*now, *length, *before);
-        let bytes = &scratch[..length.min(scratch.len())];
+        let bytes = &work.scratch[..length.min(work.scratch.len())];
         let mut recorded = before.recorded;
         let mut facts = None;
         for (at, tap) in open.iter_mut().enumerate() {
             let Some(tap) = tap.as_mut().filter(|tap| tap.may_match(fate, reason)) else { continue };
             let left = || new_frames(queues, queued);
-            let matches =
-                tap.matches(bytes, length) || left().any(|(_, frame)| tap.matches(frame.bytes(), frame.bytes().len()));
-            if !matches {
+            let came_matches = tap.matches(bytes, length);
+            if !came_matches && !left().any(|(_, frame)| tap.matches(frame.bytes(), frame.bytes().len())) {
                 continue;
             }
             // Read only of what matches: most does not.
@@ -244,47 +283,42 @@ impl Taps {
             if tap.needs_headers() && !tap.concerns(came.as_ref(), went.as_ref()) {
                 continue;
             }
-            let (packet, member) = (before.number, *member);
-            let seen = Seen {
-                packet,
-                side: Side::Before,
-                at: before.at,
-                port: before.port,
-                fate,
-                reason,
-                member,
-                bytes,
-                length,
+            let seen = before.seen(fate, reason, *member, bytes, length);
+            let is_shown = match before.come {
+                // As it was there when it began to wait.
+                Come::HandedIn => {
+                    let tells_waiting = tap.may_match(Fate::Wait, None) && came_matches;
+                    tells_waiting && (!tap.needs_headers() || tap.concerns(came.as_ref(), None))
+                }
+                _ => recorded & 1 << at != 0,
             };
-            if recorded & 1 << at == 0 && tap.record(&seen) {
+            if !(is_shown && fate.leaves_or_waits()) && tap.record(&seen) {
                 recorded |= 1 << at;
             }
             for (port, frame) in left() {
                 let (bytes, fate) = (frame.bytes(), if fate == Fate::Drop { Fate::Answer } else { fate });
-                let packet = number_of(waiting, bytes).unwrap_or(packet);
-                tap.record(&Seen {
-                    packet,
-                    side: Side::After,
-                    at: now,
-                    port,
-                    fate,
-                    bytes,
-                    length: bytes.len(),
-                    ..seen
-                });
+                let (packet, length) = (number_of(work, bytes).unwrap_or(before.number), bytes.len());
+                tap.record(&Seen { packet, side: Side::After, at: now, port, fate, bytes, length, ..seen });
             }
         }
-        if fate == Fate::Wait {
-            // Numbers are left behind by what died while it waited.
-            if waiting.len() >= WAITING {
-                waiting.clear();
-            }
-            waiting.insert(before.place, (before.number, recorded));
+        if fate == Fate::Wait && !self.handed_off_whole {
+            self.work.remember(before.place, before.number, recorded);
         }
-        // Of a datagram in fragments that was whole all have left.
-        if !waiting.is_empty() && new_frames(queues, queued).nth(1).is_some() {
-            new_frames(queues, queued).for_each(|(_, frame)| forget(waiting, frame.bytes()));
-        }
+    }
+}
+
+impl Before {
+    /// As a record of it says.
+    fn seen<'b>(
+        &self,
+        fate: Fate,
+        reason: Option<&'static str>,
+        member: Option<Ipv4Addr>,
+        bytes: &'b [u8],
+        length: usize,
+    ) -> Seen<'b> {
+        let Before { number: packet, at, port, .. } = *self;
+        Seen { packet, side: Side::Before, at, port, fate, reason, member, bytes, length }
     }
 }
 
@@ -327,11 +361,8 @@ fn places(bytes: &[u8]) -> [usize; 3] {
     [place, place.wrapping_add(4), place.wrapping_sub(4)]
 }
 
-/// The number that a frame had when it began to wait.
-fn number_of(waiting: &HashMap<usize, (u64, u8)>, bytes: &[u8]) -> Option<u64> {
-    places(bytes).iter().find_map(|place| waiting.get(place)).map(|(number, _)| *number)
-}
-
-fn forget(waiting: &mut HashMap<usize, (u64, u8)>, bytes: &[u8]) {
-    places(bytes).iter().for_each(|place| _ = waiting.remove(place));
+/// The number that a frame had when it began to wait, if it is one of the datagram that has left.
+fn number_of(work: &Workspace, bytes: &[u8]) -> Option<u64> {
+    let place = places(bytes).into_iter().find(|place| work.places.contains(place))?;
+    work.waiting.get(&place).map(|(number, _)| *number)
 }

@@ -55,27 +55,29 @@ impl<F> WithheldQueue<F> {
     }
 
     /// Takes in a frame. One that is newer than another about the same client has waited as long as that one. Calls `lost` for
-    /// what gives way to it, and says why.
+    /// what gives way to it, and says why. Returns it when it is more than there ever is room for.
     pub(super) fn hold(
         &mut self,
         datagram: Received<F>,
         what: Withheld,
         now: Instant,
         mut lost: impl FnMut(Received<F>, DropReason),
-    ) {
+    ) -> Result<(), Received<F>> {
         let count = datagram.frames.count();
         if let Some(older) = self.older(&what) {
             let older = std::mem::replace(older, datagram);
             self.frames = self.frames + count - older.frames.count();
-            return lost(older, DropReason::UnreachableSuperseded);
+            lost(older, DropReason::UnreachableSuperseded);
+            return Ok(());
         }
         while self.frames + count > self.most {
             match self.pop() {
                 Some(oldest) => lost(oldest.datagram, DropReason::WithheldFull),
-                None => return lost(datagram, DropReason::WithheldFull),
+                None => return Err(datagram),
             }
         }
         self.push(Waiting { datagram, what, since: now });
+        Ok(())
     }
 
     /// The next that has waited for as long as it may.
@@ -151,9 +153,10 @@ mod tests {
         let mut queue = WithheldQueue::new(16);
         let mut lost = Vec::new();
         for (text, client, millis) in [("a", 1, 0), ("b", 2, 100), ("c", 1, 3_000)] {
-            queue.hold(datagram(text), about(client, false), at(millis), |old, why| {
+            let held = queue.hold(datagram(text), about(client, false), at(millis), |old, why| {
                 lost.push((*old.frames.first(), why))
             });
+            assert!(held.is_ok());
         }
         assert_eq!((lost, queue.len()), (vec![("a", DropReason::UnreachableSuperseded)], 2));
         assert!(queue.take_due(at(3_999)).is_none());
@@ -167,7 +170,8 @@ mod tests {
         let mut queue = WithheldQueue::new(3);
         let mut lost = Vec::new();
         for text in ["a", "b", "c", "d"] {
-            queue.hold(datagram(text), about(1, true), at(0), |old, why| lost.push((*old.frames.first(), why)));
+            let give_way = |old: Received<_>, why| lost.push((*old.frames.first(), why));
+            assert!(queue.hold(datagram(text), about(1, true), at(0), give_way).is_ok());
         }
         assert_eq!((lost, queue.len()), (vec![("a", DropReason::WithheldFull)], 3));
         assert_eq!((texts(queue.take(|_| true)), queue.is_empty()), (vec!["b", "c", "d"], true));
@@ -177,11 +181,21 @@ mod tests {
     fn what_is_taken_leaves_the_others_in_their_order_and_known() {
         let mut queue = WithheldQueue::new(16);
         for (text, client) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
-            queue.hold(datagram(text), about(client, false), at(u64::from(client)), |_, _| panic!("there is room"));
+            let since = at(u64::from(client));
+            let held = queue.hold(datagram(text), about(client, false), since, |_, _| panic!("there is room"));
+            assert!(held.is_ok());
         }
         assert_eq!(texts(queue.take(|what| what.member == MemberId(0))), ["b", "d"]);
         let mut lost = Vec::new();
-        queue.hold(datagram("e"), about(3, false), at(9), |old, _| lost.push(*old.frames.first()));
+        let held = queue.hold(datagram("e"), about(3, false), at(9), |old, _| lost.push(*old.frames.first()));
+        assert!(held.is_ok());
         assert_eq!((lost, texts(queue.take(|_| true))), (vec!["c"], vec!["a", "e"]));
+    }
+
+    #[test]
+    fn one_for_which_there_is_never_room_is_returned() {
+        let mut queue = WithheldQueue::new(0);
+        let refused = queue.hold(datagram("a"), about(1, true), at(0), |_, _| panic!("nothing gives way"));
+        assert_eq!((refused.err().map(|it| *it.frames.first()), queue.len()), (Some("a"), 0));
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use fairlead::engine::DropReason;
 use fairlead::policy::adjacency::NextHop;
 use fairlead::policy::intent::{InterfaceId, Listen, PortId, Route};
+use fairlead::time::Duration;
 use fairlead::wire::Protocol;
 use fairlead::wire::bpf::{Instruction, Program};
 use fairlead::wire::build::Build;
@@ -295,4 +296,85 @@ fn s102_a_capture_ends_when_nobody_reads_it_any_more_and_no_more_than_four_are_o
     assert!(open[0].0.iter().all(TapEnd::is_over));
     assert_eq!(pass_and_see(&mut lab, &mut open[1]).len(), 2);
     assert_eq!(open[0].seen(), []);
+}
+
+/// Whichever worker holds the fragments, and whichever decides about the datagram.
+#[test]
+fn s102_each_fragment_is_seen_once_as_it_came_and_once_as_it_left() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let mut watch = Watch::all(&mut lab);
+    let workers = lab.rig.workers.len();
+    let mut deciding = std::collections::BTreeSet::new();
+    for client in 1..=40u8 {
+        let sent = |dst: &str| Build::udp(at(&format!("172.16.5.{client}"), 5060), at(dst, 5060)).payload(&text(4_000));
+        lab.forwards_pieces(ROUTER, &sent(V), HOST_A, sent(A));
+        let seen = watch.seen();
+        let of = |side| seen.iter().filter(move |frame| frame.side == side);
+        let came: Vec<_> = of(Side::Before).map(|frame| frame.bytes.clone()).collect();
+        let mut expected = lab.pieces(ROUTER, &sent(V), PIECE);
+        expected.sort();
+        let mut sorted = came.clone();
+        sorted.sort();
+        assert_eq!((sorted.len(), sorted == expected), (3, true), "{client}: {came:?}");
+        assert_eq!(of(Side::After).count(), 3, "{client}");
+        let before = of(Side::Before).map(|frame| frame.packet.0).next().unwrap();
+        let after: Vec<_> = of(Side::After).map(|frame| frame.packet.0).collect();
+        assert!(after.iter().all(|worker| *worker == after[0]));
+        deciding.insert((before, after[0]));
+        if before == after[0] {
+            let mut numbers: Vec<_> = of(Side::Before).map(|frame| frame.packet).collect();
+            numbers.sort_unstable();
+            let mut left: Vec<_> = of(Side::After).map(|frame| frame.packet).collect();
+            left.sort_unstable();
+            assert_eq!(numbers, left, "each fragment has one number");
+        }
+    }
+    assert!(workers == 1 || deciding.iter().any(|(held, decided)| held != decided), "{deciding:?}");
+}
+
+#[test]
+fn s102_what_is_dropped_while_it_waits_is_seen_with_its_reason_and_under_its_number() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let mut watch = Watch::all(&mut lab);
+    let first = lab.pieces(ROUTER, &request(V, 4_000), PIECE)[0].clone();
+    assert_eq!(lab.raw(ROUTER, &first).0, []);
+    let [waits] = &watch.seen()[..] else { panic!("one frame") };
+    assert_eq!((waits.fate, waits.reason), (Fate::Wait, None));
+    lab.rig.wait(Duration::from_secs(40));
+    let [gone] = &watch.seen()[..] else { panic!("one frame") };
+    assert_eq!((gone.fate, gone.reason, gone.side), (Fate::Drop, Some("reassembly_timeout"), Side::Before));
+    assert_eq!((gone.packet, &gone.bytes), (waits.packet, &first));
+    // Likewise what waited for a MAC that never came.
+    let hop = NextHop { interface: InterfaceId(1), address: addr(A) };
+    lab.rig.adjacency.remove(&hop).expect("it is a neighbour");
+    lab.rig.publish();
+    lab.send(ROUTER, &invite(V));
+    let [waits] = &watch.seen()[..] else { panic!("one frame") };
+    assert!(waits.packet != gone.packet && waits.fate == Fate::Wait);
+    lab.rig.wait(Duration::from_secs(20));
+    let seen = watch.seen();
+    let dropped: Vec<_> = seen.iter().filter(|frame| frame.fate == Fate::Drop).collect();
+    assert_eq!((dropped.len(), dropped[0].packet), (1, waits.packet), "{seen:#?}");
+    assert_eq!((dropped[0].reason, &dropped[0].bytes), (Some("host_unreachable"), &waits.bytes), "{seen:#?}");
+}
+
+#[test]
+fn s102_a_frame_that_gives_way_to_another_is_dropped_and_not_the_other_one() {
+    let mut lab = Lab::with(|intent| intent.limits.fragments_per_worker = 256);
+    let mut watch = Watch::begin(&mut lab, Selection::default(), 4_096);
+    let first = |id: u16| Build::udp(at(PHONE, 5060), at(V, 5060)).id(id).payload(&text(2_000));
+    let frames: Vec<_> = (0..300).map(|id| lab.pieces(ROUTER, &first(id), PIECE)[0].clone()).collect();
+    for frame in &frames {
+        assert_eq!(lab.raw(ROUTER, frame).0, []);
+    }
+    let seen = watch.seen();
+    let waiting: Vec<_> = seen.iter().filter(|frame| frame.fate == Fate::Wait).collect();
+    assert!(waiting.iter().map(|frame| &frame.bytes).eq(&frames), "each begins to wait, in order");
+    let dropped: Vec<_> = seen.iter().filter(|frame| frame.fate == Fate::Drop).collect();
+    assert_eq!(dropped.len() as u64, lab.rig.counters().drops(DropReason::FragmentsFull));
+    assert!(!dropped.is_empty() && waiting.len() + dropped.len() == seen.len());
+    for (gone, oldest) in dropped.iter().zip(&waiting) {
+        assert_eq!((gone.packet, &gone.bytes), (oldest.packet, &oldest.bytes), "the oldest gives way");
+        assert_eq!(gone.reason, Some("reassembly_full"));
+    }
 }
