@@ -7,14 +7,17 @@
 use super::rows::Wall;
 use crate::config::parse_prefix;
 use crate::policy::words::words;
+use crate::wire::bpf;
 use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Instructions of a filter, at most.
-pub const PROGRAM_MAX: usize = 4_096;
+/// Instructions of a filter, at most: so many fit the line of a request, whatever they are.
+pub const PROGRAM_MAX: usize = bpf::MOST;
+/// Bytes of a frame that are wanted, at least: its interface is known by the tag.
+pub const SNAPLEN_MIN: u32 = 18;
 /// Bytes of a frame that are recorded at most.
 pub const SNAPLEN_MAX: u32 = 65_535;
 
@@ -71,7 +74,7 @@ pub struct CaptureAsked {
     /// Only frames as they came, or only as they left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub side: Option<CaptureSide>,
-    /// Bytes of a frame that are wanted, 1 to [`SNAPLEN_MAX`]; absent: all.
+    /// Bytes of a frame that are wanted, [`SNAPLEN_MIN`] to [`SNAPLEN_MAX`]; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snaplen: Option<u32>,
 }
@@ -230,6 +233,24 @@ fn prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ipv4Net>, D::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The bound of the admin socket's lines is that of `Limits`.
+    #[test]
+    fn the_largest_program_fits_the_line_of_a_request() {
+        let largest = CaptureAsked {
+            program: vec![(u16::MAX, u8::MAX, u8::MAX, u32::MAX); PROGRAM_MAX],
+            client: Some("255.255.255.128/25".parse().unwrap()),
+            member: Some("m".repeat(256)),
+            virtual_server: Some("v".repeat(256)),
+            verdict: Some(CaptureVerdict::Originate),
+            reason: Some("r".repeat(256)),
+            side: Some(CaptureSide::Before),
+            snaplen: Some(SNAPLEN_MAX),
+        };
+        let line = serde_json::to_string(&crate::admin::Request::Capture(Box::new(largest))).unwrap();
+        let room = crate::admin::Limits::default().request_bytes;
+        assert!(line.len() + 64 < room && line.len() > PROGRAM_MAX * 20, "{} of {room}", line.len());
+    }
 
     #[test]
     fn a_part_has_its_lengths_in_front() {

@@ -6,6 +6,7 @@ use super::{
     Configurations, Controller, CounterSource, EventsFound, Input, Machine, OperatorState, Output, PortCounters,
     PortFacts, ProgramRun, SavedConfigurations, SavedEvents, SavedState, WorkerCounters,
 };
+use crate::admin::request::Peer;
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
@@ -327,9 +328,14 @@ impl Bench {
 
     /// Asks as an operator, and gives the answer if it comes at once.
     pub(crate) fn ask(&mut self, request: Request) -> Option<Answer> {
+        self.ask_as(request, None)
+    }
+
+    /// Likewise, as this user and process.
+    pub(crate) fn ask_as(&mut self, request: Request, by: Option<Peer>) -> Option<Answer> {
         self.requests += 1;
         let request_id = self.requests;
-        self.give(Input::Asked { request_id, request, by: None });
+        self.give(Input::Asked { request_id, request, by });
         self.answers.remove(&request_id)
     }
 

@@ -11,6 +11,7 @@ use crate::wire::ethernet;
 use crate::worker::tap::{Fate, Record, Side, TapEnd};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Frames put into one chunk, at most.
 const AT_ONCE: usize = 512;
@@ -59,18 +60,20 @@ pub(super) struct WorkerFeed {
     names: Names,
     /// What the calendar said at [`crate::time::Instant::ZERO`].
     start: Wall,
+    /// Counted as on as long as this lives.
+    _place: Arc<()>,
 }
 
 impl WorkerFeed {
-    /// One end for each worker, in their order.
-    pub(super) fn new(ends: Vec<TapEnd>, names: Names, start: Wall) -> WorkerFeed {
-        WorkerFeed { ends, names, start }
+    /// One end for each worker, in their order, and the capture's place among those that are on.
+    pub(super) fn new((ends, place): (Vec<TapEnd>, Arc<()>), names: Names, start: Wall) -> WorkerFeed {
+        WorkerFeed { ends, names, start, _place: place }
     }
 }
 
 impl Feed for WorkerFeed {
     fn read(&mut self, into: &mut Vec<u8>, most: usize) {
-        let WorkerFeed { ends, names, start } = self;
+        let WorkerFeed { ends, names, start, .. } = self;
         for _ in 0..AT_ONCE {
             let oldest = ends.iter().enumerate().filter_map(|(worker, end)| Some((end.next_at()?, worker))).min();
             let Some((_, worker)) = oldest.filter(|_| into.len() < most) else { return };

@@ -4,10 +4,11 @@
 //! straight to the client's task (`capture_feed`); nothing of it passes here.
 
 use super::capture_feed::{Names, WorkerFeed};
+use super::captures::Sums;
 use super::controller::Controller;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::capture::{
-    CaptureAsked, CaptureBegun, CaptureSide, CaptureVerdict, Capturing, FeedSlot, SNAPLEN_MAX,
+    CaptureAsked, CaptureBegun, CaptureSide, CaptureVerdict, Capturing, FeedSlot, SNAPLEN_MAX, SNAPLEN_MIN,
 };
 use crate::config::LogLevel;
 use crate::engine::{DropReason, IgnoreReason, PuntReason};
@@ -16,7 +17,7 @@ use crate::policy::Life;
 use crate::time::Instant;
 use crate::wire::bpf::{Instruction, Program};
 use crate::worker::Command;
-use crate::worker::tap::{CAPTURES, Fate, Selection, Side, tap};
+use crate::worker::tap::{CAPTURES, Fate, Selection, Side, Tap, tap};
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -34,14 +35,16 @@ const LINK: u32 = 18;
 impl Controller {
     pub(super) fn begin_capture(&mut self, asked: CaptureAsked, now: Instant) -> Result<Capturing, AdminError> {
         if self.captures.count() >= CAPTURES {
-            let message = format!("{CAPTURES} captures are on, which is the limit: end one of them, and try again");
+            let whose = self.captures.whose();
+            let message =
+                format!("{CAPTURES} captures are on, which is the limit ({whose}): end one of them, and try again");
             return Err(AdminError::new(Code::Busy, message));
         }
         let largest = self.intent.ports.iter().map(|port| u32::from(port.mtu)).max().unwrap_or(1_500) + LINK;
         let snaplen = asked.snaplen.unwrap_or(SNAPLEN_MAX).min(largest);
         let selection = Arc::new(self.selection(&asked, snaplen)?);
         let workers = self.machine.workers;
-        let capture = self.captures.begin(workers);
+        let (capture, place) = self.captures.begin(workers, self.outputs.actor());
         let room = MEMORY / workers / (snaplen as usize + RECORD);
         let room = room.clamp(ROOM.0, ROOM.1);
         let mut ends = Vec::with_capacity(workers);
@@ -52,19 +55,27 @@ impl Controller {
         }
         let names = Names::of(&self.intent);
         let interfaces = names.interfaces();
-        let feed = WorkerFeed::new(ends, names, self.machine.start);
+        let feed = WorkerFeed::new((ends, place), names, self.machine.start);
         let message = format!("capture {capture} begun by the operator, {snaplen} bytes of each frame");
         self.log(EventName::CaptureBegun, LogLevel::Info, message);
         let begun = CaptureBegun { capture, snaplen, interfaces, since: self.wall(now) };
         Ok(Capturing { begun, feed: FeedSlot::new(Box::new(feed)) })
     }
 
+    /// A worker records nothing for this one any more.
+    pub(super) fn on_capture_ended(&mut self, tap: &Tap) {
+        if let Some(Sums { matched, lost }) = self.captures.on_ended(tap.capture, tap.counts()) {
+            let message = format!("capture {} ended, {matched} frames matched, {lost} of them lost", tap.capture);
+            self.log(EventName::CaptureEnded, LogLevel::Info, message);
+        }
+    }
+
     /// What is asked, with names resolved.
     fn selection(&self, asked: &CaptureAsked, snaplen: u32) -> Result<Selection, AdminError> {
         let CaptureAsked { program, client, member, virtual_server, verdict, reason, side, .. } = asked;
         let bad = |message: String| AdminError::new(Code::BadRequest, message);
-        if snaplen == 0 {
-            return Err(bad(format!("`snaplen` is 0: write a number from 1 to {SNAPLEN_MAX}")));
+        if snaplen < SNAPLEN_MIN {
+            return Err(bad(format!("`snaplen` is {snaplen}: write a number from {SNAPLEN_MIN} to {SNAPLEN_MAX}")));
         }
         let read = |&(code, jt, jf, k): &(u16, u8, u8, u32)| Instruction { code, jt, jf, k };
         let instructions: Vec<Instruction> = program.iter().map(read).collect();

@@ -418,7 +418,7 @@ impl Controller {
             Event::Excerpt { worker, query, excerpt, snapshot } => {
                 self.waiting.on_excerpt(query, worker, excerpt, snapshot);
             }
-            Event::CaptureEnded { capture, .. } => self.captures.on_ended(capture),
+            Event::CaptureEnded { tap, .. } => self.on_capture_ended(&tap),
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
                 self.recorded.changed();

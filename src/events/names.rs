@@ -39,6 +39,7 @@ events! {
     DrillBegun = "drill.begun", "An operator has begun a drill.";
     DrillEnded = "drill.ended", "A drill is over.";
     CaptureBegun = "capture.begun", "An operator has begun a capture.";
+    CaptureEnded = "capture.ended", "A capture is over.";
     ExclusionAdded = "exclusion.added", "An operator has added a prefix to an exclusion group.";
     ExclusionRemoved = "exclusion.removed", "An operator has removed a prefix from an exclusion group.";
     AlarmRaised = "alarm.raised", "An alarm has begun: `alarm` is its code, `alarm_id` its number.";

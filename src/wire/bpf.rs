@@ -9,8 +9,10 @@
 
 use std::net::Ipv4Addr;
 
-/// Instructions of a program, at most, and steps that it takes for a frame.
-pub const MOST: usize = 4_096;
+/// Instructions of a program, at most.
+pub const MOST: usize = 2_048;
+/// Steps that it takes for a frame, at most.
+const STEPS: usize = 4_096;
 /// Cells of the machine's memory.
 const CELLS: usize = 16;
 
@@ -195,7 +197,7 @@ impl Program {
     /// What the program returns; `None`: it was ended.
     fn run(&self, bytes: &[u8], length: u32) -> Option<u32> {
         let (mut a, mut x, mut cells, mut at) = (0u32, 0u32, [0u32; CELLS], 0usize);
-        for _ in 0..MOST {
+        for _ in 0..STEPS {
             let step = *self.0.get(at)?;
             at += 1;
             match step {

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::admin::capture::{CaptureAsked, Capturing};
+use crate::admin::request::{EventSelection, Peer};
+use crate::events::EventName;
 
 fn ask(bench: &mut Bench, asked: CaptureAsked) -> Result<Capturing, (Code, String)> {
     match bench.ask(Request::Capture(Box::new(asked))).expect("it is answered at once") {
@@ -45,8 +47,52 @@ fn four_are_on_at_most_until_all_workers_have_ended_one() {
     assert_eq!((code, message.starts_with("4 captures are on, which is the limit")), (Code::Busy, true), "{message}");
     drop(all);
     bench.end_a_capture();
-    assert!(ask(&mut bench, CaptureAsked::default()).is_ok());
+    let _fifth = ask(&mut bench, CaptureAsked::default()).unwrap();
     assert!(ask(&mut bench, CaptureAsked::default()).is_err());
+}
+
+/// Workers have ended it, and what they recorded waits for a client that does not read.
+#[test]
+fn a_capture_has_its_place_and_its_owner_until_its_records_are_gone() {
+    let mut bench = Bench::settled();
+    let asked = |_| Request::Capture(Box::default());
+    let by = |pid| Some(Peer { uid: 1_000, pid });
+    let mut feeds: Vec<_> = [Some(77), None, Some(9), Some(11)]
+        .map(|pid| match bench.ask_as(asked(pid), by(pid)) {
+            Some(Ok(Answered { data: Data::Capture(capturing), .. })) => capturing.feed.take().unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .into();
+    bench.run(10);
+    (0..4).for_each(|_| bench.end_a_capture());
+    let (code, message) = ask(&mut bench, CaptureAsked::default()).unwrap_err();
+    let whose = "(1 of user 1000, process 77; 2 of user 1000; 3 of user 1000, process 9; 4 of user 1000, process 11)";
+    assert!(code == Code::Busy && message.contains(whose), "{message}");
+    feeds.remove(2);
+    let fifth = ask(&mut bench, CaptureAsked::default()).unwrap();
+    let (_, message) = ask(&mut bench, CaptureAsked::default()).unwrap_err();
+    assert!(message.contains("4 of user 1000, process 11; 5)") && !message.contains("3 of user"), "{message}");
+    drop(fifth);
+}
+
+#[test]
+fn the_end_of_a_capture_is_an_event_once_all_workers_have_ended_it() {
+    let mut bench = Bench::settled();
+    let capturing = ask(&mut bench, CaptureAsked::default()).unwrap();
+    bench.run(10);
+    let ended = |bench: &mut Bench| {
+        let Some(Ok(Answered { data: Data::Events(rows), .. })) =
+            bench.ask(Request::Events { filter: EventSelection::default(), since_s: None })
+        else {
+            panic!("events")
+        };
+        rows.into_iter().filter(|row| row.is(EventName::CaptureEnded)).map(|row| row.message).collect()
+    };
+    let before: Vec<String> = ended(&mut bench);
+    assert!(before.is_empty());
+    drop(capturing);
+    bench.end_a_capture();
+    assert_eq!(ended(&mut bench), ["capture 1 ended, 0 frames matched, 0 of them lost"]);
 }
 
 #[test]
@@ -61,10 +107,10 @@ fn what_cannot_be_meant_is_refused_in_words_and_no_worker_is_asked() {
             "`x`",
         ),
         (CaptureAsked { reason: Some("bad luck".into()), ..CaptureAsked::default() }, Code::BadRequest, "is no reason"),
-        (CaptureAsked { snaplen: Some(0), ..CaptureAsked::default() }, Code::BadRequest, "`snaplen` is 0"),
+        (CaptureAsked { snaplen: Some(17), ..CaptureAsked::default() }, Code::BadRequest, "a number from 18 to 65535"),
         (program(vec![(0x28, 0, 0, 12)]), Code::BadRequest, "does not end with a return"),
         (program(vec![(0x15, 9, 0, 1), (6, 0, 0, 0)]), Code::BadRequest, "jumps out of it"),
-        (program(vec![(6, 0, 0, 0); 4_097]), Code::BadRequest, "at most 4096"),
+        (program(vec![(6, 0, 0, 0); 2_049]), Code::BadRequest, "at most 2048"),
     ];
     for (asked, code, part) in rows {
         let (said, message) = ask(&mut bench, asked).unwrap_err();
