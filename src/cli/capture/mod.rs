@@ -31,6 +31,9 @@ const PATIENCE: u64 = 5;
 /// # Errors
 /// When the appliance cannot be asked, or refuses, or is gone before the end.
 pub fn run(socket: &Path, timeout: Option<u64>, wanted: &Capture) -> Result<ExitCode, Failure> {
+    if let Some(why) = wrong_output(wanted) {
+        return Ok(fail(BAD, &why));
+    }
     let patience = Duration::from_secs(timeout.unwrap_or(PATIENCE));
     match capture(socket, patience, wanted) {
         Ok(code) => Ok(code),
@@ -39,6 +42,14 @@ pub fn run(socket: &Path, timeout: Option<u64>, wanted: &Capture) -> Result<Exit
         Err(Ended::Output(why)) if why.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(Ended::Output(why)) => Ok(fail(FAILED, &format!("what is captured cannot be written: {why}"))),
     }
+}
+
+/// Why what is captured cannot go where it is wanted.
+fn wrong_output(wanted: &Capture) -> Option<String> {
+    let size = wanted.file_size.filter(|_| wanted.write.as_deref() == Some(Path::new("-")))?;
+    Some(format!(
+        "--file-size {size} begins files, and `-w -` writes none: name a file with -w, or leave out --file-size"
+    ))
 }
 
 enum Ended {
@@ -122,7 +133,7 @@ fn show(parts: &mut Parts, sink: &mut Sink, most: u64) -> Result<Shown, Ended> {
 }
 
 fn summary(frames: u64, lost: u64, wanted: &Capture) -> String {
-    let noun = if frames == 1 { "packet" } else { "packets" };
+    let noun = if frames == 1 { "frame" } else { "frames" };
     let whereto = wanted.write.as_ref().filter(|path| path.as_os_str() != "-");
     let whereto = whereto.map_or_else(String::new, |path| format!(" in {}", path.display()));
     let remedy = match lost {
@@ -144,4 +155,36 @@ fn service_ports(data: Value) -> Result<Vec<String>, Failure> {
         }
     }
     Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        capture: Capture,
+    }
+
+    fn typed(words: &str) -> Capture {
+        Typed::parse_from(std::iter::once("capture").chain(words.split_whitespace())).capture
+    }
+
+    #[test]
+    fn what_goes_to_the_standard_output_is_not_cut_into_files() {
+        let why = wrong_output(&typed("-w - --file-size 10MB arp")).unwrap();
+        assert!(why.contains("`-w -`") && why.contains("leave out --file-size"), "{why}");
+        for fine in ["-w -", "-w ./- --file-size 10MB", "-w x.pcapng --file-size 10MB", "arp"] {
+            assert_eq!(wrong_output(&typed(fine)), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn frames_are_counted_and_called_so() {
+        assert_eq!(summary(1, 0, &typed("arp")), "1 frame, 0 lost");
+        let lost = summary(2, 3, &typed("-w x.pcapng"));
+        assert!(lost.starts_with("2 frames, 3 lost in x.pcapng: they came faster"), "{lost}");
+    }
 }

@@ -1,15 +1,17 @@
 //! Where captured frames go: lines, JSON, a file or several.
 //!
 //! Owns the files. Each begins whole, with its section and interfaces, and is whole after each flush; a file is readable by its owner only,
-//! for what people say to each other may stand in it.
+//! whoever could read it before, for what people say to each other may stand in it.
 
 use super::lines;
 use crate::admin::capture::{CaptureBegun, CaptureSide, CapturedRow};
 use crate::capture_file::{Direction, Packet, Section, Writer};
 use crate::cli::commands::capture::Capture;
-use std::fs::OpenOptions;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, StdoutLock, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Files that are kept unless it is said how many.
@@ -155,15 +157,34 @@ impl Files {
         let out: Box<dyn Write> = match path.as_os_str() == "-" {
             true => Box::new(BufWriter::new(io::stdout().lock())),
             false => {
-                let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-                let named = |why: io::Error| io::Error::new(why.kind(), format!("{}: {why}", path.display()));
-                Box::new(BufWriter::with_capacity(256 << 10, file.map_err(named)?))
+                let named = |why: io::Error| io::Error::new(why.kind(), format!("{}: {}", path.display(), told(&why)));
+                Box::new(BufWriter::with_capacity(256 << 10, private(&path).map_err(named)?))
             }
         };
         let application = concat!("fairlead ", env!("CARGO_PKG_VERSION"));
         let section = Section { application, comment: &self.comment, snap_length: self.snaplen };
         self.open = Some(Writer::new(out, &section, self.interfaces.iter().map(String::as_str))?);
         Ok(())
+    }
+}
+
+/// A file that only its owner reads from now on, empty. A link is not followed: whoever put it there would choose what is overwritten.
+fn private(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW.bits() as i32;
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)?;
+    // Devices and pipes are as they are.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
+fn told(why: &io::Error) -> String {
+    match why.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+        true => "it is a symbolic link: name the file itself, or `-` for the standard output".into(),
+        false => why.to_string(),
     }
 }
 
@@ -189,6 +210,25 @@ fn comment(row: &CapturedRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_its_owners_alone_also_if_it_was_there_and_a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [there, fresh, link] = ["there", "fresh", "link"].map(|name| folder.path().join(name));
+        std::fs::write(&there, "what stood in it").unwrap();
+        std::fs::set_permissions(&there, Permissions::from_mode(0o644)).unwrap();
+        for path in [&there, &fresh] {
+            let file = private(path).unwrap();
+            let metadata = file.metadata().unwrap();
+            assert_eq!((metadata.permissions().mode() & 0o777, metadata.len()), (0o600, 0), "{}", path.display());
+        }
+        std::fs::write(&there, "kept").unwrap();
+        std::os::unix::fs::symlink(&there, &link).unwrap();
+        let why = private(&link).unwrap_err();
+        assert!(told(&why).contains("symbolic link"), "{why:?}");
+        assert_eq!(std::fs::read(&there).unwrap(), b"kept");
+        private(Path::new("/dev/null")).unwrap();
+    }
 
     #[test]
     fn files_of_a_ring_are_numbered_before_their_ending() {

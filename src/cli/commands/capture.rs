@@ -1,7 +1,7 @@
 //! `fairlead capture`: what is typed. What is done with it: `cli/capture`.
 
 use super::arguments::parse_client;
-use crate::admin::capture::{CaptureSide, CaptureVerdict, SNAPLEN_MAX};
+use crate::admin::capture::{CaptureSide, CaptureVerdict, SNAPLEN_MAX, SNAPLEN_MIN};
 use crate::policy::words::Word;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint, value_parser};
@@ -27,7 +27,8 @@ FILTER is that of pcap-filter(7), compiled by libpcap; quote what the shell woul
   * `and` and `or` bind alike, from left to right: use parentheses.
   * A port is never found in a fragment but the first, nor behind an extension header of IPv6.
 Times are those of a worker's loop: the frames of one burst have one time. What waits (for a MAC, for fragments) is shown when it
-begins to wait and when it leaves or is dropped. With -w, verdict, reason, member and packet are the frame's comment, to be found by
+begins to wait and when it leaves or is dropped; one that gave way to another, or waited too long, has the reason. With -w, verdict,
+reason, member and packet are the frame's comment, to be found by
 `frame.comment contains \"verdict=drop\"`.";
 
 /// `capture ...`
@@ -60,8 +61,8 @@ pub struct Capture {
     #[arg(long, value_name = "SIDE", default_value = "both", hide_possible_values = true)]
     #[arg(value_parser = ["before", "after", "both"])]
     pub side: String,
-    /// Keep so many bytes of each frame, 14 to 65535 [default: all]
-    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(14..=i64::from(SNAPLEN_MAX)))]
+    /// Keep so many bytes of each frame, 18 (Ethernet header and VLAN tag) to 65535 [default: all]
+    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(i64::from(SNAPLEN_MIN)..=i64::from(SNAPLEN_MAX)))]
     pub snaplen: Option<u32>,
     /// End after so many frames
     #[arg(long, value_name = "FRAMES", value_parser = value_parser!(u64).range(1..))]
@@ -69,7 +70,7 @@ pub struct Capture {
     /// End after so long, such as 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// Begin another file at this size, such as 10MB; they are called FILE.1, FILE.2, with the ending kept
+    /// Begin another file at this size, such as 10MB; they are called FILE.1, FILE.2, with the ending kept; not with `-w -`
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "write")]
     pub file_size: Option<u64>,
     /// Keep so many files, and overwrite the oldest, 2 to 1000 [default: 10]
