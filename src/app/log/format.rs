@@ -3,7 +3,7 @@
 //! Owns all three, for events and for what else the process says, which has the name `note`. In none of them anything in a value can end a
 //! line or begin another field.
 
-use super::queue::Queue;
+use super::queue::{LINE_BYTES, Queue};
 use crate::admin::events::EventRow;
 use crate::config::{LogFormat, LogLevel};
 use crate::events::EventName;
@@ -29,8 +29,19 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// An event.
+    /// An event. One that would be too long for a line has a shorter message, so that what is behind it is whole.
     pub(super) fn entry(self, row: &EventRow) -> Vec<u8> {
+        let line = self.line(row);
+        if line.len() <= LINE_BYTES {
+            return line;
+        }
+        let ends: Vec<usize> = row.message.char_indices().map(|(at, _)| at).collect();
+        let cut = |end: usize| self.line(&EventRow { message: format!("{}...", &row.message[..end]), ..row.clone() });
+        let fit = ends.partition_point(|end| cut(*end).len() <= LINE_BYTES);
+        cut(ends.get(fit.saturating_sub(1)).copied().unwrap_or_default())
+    }
+
+    fn line(self, row: &EventRow) -> Vec<u8> {
         match self.format {
             LogFormat::Journald => journal_entry(row),
             LogFormat::Json => row.json().into_bytes(),
@@ -162,6 +173,20 @@ mod tests {
                 "MESSAGE=member sip-a is down: MESSAGE=forged",
             ]
         );
+    }
+
+    /// Each control character takes six bytes in JSON.
+    #[test]
+    fn a_line_that_is_too_long_has_a_shorter_message_and_all_of_its_fields() {
+        let long = EventRow { message: "é\u{1}".repeat(1_300), ..row() };
+        let line = style(LogFormat::Json).entry(&long);
+        assert!((LINE_BYTES - 16..=LINE_BYTES).contains(&line.len()), "{}", line.len());
+        let read: EventRow = serde_json::from_slice(&line).unwrap();
+        let kept = read.message.strip_suffix("...").unwrap();
+        assert!(long.message.starts_with(kept) && kept.len() > 2_800, "{}", kept.len());
+        assert_eq!(EventRow { message: long.message.clone(), ..read }, long);
+        let whole = EventRow { message: "x".repeat(4_096), ..row() };
+        assert_eq!(serde_json::from_slice::<EventRow>(&style(LogFormat::Json).entry(&whole)).unwrap(), whole);
     }
 
     #[test]

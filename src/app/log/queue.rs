@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 /// Lines that may wait.
 pub const LINES: usize = 1_024;
 /// Bytes of a line; what is longer is cut.
-const LINE_BYTES: usize = 8 * 1_024;
+pub(super) const LINE_BYTES: usize = 8 * 1_024;
 /// Losses are reported once in this time.
 const PAUSE: Duration = Duration::from_secs(1);
 
