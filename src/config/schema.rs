@@ -185,7 +185,7 @@ section! { "notify", ONCE, Notify, built NotifySettings;
     "A program of yours that is told what happens: one event at a time, as a JSON object on its standard input (an EventRow of json.md). It runs as the user nobody with no rights, as the program of an external monitor does; 64 events wait for it, and what is beyond is counted and an alarm, as is that it fails." {
     command: Vec<String> = [], Many(&Text, 0, 32), live, "The program, by its whole path, and its arguments; []: nobody is told.";
     events: Vec<EventName> = ["switchover", "alarm.raised", "alarm.cleared"], Many(&choice::<EventName>(&[]), 1, 64), live,
-        "Of which events it is told, by the names of the list below.";
+        "Of which events it is told, by the names of the list below: all but stop, state.lost, notify.failed, note and detail, which are never told.";
     timeout: Duration = "10s", span(100, 10 * MINUTE, ""), live, "It is killed when it takes longer.";
 } }
 

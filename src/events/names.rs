@@ -71,3 +71,15 @@ events! {
     Note = "note", "Something else that concerns the process or the machine.";
     Detail = "detail", "What a part does: only at the log levels debug and trace, and in no list of events.";
 }
+
+impl EventName {
+    /// Why the program of `[notify]` is never told of it; `None`: it is.
+    pub fn untold(self) -> Option<&'static str> {
+        match self {
+            EventName::Stop | EventName::StateLost => Some("no program is started any more when it happens"),
+            EventName::NotifyFailed => Some("it is about that program itself, and an alarm"),
+            EventName::Note | EventName::Detail => Some("it stands in the log only"),
+            _ => None,
+        }
+    }
+}

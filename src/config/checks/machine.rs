@@ -47,8 +47,16 @@ fn sockets(document: &Document, report: &mut Report) {
     }
 }
 
-/// The program of `[notify]` is found without a search path.
+/// The program of `[notify]` is found without a search path, and can be told of what it is to be told of.
 fn notify(document: &Document, report: &mut Report) {
+    for event in &document.notify.events {
+        let Some(why) = event.untold() else { continue };
+        let message = format!("events has \"{event}\", of which no program is ever told: {why}");
+        document
+            .notify
+            .error(report, "events", &event.span, message)
+            .instead("the other events of the reference", format!("remove \"{event}\"; the log has it"));
+    }
     let Some(program) = document.notify.command.first() else { return };
     if program.starts_with('/') && !program.chars().any(char::is_control) {
         return;

@@ -379,6 +379,13 @@ fn machine() {
                 &[("[cores]", "[limits]\nfragments_per_worker = 1048576\n[cores]"), ("[1]", "[1, 2, 3, 4, 5]")],
             ),
             ("an admin socket without a place", &[("[cores]", "[appliance]\nadmin_socket = \"admin.sock\"\n[cores]")]),
+            (
+                "events that no program is told of",
+                &[(
+                    "[cores]",
+                    "[notify]\ncommand = [\"/bin/tell\"]\nevents = [\"switchover\", \"stop\", \"note\"]\n[cores]",
+                )],
+            ),
             ("no port and no interface", &[(super::GOOD, "")]),
         ],
     );
