@@ -45,6 +45,11 @@ fn span_of(error: &Error, text: &str) -> Span {
 }
 
 fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {
+    if lacks_value(text, span.start) && !swallows(error.message()) {
+        let remedy = "write the value behind the equals sign, or remove the key";
+        report.error(span, "", "this is not TOML: a value is missing after `=`").remedy(remedy);
+        return;
+    }
     let message: Vec<&str> = error.message().lines().filter(|line| !line.trim().is_empty()).collect();
     let message = in_words(&message.join("; "));
     let remedy = match () {
@@ -65,6 +70,13 @@ fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {
     if let Some(opening) = opening(text, span.start).filter(|_| swallows(&message)) {
         note.see(&opening, "it may begin here");
     }
+}
+
+/// Nothing but a comment stands behind `=` on this line.
+fn lacks_value(text: &str, at: usize) -> bool {
+    let begin = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[begin..].lines().next().unwrap_or_default();
+    line.split_once('=').is_some_and(|(_, value)| value.trim().is_empty() || value.trim_start().starts_with('#'))
 }
 
 /// A bare word is taken for the beginning of whatever value starts with its first letter; that says nothing to anybody.

@@ -78,7 +78,10 @@ pub(super) fn name(text: &str) -> Result<String, Refusal> {
         None => return Ok(text.into()),
     };
     let near: String = text.chars().take(32).map(|c| if fits(c) { c } else { '-' }).collect();
-    refuse(why, if near.is_empty() { near } else { format!("write \"{near}\"") })
+    // What a letter of another alphabet stands for, nobody knows but who wrote it.
+    let remedy =
+        if text.is_ascii() { format!("write \"{near}\"") } else { "use letters a-z, digits, `-`, `_` and `.`".into() };
+    refuse(why, if near.is_empty() { near } else { remedy })
 }
 
 /// An IPv4 address that a host can have.

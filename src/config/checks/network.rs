@@ -141,6 +141,11 @@ fn overlaps(document: &Document, report: &mut Report) {
 }
 
 fn routes(document: &Document, report: &mut Report) {
+    if document.routes.is_empty() && !document.interfaces.is_empty() && !report.refused() {
+        report
+            .warning_of_file("route", "no [[route]] is defined: only hosts on the interfaces' networks can be reached")
+            .remedy("add [[route]] with via = the router's address, unless no client and no peer is behind a router");
+    }
     for (first, second) in repeated(document.routes.iter().flat_map(|route| &route.to), |to| Some(to.value)) {
         let message = format!("there are two routes, both to \"{}\"", network_text(second.value));
         let note = report.twice([&first.span, &second.span], "route.to", message);

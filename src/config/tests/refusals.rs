@@ -48,6 +48,8 @@ fn syntax() {
             ("a quote is not closed", &[("name = \"outer\"", "name = \"outer")]),
             ("a bracket is not closed", &[("workers = [1]", "workers = [1")]),
             ("a key without a value", &[("management = 0", "management")]),
+            ("a value is missing", &[("vlan = 120", "vlan =")]),
+            ("a comment in its place", &[("workers = [1]", "workers = # later")]),
             ("a word without quotes", &[("kind = \"sip\"", "kind = sip")]),
             ("a key twice", &[("vlan = 120", "vlan = 120\nvlan = 121")]),
             ("a table twice", &[("", "[cores]\nmanagement = 2\n")]),
@@ -155,6 +157,7 @@ fn values() {
                 &[("10.20.0.100", "2001:db8::100"), ("10.20.0.1/24", "2001:db8::1/64"), ("172.16.2.0/24", "::/0")],
             ),
             ("a name for an address", &[("10.20.0.11", "sip-a.example.com"), ("\"192.0.2.1\"", "\"router\"")]),
+            ("a name with a letter of another alphabet", &[("\"sip-a\"", "\"éb 1\"")]),
             ("a self-IP without its length", &[("10.20.0.1/24", "10.20.0.1"), ("192.0.2.2/24", "192.0.2.0/24")]),
             ("addresses that are no host's", &[("10.20.0.12", "224.0.1.75"), ("10.20.0.11", "10.20.0.11/24")]),
             ("an exclusion with host bits", &[("172.16.2.0/24", "172.16.2.1/24")]),
@@ -478,6 +481,7 @@ fn what_is_allowed_and_unwise_is_a_warning() {
                 ("listen = ", "unreachable = \"hold\"\nlisten = "),
             ],
         ),
+        ("nobody behind a router", &[("[[route]]\nto = \"default\"\nvia = \"192.0.2.1\"\n", "")]),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];
     insta::assert_snapshot!("warnings", warned(rows).trim_end());
