@@ -98,6 +98,34 @@ fn a_good_file_is_described() {
     for part in ["lead-1", "outer", "sip-a", "10.20.0.100"] {
         assert!(out.contains(part), "{part}: {out}");
     }
+    assert_eq!(out.lines().last(), Some(format!("{}: valid", file.display()).as_str()));
+    std::fs::write(&file, testbench::TWO_ARM.replacen("workers = [1]", "workers = [1000]", 1)).unwrap();
+    let (_, out, _) = ran(&["check", file.to_str().unwrap()]);
+    assert_eq!(out.lines().last(), Some(format!("{}: valid (1 warning)", file.display()).as_str()));
+}
+
+#[test]
+fn a_file_may_come_from_standard_input_and_what_is_found_be_json() {
+    let check = |text: &str, args: &[&str]| {
+        let mut command = fairlead(&[&["check", "-"], args].concat());
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
+        read(child.wait_with_output().expect("it ends"))
+    };
+    let (code, out, err) = check(testbench::TWO_ARM, &[]);
+    assert_eq!((code, out.lines().last(), err.as_str()), (Some(0), Some("(standard input): valid"), ""));
+    let (code, out, err) = check("[cores]\nworkers = [1]\nworker = 2\n", &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, err.as_str(), &report["valid"], &report["error_count"]), (Some(2), "", &false.into(), &1.into()));
+    let first = &report["errors"][0];
+    assert_eq!((&first["line"], &first["column"]), (&3.into(), &1.into()), "{out}");
+    let (code, out, _) = check(&testbench::TWO_ARM.replacen("workers = [1]", "workers = [1000]", 1), &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &report["valid"], &report["warnings"][0]["key"]),
+        (Some(0), &true.into(), &"cores.workers".into())
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/admin/capture.rs", &["CaptureBegun", "CapturedRow", "CaptureLine", "CaptureTotals"]),
     ("src/replay/summary.rs", &[]),
     ("src/doctor/finding.rs", &[]),
+    ("src/cli/checked.rs", &["CheckReport", "MistakeRow"]),
     ("src/admin/events.rs", &["EventRow", "EventsPage", "AlarmRow", "AcknowledgedRow"]),
 ];
 const PAGE: &str = "dpdk-config/json.md";
@@ -58,6 +59,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `history show` | one HistoryText |
 | `replay` | one ReplaySummary |
 | `doctor` | one Diagnosis |
+| `check` | one CheckReport |
 ";
 
 /// A struct's name and page.

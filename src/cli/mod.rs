@@ -7,6 +7,7 @@
 
 mod capture;
 pub mod check;
+pub mod checked;
 mod client;
 pub mod commands;
 mod doctor;
@@ -40,7 +41,6 @@ use client::Failure;
 use commands::{Command, Question};
 use exit::{BAD, FAILED, UNREACHABLE, fail, json, json_line, print, write};
 use gather::Sources;
-use here::Machine;
 use parse::Program;
 use serde_json::Value;
 use std::cell::Cell;
@@ -75,7 +75,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
     match command {
         // What the environment says is for those who ask; where the appliance listens stands in its file.
         Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
-        Command::Check { file, here, quiet } => check(&file, here, quiet),
+        Command::Check { file, here, quiet, json } => checked::run(&file, checked::How { here, quiet, json }),
         Command::Import(import) => import::run(&import),
         Command::Replay(asked) => replay::run(&asked),
         Command::Completion { shell } => {
@@ -116,25 +116,6 @@ fn sources<'a>(socket: Option<&'a Path>, timeout: Option<u64>, config: Option<&'
         config,
         joins,
         silent: Cell::default(),
-    }
-}
-
-fn check(file: &Path, here: bool, quiet: bool) -> ExitCode {
-    match config::load(file) {
-        Ok(configuration) => {
-            let lacks = if here { Machine::this().lacks(&configuration) } else { Vec::new() };
-            if !quiet && let Err(code) = write(check::text(&configuration).as_bytes()) {
-                return code;
-            }
-            match lacks.is_empty() {
-                true => ExitCode::SUCCESS,
-                false => fail(FAILED, &format!("this machine cannot run {}:\n{}", file.display(), lacks.join("\n"))),
-            }
-        }
-        Err(errors) => {
-            let _ = writeln!(io::stderr(), "{}", errors.to_string().trim_end());
-            ExitCode::from(BAD)
-        }
     }
 }
 

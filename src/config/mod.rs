@@ -34,7 +34,7 @@ pub use visible::{escaped, is_obeyed, visible};
 use document::Document;
 use report::Report;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// The largest file that is read, in bytes.
@@ -53,20 +53,30 @@ pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
     parse_bytes(&path.display().to_string(), &bytes_of(path)?)
 }
 
+/// Reads all that comes from `from`, which messages call `name`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_from(name: &str, from: impl Read) -> Result<Configuration, ConfigErrors> {
+    parse_bytes(name, &bytes_from(name, || Ok(from))?)
+}
+
 /// The bytes of the file at `path`.
 ///
 /// # Errors
 /// That it cannot be read.
 pub fn bytes_of(path: &Path) -> Result<Vec<u8>, ConfigErrors> {
-    let name = path.display().to_string();
+    bytes_from(&path.display().to_string(), || File::open(path))
+}
+
+fn bytes_from<R: Read>(name: &str, open: impl FnOnce() -> io::Result<R>) -> Result<Vec<u8>, ConfigErrors> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-    match read {
+    match open().and_then(|from| from.take(LARGEST + 1).read_to_end(&mut bytes)) {
         Ok(length) if length as u64 > LARGEST => {
-            Err(unread(&name, "it is larger than 64 MiB", "pass the configuration file; this is not one"))
+            Err(unread(name, "it is larger than 64 MiB", "pass the configuration file; this is not one"))
         }
         Ok(_) => Ok(bytes),
-        Err(error) => Err(unread(&name, &error.to_string(), "pass a file that exists and that this user may read")),
+        Err(error) => Err(unread(name, &error.to_string(), "pass a file that exists and that this user may read")),
     }
 }
 

@@ -77,7 +77,7 @@ pub enum Command {
     },
     /// Validate a file and print what it configures; exit 0 or 2, with --here also 1
     Check {
-        /// The appliance's file, TOML
+        /// The appliance's file, TOML; `-`: standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
         /// Compare it with this machine too: cores, devices, memory; exit 1 if it cannot run here
@@ -86,6 +86,9 @@ pub enum Command {
         /// Print what is wrong, and nothing else
         #[arg(long, short)]
         quiet: bool,
+        /// Print what was found as JSON, and nothing else
+        #[arg(long, conflicts_with = "quiet")]
+        json: bool,
     },
     /// Turn the files of a BIG-IP, keepalived or IPVS into one for Fairlead; exit 0, or 1 if `check` refuses that
     Import(Import),
