@@ -623,7 +623,7 @@ fn nothing_to_show_is_said() {
     let rows = [
         ("members", "no members\n"),
         ("counters", "no counter has moved\n"),
-        ("switchovers", "no switchover since the start\n"),
+        ("switchovers", "no switchover is known\n"),
         ("exclude list pair-1", "the exclusion group is empty\n"),
     ];
     for (table, text) in rows {

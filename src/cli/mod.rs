@@ -65,6 +65,7 @@ pub struct RunArgs {
 ///
 /// `joins`: what joins segments that an interface receives, which only the data plane may ask the kernel.
 pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
+    grid::fit_terminal();
     let Program { socket, typed, timeout, command } = match parse::program(std::env::args_os()) {
         Ok(program) => program,
         Err(error) => {

@@ -2,7 +2,7 @@
 
 pub(super) use crate::admin::rows::*;
 pub(super) use crate::cli::exit::file_text;
-pub(super) use crate::cli::grid::{Cell, grid, left, paragraph, prose, right};
+pub(super) use crate::cli::grid::{Cell, grid, grid_over, left, paragraph, prose, right};
 pub(super) use crate::cli::readable::{bytes, count, exact, micros, nanos, span, speed};
 pub(super) use crate::config::visible;
 pub(super) use crate::time::Duration;
