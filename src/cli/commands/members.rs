@@ -16,7 +16,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             right("FLOWS", count(row.flows)),
             right("DIRECT", count(row.direct)),
             right("UDP", udp(row)),
-            right("SINCE", span(now.since(row.since))),
+            right("FOR", span(now.since(row.since))),
             prose("REASON", &row.reason),
         ]
     })?;

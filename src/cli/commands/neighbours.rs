@@ -9,7 +9,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             left("ADDRESS", row.address),
             left("MAC", or_dash(row.mac.as_ref())),
             left("STATE", row.state),
-            right("SINCE", span(now.since(row.since))),
+            right("FOR", span(now.since(row.since))),
             prose("ROLE", &row.role),
         ]
     })

@@ -13,7 +13,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             right("SENT", count(row.sent)),
             right("OK", count(row.ok)),
             right("FAILED", count(row.failed)),
-            right("SINCE", span(now.since(row.since))),
+            right("FOR", span(now.since(row.since))),
             prose("LAST RESULT", &row.reason),
         ]
     })

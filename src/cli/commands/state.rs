@@ -44,7 +44,7 @@ pub(super) fn rows(settings: &[SettingRow], now: Wall) -> String {
             left("WHAT", &row.what),
             left("SET TO", &row.setting),
             left("FILE", &row.file),
-            right("SINCE", span(now.since(row.since))),
+            right("FOR", span(now.since(row.since))),
         ]
     })
 }

@@ -64,7 +64,7 @@ fn virtual_servers(rows: &[VirtualServerRow], now: Wall) -> String {
             left("STATE", row.state),
             left("ACTIVE", active(row)),
             left("CHOICE", row.choice),
-            right("SINCE", span(now.since(row.since))),
+            right("FOR", span(now.since(row.since))),
             prose("REASON", &row.reason),
         ]
     })

@@ -13,7 +13,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             left("STATE", row.state),
             left("ACTIVE", active(row)),
             left("CHOICE", row.choice),
-            right("SINCE", span(now.since(row.since))),
+            right("FOR", span(now.since(row.since))),
             prose("REASON", &row.reason),
         ]
     })?;
