@@ -68,7 +68,7 @@ impl Controller {
         }
     }
 
-    /// What has happened is to be saved, and that an alarm is over which somebody had acknowledged.
+    /// What has happened is to be saved, and that an alarm has ended which somebody had acknowledged.
     pub(super) fn look_for_events(&mut self) {
         if self.outputs.alarms.has_forgotten() {
             self.saves.changed();

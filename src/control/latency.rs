@@ -11,7 +11,7 @@ use super::waiting::PATIENCE;
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::events::Subject;
 use crate::admin::rows::{Bucket, LatencyRow, Spread};
-use crate::config::{CpuCores, LogLevel, duration_text};
+use crate::config::{CpuCores, LogLevel, count, duration_text};
 use crate::events::{AlarmCode, EventName};
 use crate::time::{Duration, Instant};
 use crate::worker::Latency;
@@ -162,8 +162,9 @@ impl Latencies {
         for (at, known) in self.workers.iter_mut().enumerate() {
             let Unlogged { stalls, longest } = std::mem::take(&mut known.unlogged);
             if stalls > 0 {
+                let stalls = count(stalls as usize, "loop iteration");
                 let message = format!(
-                    "worker {at} had {stalls} loop iterations longer than {limit}, the longest {longest:.1?}: is its core \
+                    "worker {at} had {stalls} longer than {limit}, the longest {longest:.1?}: is its core \
                      shared with other work? See `fairlead latency`"
                 );
                 out.log_of(EventName::WorkerStalls, LogLevel::Warn, Subject::object(format!("worker {at}")), message);

@@ -119,9 +119,8 @@ impl<'a> Ballot<'a> {
                 let why = format!("it is up and listed before {}, and fail_back is immediate", one.name);
                 (Some(first), format!("{} takes over again: {why}", first.name))
             }
-            (None, Some((one, State::Up | State::Unknown)), _) => {
-                (current, format!("{} stays active: {}", one.name, one.reason))
-            }
+            (None, Some((one, State::Up)), _) => (current, format!("{} is {}", one.name, known(one))),
+            (None, Some((one, State::Unknown)), _) => (current, format!("{} stays active: {}", one.name, one.reason)),
             (None, Some((one, _)), Some(next)) => {
                 (best, format!("{} takes over: {} is {}", next.name, one.name, known(one)))
             }

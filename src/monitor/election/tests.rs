@@ -87,14 +87,14 @@ fn choices_and_their_words() {
                 ),
             ),
         ),
-        row("30: both answer", (Up, Up), Some(A), (Some(A), "sip-a stays active: sip-options: 200 OK", Some(both))),
+        row("30: both answer", (Up, Up), Some(A), (Some(A), "sip-a is up (sip-options: 200 OK)", Some(both))),
         row(
             "29: A recovers while B is active",
             (Up, Up),
             Some(B),
             (
                 Some(B),
-                "sip-b stays active: sip-options: 200 OK",
+                "sip-b is up (sip-options: 200 OK)",
                 Some("2 members answer (sip-a, sip-b); sip-b is active, the pair should agree on one"),
             ),
         ),
@@ -183,7 +183,7 @@ fn choices_and_their_words() {
                 "force a member that is offline",
                 (Up, Offline),
                 Some(A),
-                (Some(A), "sip-a stays active: sip-options: 200 OK", None),
+                (Some(A), "sip-a is up (sip-options: 200 OK)", None),
             )
         },
         Row {
