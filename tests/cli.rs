@@ -334,6 +334,24 @@ fn what_is_watched_as_json_is_a_line_each_time() {
     assert!(lines.iter().all(|line| line[0]["via"] == "192.0.2.1"), "{out}");
 }
 
+#[test]
+fn counters_may_be_asked_for_what_moves_meanwhile_and_only_for_drops() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let answer = |dropped: u64| {
+        let row = |name: &str, value: u64| format!(r#"{{"name":"{name}","value":{value},"explanation":"x"}}"#);
+        let rows = [row("received", 3 * dropped), row("drop_no_route", dropped), row("drop_no_flow", 7)].join(",");
+        &*format!(r#"{{"id":1,"ok":true,"epoch":42,"data":[{rows}]}}"#).leak()
+    };
+    let answers = [answer(5), answer(9)].map(|line| &*format!("{line}\n").leak());
+    let requests = appliance(&socket, Box::leak(Box::new(answers)));
+    let (code, out, err) =
+        ran(&["--socket", socket.to_str().unwrap(), "counters", "--drops", "--during", "1", "--json"]);
+    assert_eq!((code, requests.join().unwrap().len(), err.as_str()), (Some(0), 2, ""));
+    let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(rows, serde_json::json!([{"name": "drop_no_route", "value": 4, "explanation": "x"}]));
+}
+
 /// What an appliance says of a drain that has come so far.
 macro_rules! drain {
     ($state:literal, $outcome:literal, $connections:literal, $left:literal) => {

@@ -17,6 +17,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/replay/summary.rs", &[]),
     ("src/doctor/finding.rs", &[]),
     ("src/cli/checked.rs", &["CheckReport", "MistakeRow"]),
+    ("src/cli/commands/flows.rs", &["TalkerRow"]),
     ("src/admin/events.rs", &["EventRow", "EventsPage", "AlarmRow", "AcknowledgedRow"]),
 ];
 const PAGE: &str = "dpdk-config/json.md";
@@ -37,6 +38,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `probes`, `probe now` | a list of ProbeRow |
 | `probe history` | a list of PastProbeRow, oldest first |
 | `flows` | an object: `rows`, a list of FlowRow; `total`, how many there are; `exact`, false if there may be more |
+| `flows --top` | a list of TalkerRow, the most flows first |
 | `flows clear` | one Cleared |
 | `explain ...` | one Explanation |
 | `capture` | a CaptureLine a line, one for each frame; on the socket see CaptureBegun |

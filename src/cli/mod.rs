@@ -38,7 +38,7 @@ use clap::CommandFactory;
 pub use gather::Joins;
 
 use client::Failure;
-use commands::{Command, Question};
+use commands::{Command, Question, growth};
 use exit::{BAD, FAILED, UNREACHABLE, fail, json, json_line, print, write};
 use gather::Sources;
 use parse::Program;
@@ -226,6 +226,13 @@ fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<(Str
             std::thread::sleep(Duration::from_secs(1));
             data = client::ask(socket, report, patience)?;
         }
+    }
+    if let Some(seconds) = question.during {
+        std::thread::sleep(Duration::from_secs(seconds));
+        data = growth(&data, client::ask(socket, &question.request, patience)?);
+    }
+    if let Some(narrow) = &question.narrow {
+        data = narrow.of(data);
     }
     let code = question.exit.map_or(0, |exit| exit(&data));
     Ok((text_of(question, data)?, code))

@@ -83,7 +83,7 @@ fn joined(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::commands::Question;
+    use super::super::commands::{Narrow, Question};
     use super::*;
     use crate::admin::Request;
     use crate::admin::request::{AdminState, EventSelection, FlowSelection, PacketAsked, TcpFlag, Transport};
@@ -286,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn of_an_answer_rows_may_be_chosen() {
+        let narrow = |line: &str| asked(line).narrow;
+        let pool = |pool: Option<&str>, last| Some(Narrow::Switchovers { pool: pool.map(str::to_owned), last });
+        assert_eq!(narrow("fairlead switchovers"), pool(None, None));
+        assert_eq!(narrow("fairlead switchovers --last 3 --pool pair-1 --json"), pool(Some("pair-1"), Some(3)));
+        assert_eq!((narrow("fairlead counters"), narrow("fairlead counters --drops")), (None, Some(Narrow::Drops)));
+        assert_eq!(asked("fairlead counters --drops --during 10").during, Some(10));
+        let flows = |line: &str| match asked(line).request {
+            Request::Flows { limit, .. } => (limit, narrow(line)),
+            _ => panic!("{line}"),
+        };
+        assert_eq!(flows("fairlead flows --limit 5"), (5, None));
+        let of_port = Narrow::Port { port: 5060, most: 5 };
+        assert_eq!(flows("fairlead flows --port 5060 --limit 5"), (100_000, Some(of_port)));
+        let most = Narrow::Talkers { port: None, most: 10 };
+        assert_eq!(flows("fairlead flows --top 10 --member sip-a"), (100_000, Some(most)));
+    }
+
+    #[test]
     fn the_seconds_of_watch_may_stand_apart() {
         for (line, seconds) in [
             ("fairlead members --watch 5", Some(5)),
@@ -315,6 +334,9 @@ mod tests {
             "fairlead flows --client me",
             "fairlead flows --limit 0",
             "fairlead flows --limit 5 clear",
+            "fairlead flows --limit 5 --top 5",
+            "fairlead switchovers --last 0",
+            "fairlead counters --during 0",
             "fairlead exclude add p 10.1.0.0/8",
             "fairlead drill pair-1",
             "fairlead drill pair-1 --for-real",

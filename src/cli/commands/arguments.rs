@@ -92,6 +92,8 @@ impl Once {
             candidate: None,
             wait: None,
             exit: None,
+            narrow: None,
+            during: None,
             stream: false,
         }
     }

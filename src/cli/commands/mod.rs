@@ -24,6 +24,7 @@ mod kit;
 mod latency;
 mod log;
 mod members;
+mod narrow;
 mod neighbours;
 mod ports;
 mod probes;
@@ -44,6 +45,7 @@ pub use doctor::Doctor;
 pub use events::followed;
 pub use import::Import;
 pub use kit::Shown;
+pub use narrow::{Narrow, growth};
 pub use question::{Question, Show};
 pub use replay::Replay;
 pub(super) use replay::text as replayed;
@@ -51,7 +53,7 @@ pub use support::Support;
 pub use top::Top;
 
 use crate::admin::Request;
-use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX};
+use crate::admin::request::FLOWS_MAX;
 use crate::admin::rows::{AdminState, LogLevel};
 use crate::policy::words::Word;
 use alarms::Alarms;
@@ -142,6 +144,12 @@ pub enum Ask {
         /// At most so many rows, up to 100000; how many more there are is said [default: 1000]
         #[arg(long, value_name = "ROWS", value_parser = value_parser!(u64).range(1..=FLOWS_MAX as u64))]
         limit: Option<u64>,
+        /// Only flows with this port at any end
+        #[arg(long, value_parser = value_parser!(u16).range(1..))]
+        port: Option<u16>,
+        /// Show who has opened most of them instead: so many sources, each with member and path
+        #[arg(long, value_name = "NUMBER", conflicts_with = "limit", value_parser = value_parser!(u64).range(1..=1000))]
+        top: Option<u64>,
         /// What else is done with them.
         #[command(subcommand)]
         instead: Option<Flows>,
@@ -165,6 +173,12 @@ pub enum Ask {
         /// Include zero counters, and each worker's own
         #[arg(long)]
         all: bool,
+        /// Only frames that were dropped, by reason
+        #[arg(long)]
+        drops: bool,
+        /// Wait so many seconds, and show by how much each has grown meanwhile
+        #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3600))]
+        during: Option<u64>,
     },
     /// What is wrong now: code, severity, since when, what to do; --check for monitoring
     #[command(args_conflicts_with_subcommands = true)]
@@ -184,8 +198,18 @@ pub enum Ask {
     /// What has happened: switchovers, members up and down, alarms, reloads, what operators did
     #[command(after_help = "Example: fairlead events --since 1h --event switchover --event alarm.raised --follow")]
     Events(Events),
-    /// Changes of active members: cause, and how long each step took
-    Switchovers(View),
+    /// Changes of active members, newest first: cause, how long each step took, reason
+    Switchovers {
+        /// How they are shown.
+        #[command(flatten)]
+        view: View,
+        /// Only those of this pool
+        #[arg(long, value_name = "NAME")]
+        pool: Option<String>,
+        /// Only the last so many
+        #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
+        last: Option<u64>,
+    },
     /// Forwarding latency and loop times as percentiles; stalls
     Latency {
         /// How they are shown.
@@ -393,19 +417,16 @@ impl Ask {
             Ask::Flows { instead: Some(Flows::Clear { once, only }), .. } => {
                 once.of(Request::FlowsClear { filter: only.filter() }, flows::cleared)
             }
-            Ask::Flows { view, only, limit, .. } => {
-                let limit = limit.map_or(FLOWS_DEFAULT, |rows| rows as usize);
-                view.of(Request::Flows { filter: only.filter(), limit }, flows::show)
-            }
+            Ask::Flows { view, only, limit, port, top, .. } => flows::question(view, only, limit, (port, top)),
             Ask::Explain(explain) => explain.question(),
             Ask::Snat(view) => view.of(Request::Snat {}, snat::show),
             Ask::Neighbours(view) => view.of(Request::Neighbours {}, neighbours::show),
             Ask::Routes(view) => view.of(Request::Routes {}, routes::show),
             Ask::Ports(view) => view.of(Request::Ports {}, ports::show),
-            Ask::Counters { view, all } => view.of(Request::Counters { all }, counters::show),
+            Ask::Counters { view, all, drops, during } => counters::question(view, all, drops, during),
             Ask::Alarms { view, check, instead } => alarms::question(view, check, instead),
             Ask::Events(events) => events.question(),
-            Ask::Switchovers(view) => view.of(Request::Switchovers {}, switchovers::show),
+            Ask::Switchovers { view, pool, last } => switchovers::question(view, pool, last),
             Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
             Ask::Sip(view) => view.of(Request::Sip {}, sip::show),
             Ask::Member(Member::Enable(of)) => of.set(AdminState::Enabled, false),

@@ -3,6 +3,7 @@
 //! Owns [`Question`]: the request, how its answer is shown, and what else is asked around it.
 
 use super::kit::Shown;
+use super::narrow::Narrow;
 use crate::admin::Request;
 use crate::admin::rows::Wall;
 use serde_json::Value;
@@ -31,6 +32,10 @@ pub struct Question {
     pub wait: Option<Request>,
     /// What the command ends with, by the data of the answer.
     pub exit: Option<fn(&Value) -> u8>,
+    /// Which rows of the answer are shown, if not all.
+    pub narrow: Option<Narrow>,
+    /// It is asked twice, so many seconds apart, and shown is by how much counters have grown.
+    pub during: Option<u64>,
     /// What happens after that is shown too, as it happens.
     pub stream: bool,
 }

@@ -1,8 +1,16 @@
 //! `fairlead switchovers`
 
+use super::arguments::View;
 use super::kit::*;
+use super::narrow::Narrow;
+use super::question::Question;
+use crate::admin::Request;
 
-pub(super) fn show(data: Value, _: Wall) -> Shown {
+pub(super) fn question(view: View, pool: Option<String>, last: Option<u64>) -> Question {
+    Question { narrow: Some(Narrow::Switchovers { pool, last }), ..view.of(Request::Switchovers {}, show) }
+}
+
+fn show(data: Value, _: Wall) -> Shown {
     let rows: Vec<SwitchoverRow> = from_value(data)?;
     if rows.is_empty() {
         return Ok("no switchover is known\n".to_owned());
