@@ -634,8 +634,8 @@ fn nothing_to_show_is_said() {
     let none = |exact| shown("flows", serde_json::json!({ "rows": [], "total": 0, "exact": exact }));
     assert_eq!(none(true), "no flows\n");
     assert!(none(false).starts_with("at least 0 flows"));
-    assert_eq!(shown("flows clear", Cleared { count: 1 }), "1 flow cleared\n");
-    assert_eq!(shown("flows clear", Cleared { count: 12_345 }), "12,345 flows cleared\n");
+    assert_eq!(shown("flows clear --all", Cleared { count: 1 }), "1 flow cleared\n");
+    assert_eq!(shown("flows clear --all", Cleared { count: 12_345 }), "12,345 flows cleared\n");
     assert!(show("members", serde_json::json!([{ "name": 7 }])).is_err());
 }
 

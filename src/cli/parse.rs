@@ -152,6 +152,7 @@ mod tests {
                     },
                 },
             ),
+            ("fairlead flows clear --all", Request::FlowsClear { filter: all() }),
             (
                 "fairlead member drain sip-a",
                 Request::MemberSet { member: "sip-a".into(), admin: AdminState::Draining, yes: false, for_s: None },
@@ -335,6 +336,8 @@ mod tests {
             "fairlead flows --limit 0",
             "fairlead flows --limit 5 clear",
             "fairlead flows --limit 5 --top 5",
+            "fairlead flows clear",
+            "fairlead flows clear --all --member sip-a",
             "fairlead switchovers --last 0",
             "fairlead counters --during 0",
             "fairlead exclude add p 10.1.0.0/8",
@@ -371,7 +374,8 @@ mod tests {
 
     #[test]
     fn the_socket_may_stand_anywhere() {
-        for line in ["fairlead --socket /x members", "fairlead members --socket /x", "fairlead flows clear --socket=/x"]
+        for line in
+            ["fairlead --socket /x members", "fairlead members --socket /x", "fairlead flows clear --all --socket=/x"]
         {
             let program = parsed(line).expect(line);
             assert_eq!((program.socket, program.typed), (Some("/x".into()), true), "{line}");

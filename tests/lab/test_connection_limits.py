@@ -144,7 +144,7 @@ class ConnectionLimits(SeveralLab):
         self.were_refused(1)
 
     def test_s97_a_udp_peer_beyond_the_limit_gets_no_answer_and_the_others_stay(self):
-        self.addCleanup(self.appliance.command, "flows", "clear")
+        self.addCleanup(self.appliance.command, "flows", "clear", "--all")
         self.limit("connection_limit = 2")
         first, second, third = self.phones(3)
         servers = [self.server_of(first), self.server_of(second)]

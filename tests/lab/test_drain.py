@@ -25,7 +25,7 @@ class Drain(SeveralLab):
     def setUp(self):
         super().setUp()
         # Peers over UDP are remembered for minutes.
-        self.appliance.command("flows", "clear")
+        self.appliance.command("flows", "clear", "--all")
 
     def drain(self, member: str, *words: str) -> Program:
         """Somebody has a member drained, and waits."""

@@ -315,7 +315,8 @@ pub enum Ask {
 /// `flows ...`
 #[derive(Debug, Subcommand)]
 pub enum Flows {
-    /// Clear the flows that match, or all of them
+    /// Clear the flows that match; all of them only with --all
+    #[command(group = ArgGroup::new("which").args(["all", "client", "member", "virtual_server"]).multiple(true).required(true))]
     Clear {
         /// How the answer is shown.
         #[command(flatten)]
@@ -323,6 +324,9 @@ pub enum Flows {
         /// Which are cleared.
         #[command(flatten)]
         only: Only,
+        /// Clear every flow: connections through the appliance have to begin anew
+        #[arg(long, conflicts_with_all = ["client", "member", "virtual_server"])]
+        all: bool,
     },
 }
 
@@ -414,7 +418,7 @@ impl Ask {
             Ask::Members(view) => view.of(Request::Members {}, members::show),
             Ask::VirtualServers(view) => view.of(Request::VirtualServers {}, virtual_servers::show),
             Ask::Probes(view) => view.of(Request::Probes {}, probes::show),
-            Ask::Flows { instead: Some(Flows::Clear { once, only }), .. } => {
+            Ask::Flows { instead: Some(Flows::Clear { once, only, .. }), .. } => {
                 once.of(Request::FlowsClear { filter: only.filter() }, flows::cleared)
             }
             Ask::Flows { view, only, limit, port, top, .. } => flows::question(view, only, limit, (port, top)),
