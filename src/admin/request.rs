@@ -159,7 +159,9 @@ pub enum Request {
         /// The pool's name.
         pool: String,
     },
-    /// Add a prefix to it; the answer is the whole group.
+    /// The exclusion groups of all pools.
+    ExcludeLists {},
+    /// Add a prefix to the group of a pool's SNAT; the answer is the whole group.
     ExcludeAdd {
         /// The pool's name.
         pool: String,
@@ -277,6 +279,7 @@ impl Request {
             | Request::DrillPlan { .. }
             | Request::DrillReport { .. }
             | Request::ExcludeList { .. }
+            | Request::ExcludeLists {}
             | Request::ProbeHistory { .. }
             | Request::StateShow {}
             | Request::StateLines {}

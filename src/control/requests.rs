@@ -70,6 +70,7 @@ impl Controller {
             Request::DrillBegin { pool, back_after_s } => {
                 return self.begin_drill(request_id, &pool, back_after_s, now);
             }
+            Request::ExcludeLists {} => Data::Excluded(self.all_excluded()),
             Request::ExcludeAdd { pool, prefix } => return self.exclude(request_id, &pool, prefix, true, now),
             Request::ExcludeRemove { pool, prefix } => return self.exclude(request_id, &pool, prefix, false, now),
             Request::Flows { filter, limit } => return self.list_flows(request_id, &filter, limit, now),
@@ -458,6 +459,12 @@ impl Controller {
     fn excluded(&self, pool: &str) -> Result<Vec<ExcludeRow>, AdminError> {
         let id = self.snat_of(pool)?.pool;
         Ok(self.exclude_rows(pool, id))
+    }
+
+    /// The exclusion groups of all pools, in the order of the file.
+    fn all_excluded(&self) -> Vec<ExcludeRow> {
+        let groups = self.intent.snats.iter().map(|snat| (&self.intent.pools[snat.pool].name, snat.pool));
+        groups.flat_map(|(name, pool)| self.exclude_rows(name, pool)).collect()
     }
 }
 

@@ -68,4 +68,9 @@ fn s50_a_live_exclusion_outlives_a_reload() {
     intent.snats[0].exclude.push(net("10.99.0.0/16"));
     reload(&mut bench, Ok(file_of(&intent))).unwrap();
     assert_eq!(excluded(&mut bench, list())[2], ("10.99.0.0/16".to_owned(), Origin::File));
+    assert_eq!(
+        excluded(&mut bench, Request::ExcludeLists {}),
+        excluded(&mut bench, list()),
+        "of all pools, of which there is one"
+    );
 }
