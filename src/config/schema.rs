@@ -175,7 +175,7 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
     state: String = (absent "the service manager's StateDirectory, else /var/lib/fairlead"), Text, restart,
         "Folder in which what the operator has set (admin states, forced choices, exclusions) is kept over a restart, and the configurations that were in force.";
     metrics: SocketAddr = (absent "no metrics"), Socket, live,
-        "Where Prometheus text is served, over the kernel's TCP; tried again until it can be had.";
+        "Where Prometheus text is served, over the kernel's TCP, at /metrics; /healthz answers 200 as long as the appliance answers, else 503. Tried again until it can be had.";
     log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged; `fairlead log level` changes it at once.";
     log_format: LogFormat = "text", choice::<LogFormat>(&[]), restart,
         "What the log looks like: lines for people on stderr, a JSON object a line on stderr, or entries of the systemd journal with fields (MESSAGE, PRIORITY, FAIRLEAD_EVENT, FAIRLEAD_POOL and so on). Each event is one line, with a stable name from the list below.";

@@ -41,7 +41,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
     TcpListener::bind(address).await.map_err(|why| MetricsError { address, why })
 }
 
-/// Serves `GET /metrics` until `stop` is ready.
+/// Serves `GET /metrics` and `GET /healthz` until `stop` is ready.
 pub async fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>, stop: impl Future<Output = ()>) {
     let handle = |stream, seat| {
         let asked = asked.clone();
@@ -59,8 +59,8 @@ async fn handle(mut stream: TcpStream, mut seat: Seat, asked: mpsc::Sender<Asked
     };
     seat.is_busy();
     let (status, body) = match checked(&request) {
-        Ok(()) => match scrape(&asked).await {
-            Some(page) => ("200 OK", page),
+        Ok(target) => match scrape(&asked).await {
+            Some(page) => ("200 OK", if target == Target::Health { "ok\n".to_owned() } else { page }),
             None => ("503 Service Unavailable", "the appliance does not answer\n".to_owned()),
         },
         Err((status, body)) => (status, body.to_owned()),
@@ -94,9 +94,18 @@ fn is_whole(head: &[u8]) -> bool {
     head.windows(4).any(|end| end == b"\r\n\r\n")
 }
 
-/// Whether a request is for the metrics (RFC 9112 3: method, target and version, a space between), or the status and the
-/// text that refuse it; a field of its own may stand behind a status.
-fn checked(head: &[u8]) -> Result<(), (&'static str, &'static str)> {
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// The page.
+    Metrics,
+    /// Whether there would be one: the appliance answers.
+    Health,
+}
+
+/// What a request is for (RFC 9112 3: method, target and version, a space between), or the status and the text that refuse it; a
+/// field of its own may stand behind a status.
+fn checked(head: &[u8]) -> Result<Target, (&'static str, &'static str)> {
     if head.len() > HEAD_MAX && !is_whole(head) {
         return Err(("431 Request Header Fields Too Large", "the request is too large\n"));
     }
@@ -105,8 +114,11 @@ fn checked(head: &[u8]) -> Result<(), (&'static str, &'static str)> {
     match words[..] {
         [method, target, version] if version.starts_with(b"HTTP/1.") => {
             match (method, target.split(|byte| *byte == b'?').next()) {
-                (b"GET", Some(b"/metrics")) => Ok(()),
-                (b"GET", _) => Err(("404 Not Found", "the metrics are at /metrics\n")),
+                (b"GET", Some(b"/metrics")) => Ok(Target::Metrics),
+                (b"GET", Some(b"/healthz")) => Ok(Target::Health),
+                (b"GET", _) => {
+                    Err(("404 Not Found", "the metrics are at /metrics; /healthz says whether they are to be had\n"))
+                }
                 _ => Err(("405 Method Not Allowed\r\nAllow: GET", "only GET\n")),
             }
         }
@@ -122,9 +134,11 @@ mod tests {
 
     #[test]
     fn a_request_line_is_read_by_the_book() {
-        let rows: [(&[u8], &str); 11] = [
+        let rows: [(&[u8], &str); 13] = [
             (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", ""),
             (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", ""),
+            (b"GET /healthz HTTP/1.1\r\n\r\n", ""),
+            (b"GET /health HTTP/1.1\r\n\r\n", "404"),
             (b"GET / HTTP/1.1\r\n\r\n", "404"),
             (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
             (b"HEAD /metrics HTTP/1.1\r\n\r\n", "405"),
@@ -182,6 +196,8 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
         assert!(body.contains("fairlead_dropped_frames_total{worker=\"0\",reason=\"no_flow\"} 7\n"), "{body}");
+        let health = fetched(address, b"GET /healthz HTTP/1.1\r\n\r\n").await;
+        assert!(health.starts_with("HTTP/1.1 200 OK\r\n") && health.ends_with("\r\n\r\nok\n"), "{health}");
         assert!(fetched(address, b"DELETE / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
         assert!(fetched(address, b"hello\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
         assert!(fetched(address, &[b'x'; HEAD_MAX + 1]).await.starts_with("HTTP/1.1 431 "));
@@ -214,6 +230,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (asked, _) = mpsc::channel(1);
         tokio::spawn(serve(listener, asked, std::future::pending()));
-        assert!(fetched(address, b"GET /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 503 "));
+        for request in [b"GET /metrics HTTP/1.1\r\n\r\n", b"GET /healthz HTTP/1.1\r\n\r\n"] {
+            assert!(fetched(address, request).await.starts_with("HTTP/1.1 503 "));
+        }
     }
 }
