@@ -12,7 +12,7 @@ from . import addresses, leftovers, proofs
 from .appliance import Appliance, Setting
 from .deaths import Deaths
 from .report import Report
-from .shell import need_programs, need_root, run_script
+from .shell import LabError, need_programs, need_root, run_script
 from .sip.pair import Pair
 from .switchover import Switchover
 from .topology import Lab
@@ -123,7 +123,7 @@ The lab is up. Some things to try:
   {prefix}phone openssl s_client -connect {addresses.VIP}:{addresses.SIP_TLS_PORT}
   less {lab.file('fairlead.log')}; cat {appliance.file}
 
-Remove it with: scripts/demo --clean"""
+Remove it with: scripts/demo --clean {lab.id}"""
 
 
 def main() -> int:
@@ -136,8 +136,10 @@ def main() -> int:
 
 def _do(options: argparse.Namespace) -> int:
     need_root()
-    if options.clean:
-        swept = leftovers.sweep(with_kept=True)
+    if options.clean is not None:
+        swept = leftovers.sweep(with_kept=True, lab_id=options.clean or None)
+        if options.clean and not swept:
+            raise LabError(f"there is no lab {options.clean} that was kept or left behind")
         print(f"Removed {len(swept)} lab{'s' * (len(swept) != 1)} {' '.join(swept)}".rstrip())
         return 0
     need_programs("ip", "ethtool", "setpriv", "sipp", "stunnel", "openssl")
@@ -161,7 +163,8 @@ def _play(keep: bool) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave the lab up and print commands to try in it")
-    parser.add_argument("--clean", action="store_true", help="remove labs that were kept or left behind, and exit")
+    parser.add_argument("--clean", nargs="?", const="", metavar="LAB",
+                        help="remove this lab, or all that were kept or left behind, also by others, and exit")
     parser.add_argument("--no-build", action="store_true", help="use the fairlead that is already built")
     return parser.parse_args()
 

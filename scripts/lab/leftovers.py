@@ -27,10 +27,12 @@ def mark_kept(directory: Path) -> None:
     (directory / "kept").touch()
 
 
-def sweep(with_kept: bool = False) -> list[str]:
-    """Removes every lab whose owner is gone, and on request those kept on purpose. Returns their ids."""
+def sweep(with_kept: bool = False, lab_id: str | None = None) -> list[str]:
+    """Removes every lab whose owner is gone, or only the one named, and on request those kept on purpose. Returns their ids."""
     swept = []
     for directory in sorted(ROOT.glob("[0-9a-f]*")):
+        if lab_id not in (None, directory.name):
+            continue
         kept = (directory / "kept").exists()
         if _is_owned(directory) or (kept and not with_kept):
             continue

@@ -3,7 +3,10 @@
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
+import unittest.mock
+from pathlib import Path
 
 from standing import SCRIPTS, addresses
 from lab import leftovers
@@ -34,6 +37,13 @@ class TheLab(unittest.TestCase):
         self.assertNotEqual(leftovers.remains(killed), [])
         with Lab():
             self.assertEqual(leftovers.remains(killed), [])
+
+    def test_a_lab_is_taken_away_by_its_name_and_no_other(self):
+        with tempfile.TemporaryDirectory() as root, unittest.mock.patch.object(leftovers, "ROOT", Path(root)):
+            for lab_id in ("0a", "0b"):
+                (Path(root) / lab_id).mkdir()
+            self.assertEqual(leftovers.sweep(with_kept=True, lab_id="0b"), ["0b"])
+            self.assertEqual(leftovers.sweep(), ["0a"])
 
     def test_an_interrupted_lab_leaves_nothing(self):
         self.assertEqual(leftovers.remains(self._lay_out_and_end_by(signal.SIGINT)), [])
