@@ -508,6 +508,12 @@ fn each_shell_has_its_completion_and_there_is_a_manual() {
     let (code, out, _) = ran(&["manual"]);
     assert_eq!(code, Some(0));
     assert!(out.contains("run listens where its file says"), "what FAIRLEAD_SOCKET does not do");
+    for section in ["FILES", "SIGNALS", "EXAMPLES", "\"SEE ALSO\""] {
+        assert!(out.contains(&format!("\n.SH {section}\n")), "{section}: {out}");
+    }
+    assert_eq!(out.matches("Give up when nothing comes").count(), 1, "once, not with each command");
+    let (_, help, _) = ran(&["completion", "--help"]);
+    assert!(help.contains("/bash-completion/completions/fairlead"), "where it belongs: {help}");
     assert!(out.contains(".TH fairlead 1") && out.contains("\\fBpool force\\fR <POOL> <MEMBER>"), "{out}");
 }
 

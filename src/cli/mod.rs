@@ -34,7 +34,6 @@ use crate::admin::rows::Wall;
 use crate::admin::{Code, Request};
 use crate::config;
 use crate::control::explain_by_file;
-use clap::CommandFactory;
 pub use gather::Joins;
 
 use client::Failure;
@@ -81,7 +80,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
         Command::Replay(asked) => replay::run(&asked),
         Command::Completion { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Program::command(), "fairlead", &mut script);
+            clap_complete::generate(shell, &mut parse::command(), "fairlead", &mut script);
             print(&script)
         }
         Command::Manual => print(&manual::page()),

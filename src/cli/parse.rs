@@ -2,15 +2,19 @@
 //!
 //! Owns help, the version and the global options; the commands are [`super::commands`]'s. Does nothing itself.
 
-use super::commands::Command;
-use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, ValueHint, value_parser};
+use super::commands;
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, ValueHint, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 /// Where the admin socket is unless said otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
+
+/// The environment's word for it.
+const SOCKET_VARIABLE: &str = "FAIRLEAD_SOCKET";
+/// Commands that ask no appliance: `--socket` and `--timeout` mean nothing to them, and whoever types these is not refused.
+const OFFLINE: [&str; 5] = ["check", "completion", "import", "manual", "replay"];
 
 /// What the program may end with.
 pub const EXIT_CODES: &str = "  0  done
@@ -40,8 +44,8 @@ pub fn version() -> &'static str {
 #[command(name = "fairlead", version, long_version = VERSION.as_str(), max_term_width = 100)]
 #[command(after_help = format!("Exit codes:\n{EXIT_CODES}"))]
 pub struct Program {
-    /// The admin socket [default: /run/fairlead/admin.sock]
-    #[arg(long, global = true, env = "FAIRLEAD_SOCKET", value_name = "PATH", value_hint = ValueHint::FilePath)]
+    /// The admin socket [env: FAIRLEAD_SOCKET] [default: /run/fairlead/admin.sock]
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
     /// Give up when nothing comes for so long [default: 5; 15 for changes, 120 for `probe now`]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3600))]
@@ -51,7 +55,7 @@ pub struct Program {
     pub typed: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: commands::Command,
 }
 
 /// What was typed, `typed` being the program's own name and the words behind it.
@@ -59,9 +63,22 @@ pub struct Program {
 /// # Errors
 /// What clap has to say: bad usage, or help that was asked for.
 pub fn program(typed: impl Iterator<Item = OsString>) -> Result<Program, clap::Error> {
-    let matches = Program::command().try_get_matches_from(joined(typed))?;
-    let typed = matches.value_source("socket") == Some(ValueSource::CommandLine);
-    Program::from_arg_matches(&matches).map(|program| Program { typed, ..program })
+    let program = Program::from_arg_matches(&command().try_get_matches_from(joined(typed))?)?;
+    let typed = program.socket.is_some();
+    // Read here and not by clap, which would show it in every usage line as if it had to be typed.
+    let said = || std::env::var_os(SOCKET_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok(Program { typed, socket: program.socket.or_else(said), ..program })
+}
+
+/// All commands; those that ask no appliance do not offer what is only for asking one.
+pub fn command() -> Command {
+    OFFLINE.iter().fold(Program::command(), |program, name| program.mut_subcommand(name, without_asking))
+}
+
+fn without_asking(command: Command) -> Command {
+    let hidden = |name: &'static str| Arg::new(name).long(name).hide(true);
+    let socket = hidden("socket").value_parser(value_parser!(PathBuf));
+    command.arg(socket).arg(hidden("timeout").value_parser(value_parser!(u64).range(1..=3600)))
 }
 
 /// What was typed, with `--watch 5` written as `--watch=5`: people type the one, clap takes an optional value only as
@@ -83,7 +100,7 @@ fn joined(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::commands::{Narrow, Question};
+    use super::super::commands::{Command, Narrow, Question};
     use super::*;
     use crate::admin::Request;
     use crate::admin::request::{AdminState, EventSelection, FlowSelection, PacketAsked, TcpFlag, Transport};
@@ -103,7 +120,18 @@ mod tests {
 
     #[test]
     fn clap_finds_no_fault_with_the_commands() {
-        Program::command().debug_assert();
+        super::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_for_asking_an_appliance_is_offered_where_one_is_asked() {
+        let help = |line: &str| parsed(line).expect_err(line).to_string();
+        for name in OFFLINE {
+            let text = help(&format!("fairlead {name} --help"));
+            assert!(!text.contains("--socket") && !text.contains("--timeout"), "{name}: {text}");
+        }
+        assert!(help("fairlead members --help").contains("--socket <PATH>"));
+        assert!(parsed("fairlead --socket /x check --socket /y --timeout 3 z.toml").is_ok(), "it is no mistake");
     }
 
     #[test]

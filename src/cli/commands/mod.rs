@@ -68,6 +68,12 @@ use explain::Explain;
 use state::State;
 use std::path::PathBuf;
 
+/// Where shells look for it.
+const COMPLETION: &str = "Where it belongs:
+  bash  fairlead completion bash > /usr/share/bash-completion/completions/fairlead
+  zsh   fairlead completion zsh > /usr/share/zsh/vendor-completions/_fairlead
+  fish  fairlead completion fish > /usr/share/fish/vendor_completions.d/fairlead.fish";
+
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -112,6 +118,7 @@ pub enum Command {
     /// Write exclusions that an operator has added or removed into the appliance's file, comments kept, and reload it
     Save(Once),
     /// Print the completion script of a shell
+    #[command(after_help = COMPLETION)]
     Completion {
         /// The shell: bash, elvish, fish, powershell or zsh
         #[arg(hide_possible_values = true)]
@@ -161,11 +168,11 @@ pub enum Ask {
     Snat(View),
     /// ARP table
     Neighbours(View),
-    /// Routing table
+    /// Routing table and next-hop state
     Routes(View),
     /// The NICs: link, queues, frames, bytes, losses, RSS
     Ports(View),
-    /// The counters and what each means
+    /// Packet counters that are not zero, and what each means; --all for all
     Counters {
         /// How they are shown.
         #[command(flatten)]
@@ -346,7 +353,7 @@ pub enum History {
 /// `member ...`
 #[derive(Debug, Subcommand)]
 pub enum Member {
-    /// Leave the member to its monitors
+    /// Return it to service: its monitors decide
     Enable(OfMember),
     /// Send it no new work once another member is up; let what it has finish
     Drain {
@@ -361,7 +368,7 @@ pub enum Member {
         #[arg(long)]
         wait: bool,
     },
-    /// Take it out of service at once
+    /// Take it out of service at once; its connections are reset
     Offline {
         /// Which.
         #[command(flatten)]
