@@ -335,6 +335,17 @@ fn what_is_watched_as_json_is_a_line_each_time() {
 }
 
 #[test]
+fn what_is_watched_says_when_and_how_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let requests = appliance(&socket, &["{\"id\":1,\"ok\":true,\"epoch\":42,\"data\":[]}\n"]);
+    let (_, out, _) = ran(&["--socket", socket.to_str().unwrap(), "routes", "--watch", "1"]);
+    assert_eq!(requests.join().unwrap().len(), 1);
+    let head = out.lines().next().unwrap_or_default();
+    assert!(head.contains(" UTC · ") && head.ends_with(" · every 1s"), "{out}");
+}
+
+#[test]
 fn counters_may_be_asked_for_what_moves_meanwhile_and_only_for_drops() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("admin.sock");

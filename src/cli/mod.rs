@@ -32,7 +32,7 @@ mod whole;
 use crate::admin::request::{CONTENT_MAX, FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
 use crate::admin::{Code, Request};
-use crate::config;
+use crate::config::{self, visible};
 use crate::control::explain_by_file;
 pub use gather::Joins;
 
@@ -177,12 +177,20 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
         let Some(seconds) = question.watch else {
             return write(text.as_bytes()).err().unwrap_or(ExitCode::from(code));
         };
-        let clear = if question.json { "" } else { HOME_AND_CLEAR };
-        if let Err(code) = write(format!("{clear}{text}").as_bytes()) {
+        let head = if question.json { String::new() } else { format!("{HOME_AND_CLEAR}{}\n\n", watched(seconds)) };
+        if let Err(code) = write((head + &text).as_bytes()) {
             return code;
         }
         std::thread::sleep(Duration::from_secs(seconds));
     }
+}
+
+/// What stands above what is watched: when it was asked, where, and how often it is.
+fn watched(seconds: u64) -> String {
+    let now = Wall::from(SystemTime::now()).to_string().replace('T', " ");
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { String::new() } else { format!(" · {}", visible(host.trim())) };
+    format!("{} UTC{host} · every {seconds}s", now.get(..19).unwrap_or(&now))
 }
 
 /// What is asked of a file, which no appliance has.
