@@ -140,7 +140,7 @@ pub struct MemberProbe {
     pub monitor: String,
     /// What it says.
     pub state: MemberState,
-    /// The latest round-trip time, in microseconds; `None`: never answered.
+    /// The latest round-trip time, in microseconds, until the loop iteration of the worker that received the answer; `None`: never answered.
     pub last_rtt_us: Option<u64>,
     /// What the latest probe came to, such as `200 OK`, or `no answer in 400ms`.
     pub reason: String,
@@ -164,7 +164,7 @@ pub struct ProbeRow {
     pub reason: String,
     /// Since when the state stands.
     pub since: Wall,
-    /// The latest round-trip time, in microseconds; `None`: never answered.
+    /// The latest round-trip time, in microseconds, until the loop iteration of the worker that received the answer; `None`: never answered.
     pub last_rtt_us: Option<u64>,
     /// Probes sent since the start.
     pub sent: u64,

@@ -70,11 +70,11 @@ alarms! {
         "Restart Fairlead: `systemctl restart fairlead`.";
     PortRemoved = "port.removed", Critical, "A NIC was taken away.",
         "Put it back and restart Fairlead.";
-    AddressDuplicate = "address.duplicate", Warning, "Another host claims an address of ours.",
+    AddressDuplicate = "address.duplicate", Warning, "Another host claims an address of ours, or has within five minutes.",
         "Find the host with that MAC (the switch's MAC table names its port) and remove the address from it.";
     AddressProxyArp = "address.proxy-arp", Warning, "A router answers ARP for an address of ours.",
         "Switch proxy ARP off at the router's interface towards us.";
-    NeighbourClaimed = "neighbour.claimed", Warning, "Another MAC claims to be a member or a next hop, and is not believed.",
+    NeighbourClaimed = "neighbour.claimed", Warning, "Another MAC claims to be a member or a next hop, or has within five minutes, and is not believed.",
         "Find the host with that MAC, or correct [[neighbour]] in the file.";
     WorkerSilent = "worker.silent", Critical, "A worker does not come back from a turn: it forwards nothing.",
         "See what takes its core away from it; if nothing does, report a bug.";
