@@ -124,7 +124,7 @@ without the first of A|$(echo {1..15})|-|B C D E F G H
 the same, silence after D|$(echo {1..7} pause {8..15})|E F G H|B C D E F G H
 the first of B before the second of A|$(echo 0 2 1 {3..15})|A|A B C D E F G H
 T
-same "fragments, and the numbers that DPDK gave them" "$(wc -l <"$tmp/parts") $(cut -c89-96 "$tmp/parts" | sort -u | paste -sd' ')" \
-    "16 00000000"
+same "fragments" "$(wc -l <"$tmp/parts")" 16
+same "the numbers that DPDK gave them" "$(cut -c89-96 "$tmp/parts" | sort -u | paste -sd' ')" 00000000
 same "checksums that the host found wrong" "$(at host awk '/^Udp6InCsumErrors/ { print $2 }' /proc/net/snmp6)" 17
 verdict
