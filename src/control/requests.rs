@@ -9,13 +9,10 @@ use super::outbox::Output;
 use super::proposed::How;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
-use crate::admin::configurations::HistoryText;
 use crate::admin::events::Subject;
 use crate::admin::named::{self, listed};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{
-    Announced, Cause, Cleared, ConfigurationCause, ExcludeRow, Logging, Reloaded, StateLines, Total,
-};
+use crate::admin::rows::{Announced, Cause, Cleared, ExcludeRow, Logging, Reloaded, StateLines, Total};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::events::EventName;
@@ -25,7 +22,6 @@ use crate::policy::intent::{MemberId, Pool, PoolId, Snat};
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, FlowFilter, ServedAt};
 use ipnet::Ipv4Net;
-use std::sync::Arc;
 
 /// The answer, or `None`: it is given by [`Output::Answer`] once all is done.
 pub(super) type Begun = Result<Option<Data>, AdminError>;
@@ -94,14 +90,9 @@ impl Controller {
             Request::Confirm {} => return self.confirm(request_id, now),
             Request::SavePlan {} => Data::SavePlan(Box::new(self.save_plan(now)?)),
             Request::History {} => Data::History(self.history_rows()),
-            Request::HistoryShow { number } => {
-                let text = Arc::clone(&self.configuration_named(number)?.text);
-                Data::HistoryText(Box::new(HistoryText { number, text }))
-            }
+            Request::HistoryShow { number } => Data::HistoryText(Box::new(self.history_text(number)?)),
             Request::Rollback { number, confirm_s, max_impact } => {
-                let (cause, confirm) = (ConfigurationCause::Rollback, confirm_s.map(Duration::from_secs));
-                let how = How { cause, confirm, max_impact, back_to: Some(number) };
-                return self.begin_rollback(request_id, number, how, now).map(|()| None);
+                return self.begin_rollback(request_id, number, confirm_s, max_impact, now).map(|()| None);
             }
         }))
     }

@@ -11,7 +11,7 @@ use super::proposed::{How, Proposed, Reading, Transaction};
 use super::requests::Begun;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code, Data};
-use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow};
+use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow, HistoryText};
 use crate::admin::events::Subject;
 use crate::admin::rows::ConfigurationCause;
 use crate::config::{Change, LogLevel, visible};
@@ -90,12 +90,18 @@ impl Controller {
         })
     }
 
+    /// What it says.
+    pub(super) fn history_text(&self, number: u64) -> Result<HistoryText, AdminError> {
+        Ok(HistoryText { number, text: Arc::clone(&self.configuration_named(number)?.text) })
+    }
+
     /// An operator wants one of them in force again. It is read as the file is.
     pub(super) fn begin_rollback(
         &mut self,
         request_id: u64,
         number: u64,
-        how: How,
+        confirm_s: Option<u64>,
+        max_impact: Option<u64>,
         now: Instant,
     ) -> Result<(), AdminError> {
         if let Some(why) = self.in_the_way(now) {
@@ -107,6 +113,8 @@ impl Controller {
             return Err(AdminError::new(Code::Refused, message));
         }
         let (name, text) = (format!("configuration {number}"), Arc::clone(&entry.text));
+        let (cause, confirm) = (ConfigurationCause::Rollback, confirm_s.map(Duration::from_secs));
+        let how = How { cause, confirm, max_impact, back_to: Some(number) };
         self.readings.insert(request_id, Reading::TakeOver(how));
         self.outputs.push(Output::ReadText { request_id, name, text });
         Ok(())
