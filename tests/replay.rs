@@ -352,7 +352,7 @@ fn s103_a_switchover_happens_at_its_time_and_members_are_as_is_said() {
     let late =
         |moment| run(&two_arm(), &Settings { switchovers: switchovers(moment), ..plain() }, &frames([0, MS]), None);
     for moment in [Moment::After(Duration::from_secs(60)), Moment::At(NOON + 60_000 * MS)] {
-        let why = late(moment).err().expect("it would never happen").to_string();
+        let why = late(moment).expect_err("it would never happen").to_string();
         assert!(why.contains("at 60 s it would be behind the end of the capture, which is 0.001 s long"), "{why}");
     }
     let (summary, _) = late(Moment::After(Duration::from_secs(1))).unwrap();

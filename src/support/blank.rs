@@ -168,9 +168,7 @@ fn replace(found: &mut Value, with: String) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn secrets_leave_a_configuration_and_paths_stay() {
-        let source = r#"# password = "in a comment" of old
+    const WITH_SECRETS: &str = r#"# password = "in a comment" of old
 [appliance]
 name = "lead-1" # token: abc def
 [[monitor]]
@@ -197,7 +195,10 @@ enabled_secret = true
 private_key = "MIIB"
 psk_file = "/etc/psk"
 "#;
-        let Blanked { text, count } = configuration(source);
+
+    #[test]
+    fn secrets_leave_a_configuration_and_paths_stay() {
+        let Blanked { text, count } = configuration(WITH_SECRETS);
         for gone in [
             "in a comment",
             "abc",
