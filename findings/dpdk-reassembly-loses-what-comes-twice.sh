@@ -100,7 +100,7 @@ wire.bind(("eth0", 0))
 enter(sys.argv[2])
 host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 host.bind(("10.9.1.2", 5060))
-host.settimeout(0.5)
+host.settimeout(1)
 for ident, order in enumerate(sys.argv[3:], 1):
     parts, out = fragments(ident), 0
     for number in order.split():
