@@ -171,6 +171,10 @@ pub struct Controller {
     pub(super) stopping: Option<Stopping>,
     pub(super) outputs: Outbox,
     pub(super) deadline: Option<Instant>,
+    /// What was last said of the calendar.
+    pub(super) calendar: Option<Wall>,
+    /// What it was before it was set, until that is told.
+    pub(super) calendar_was: Option<Wall>,
 }
 
 impl Controller {
@@ -217,6 +221,8 @@ impl Controller {
             stopping: None,
             outputs: Outbox::new(machine.log),
             deadline: None,
+            calendar: None,
+            calendar_was: None,
             file,
             machine,
             intent,
@@ -242,6 +248,7 @@ impl Controller {
     /// The same for several things; what is due is done once, after them.
     pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Instant) {
         self.outputs.set_time(now, self.machine.wall(now));
+        self.tell_of_calendar(now);
         // What was set before: what is set now is with the workers before it is gathered.
         self.save_events(now);
         self.save_state(now);
@@ -286,12 +293,6 @@ impl Controller {
     pub(super) fn act_for(&mut self, request_id: Option<u64>) {
         let by = request_id.and_then(|request_id| self.askers.get(&request_id)).copied();
         self.outputs.set_actor(by);
-    }
-
-    /// What the calendar, as it is set now, says of [`Instant::ZERO`]. To be called before [`Controller::handle`], since it may be
-    /// set at any time.
-    pub fn set_calendar(&mut self, start: Wall) {
-        self.machine.start = start;
     }
 
     /// What workers received until then has been given to [`Controller::handle`]. Until this is said for the first time, all has been

@@ -9,6 +9,7 @@
 mod alarms;
 mod announce;
 mod assumed;
+mod calendar;
 mod candidate;
 mod capture_feed;
 mod captures;

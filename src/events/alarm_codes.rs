@@ -108,6 +108,8 @@ alarms! {
         "Nothing, unless they are wanted: the file is kept beside the new one, with the ending .unread.";
     EventsUnsaved = "events.unsaved", Warning, "Events and switchovers cannot be saved and would be lost by a restart.",
         "Free the disk or mend the folder that `state` under [appliance] names.";
+    ClockStepped = "clock.stepped", Warning, "The clock of the box was set while Fairlead ran: times before and after do not agree.",
+        "Find out what sets it (`chronyc tracking`, `timedatectl`, the host of a virtual machine): it should slew the clock.";
     MetricsUnserved = "metrics.unserved", Warning, "Metrics cannot be served.",
         "Free the address that `metrics` under [appliance] names, or write another one.";
     NotifyFailing = "notify.failing", Warning, "The program of [notify] fails: nobody is told what happens.",

@@ -358,6 +358,34 @@ fn ages_are_of_time_that_passed_and_moments_of_the_calendar_whatever_is_done_to_
 }
 
 #[test]
+fn a_calendar_that_is_set_is_an_alarm_and_one_that_is_kept_right_is_none() {
+    let mut bench = Bench::settled();
+    let set = |bench: &mut Bench, to: Duration| {
+        bench.controller.set_calendar(Wall(1_795_352_645_000_000).plus(to));
+        bench.give(Input::Tick);
+    };
+    let stepped = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
+        Data::Status(status) => {
+            let alarms = status.alarms.into_iter().filter(|alarm| alarm.code == "clock.stepped");
+            alarms.map(|alarm| alarm.message).collect::<Vec<String>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    // The first that is said of it is no change, and NTP moves it by a little each time.
+    for ms in [3_600_000, 3_600_400, 3_600_900] {
+        set(&mut bench, Duration::from_millis(ms));
+        assert_eq!(stepped(&mut bench), [""; 0]);
+    }
+    let end = "what was logged before has the time of the old one; probes and timeouts do not go by it";
+    set(&mut bench, Duration::from_millis(2_400));
+    let back = format!("the clock of this box was set back by 59m 58s: {end}");
+    assert_eq!((stepped(&mut bench), bench.logged(&format!("alarm: {back}"))), (vec![back], 1));
+    set(&mut bench, Duration::from_millis(5_900));
+    let forward = format!("the clock of this box was set forward by 3.5 s: {end}");
+    assert_eq!((stepped(&mut bench), bench.logged(&format!("alarm: {forward}"))), (vec![forward], 1));
+}
+
+#[test]
 fn metrics_that_cannot_be_served_are_an_alarm_until_they_are_and_follow_the_file() {
     let mut bench = Bench::settled();
     let alarms = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
