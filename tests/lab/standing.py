@@ -29,6 +29,8 @@ class StandingLab(unittest.TestCase):
     lab: Lab
     pair: Pair
     appliance: Appliance
+    #: What the appliance is made of.
+    kind: type[Appliance] = Appliance
     #: How the appliance's file differs from the usual.
     setting = Setting()
     numbers = itertools.count(1)
@@ -38,7 +40,7 @@ class StandingLab(unittest.TestCase):
         cls.lab = cls.enterClassContext(Lab())
         cls.pair = Pair(cls.lab)
         cls.pair.start()
-        cls.appliance = Appliance(cls.lab, setting=cls.setting)
+        cls.appliance = cls.kind(cls.lab, setting=cls.setting)
         cls.appliance.start()
         cls.appliance.wait_for_active("sip-a")
 
@@ -55,7 +57,7 @@ class StandingLab(unittest.TestCase):
 
     def start_in(self, host: str, *argv: str) -> Program:
         """Starts a program in a host; it ends with the test."""
-        name = f"{self.id().rpartition('.')[2]}-{host}-{argv[0]}-{next(self.numbers)}"
+        name = f"{self.id().rpartition('.')[2]}-{host}-{Path(argv[0]).name}-{next(self.numbers)}"
         program = self.lab.host(host).start(name, list(argv))
         self.addCleanup(program.stop)
         return program

@@ -52,7 +52,8 @@ class DoctorLab(StandingLab):
 class Sound(DoctorLab):
     def test_s106_of_a_sound_network_no_fault_is_named(self):
         self.lab.host("appliance").sysctl("net.ipv4.ip_forward", "0")
-        checks = ("offloads", "mtu", "kernel-forwarding", "kernel-addresses", "duplicate-address", "member-gateway", "exclusions")
+        checks = ("appliance", "offloads", "mtu", "kernel-forwarding", "kernel-addresses", "duplicate-address", "member-gateway", "exclusions",
+                  "vlans", "mtu-hole", "asymmetric-route")
         found = self.diagnose(*checks)
         self.assertEqual({row["check"]: row["severity"] for row in found["findings"]}, dict.fromkeys(checks, "ok"), found)
         self.assertTrue(found["running"])
