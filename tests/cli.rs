@@ -528,6 +528,40 @@ fn each_shell_has_its_completion_and_there_is_a_manual() {
     assert!(out.contains(".TH fairlead 1") && out.contains("\\fBpool force\\fR <POOL> <MEMBER>"), "{out}");
 }
 
+#[test]
+fn bash_completes_names_that_the_appliance_knows() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("completes.sh");
+    let (_, script, _) = ran(&["completion", "bash"]);
+    let row = |name: &str, pool: &str| format!("  {{\n    \"name\": \"{name}\",\n    \"pool\": \"{pool}\"\n  }}");
+    let members = format!("[\n{},\n{}\n]", row("sip-a", "pair-1"), row("sip-b", "pair-1"));
+    let completed = |line: &str| {
+        let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
+        let test = format!(
+            "{script}\nfairlead() {{ [ \"$3\" = members ] && printf '%s' '{members}'; }}\nCOMP_WORDS=({})\nCOMP_CWORD={}\n\
+             _fairlead_with_names fairlead {} ''\nprintf '%s ' \"${{COMPREPLY[@]}}\"",
+            words.join(" "),
+            words.len() - 1,
+            words[words.len() - 1]
+        );
+        std::fs::write(&file, test).unwrap();
+        let (_, out, err) = read(Command::new("bash").arg("--norc").arg(&file).output().expect("bash"));
+        assert_eq!(err, "", "{line}");
+        out.trim().to_owned()
+    };
+    for (line, names) in [
+        ("fairlead member drain ", "sip-a sip-b"),
+        ("fairlead member drain sip-b", "sip-b"),
+        ("fairlead pool force ", "pair-1"),
+        ("fairlead pool force pair-1 ", "sip-a sip-b"),
+        ("fairlead flows --member sip-", "sip-a sip-b"),
+    ] {
+        assert_eq!(completed(line), names, "{line}");
+    }
+    assert!(completed("fairlead member drain --").contains("--wait"));
+    assert!(completed("fairlead sw").contains("switchovers"));
+}
+
 /// The session in README.md is that of a real run. What can be checked without another one: the heads of its tables
 /// are those of today.
 #[test]

@@ -10,6 +10,7 @@ pub mod check;
 pub mod checked;
 mod client;
 pub mod commands;
+mod completion;
 mod doctor;
 mod exit;
 mod following;
@@ -78,11 +79,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
         Command::Check { file, here, quiet, json } => checked::run(&file, checked::How { here, quiet, json }),
         Command::Import(import) => import::run(&import),
         Command::Replay(asked) => replay::run(&asked),
-        Command::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut parse::command(), "fairlead", &mut script);
-            print(&script)
-        }
+        Command::Completion { shell } => print(&completion::script(shell)),
         Command::Manual => print(&manual::page()),
         Command::Capture(wanted) => capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
             .unwrap_or_else(|failure| failed(&failure)),
