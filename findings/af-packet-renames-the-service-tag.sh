@@ -22,10 +22,10 @@
 # right tag coming in, and with plain VLANs all is well. net_pcap on the same interface has the tags right.
 . "$(dirname "$0")/common.bash"
 version=22.11.11-0+deb12u1
-debian dpdk-dev=$version librte-net-af-packet23=$version librte-net-pcap23=$version
+debian dpdk-dev=$version librte-net-af-packet23=$version librte-net-pcap23=$version librte-mempool-ring23=$version
 # DPDK loads no driver from below a folder that all may write, such as /tmp: preloaded they register all the same.
 driver() { find "$tmp" /usr/lib/x86_64-linux-gnu -name "librte_$1.so.23" 2>/dev/null | head -1; }
-drivers=$(for name in net_af_packet net_pcap; do driver $name; done | paste -sd:)
+drivers=$(for name in net_af_packet net_pcap mempool_ring; do driver $name; done | paste -sd:)
 
 space phone; space box
 for name in phone box; do

@@ -20,10 +20,10 @@
 # devices on the way have two hashes, as the NAT has changed what is hashed. One queue for each tap, or one table for all.
 . "$(dirname "$0")/common.bash"
 version=22.11.11-0+deb12u1
-debian dpdk-dev=$version librte-net-tap23=$version librte-net-pcap23=$version
+debian dpdk-dev=$version librte-net-tap23=$version librte-net-pcap23=$version librte-mempool-ring23=$version
 # DPDK loads no driver from below a folder that all may write, such as /tmp: preloaded they register all the same.
 driver() { find "$tmp" /usr/lib/x86_64-linux-gnu -name "librte_$1.so.23" 2>/dev/null | head -1; }
-drivers=$(for name in net_tap net_pcap; do driver $name; done | paste -sd:)
+drivers=$(for name in net_tap net_pcap mempool_ring; do driver $name; done | paste -sd:)
 
 cat >"$tmp/asks.py" <<'P'
 import sys
