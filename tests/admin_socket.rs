@@ -553,7 +553,7 @@ async fn s105_the_read_only_socket_answers_what_changes_nothing_and_names_the_ot
     }
     let capture = client.asked(r#"{"command":"capture","args":{}}"#).await;
     let message = capture["error"]["message"].as_str().unwrap_or_default();
-    let wanted = ["what people say", "capture at /run/fairlead/admin.sock (--socket /run/fairlead/admin.sock)"];
+    let wanted = ["what people say", "ask at /run/fairlead/admin.sock (--socket /run/fairlead/admin.sock)"];
     assert!(wanted.iter().all(|part| message.contains(part)), "{message}");
     let command = client.asked(r#"{"command":"announce"}"#).await;
     assert!(command["error"]["message"].as_str().is_some_and(|message| message.starts_with("`announce` changes")));

@@ -14,6 +14,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/admin/configurations.rs", &[]),
     ("src/admin/explain.rs", &[]),
     ("src/admin/capture.rs", &["CaptureBegun", "CapturedRow", "CaptureLine", "CaptureTotals"]),
+    ("src/admin/recorder.rs", &[]),
     ("src/replay/summary.rs", &[]),
     ("src/doctor/finding.rs", &[]),
     ("src/cli/checked.rs", &["CheckReport", "MistakeRow"]),
@@ -42,6 +43,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `flows clear` | one Cleared |
 | `explain ...` | one Explanation |
 | `capture` | a CaptureLine a line, one for each frame; on the socket see CaptureBegun |
+| `recorder list`, `recorder freeze` | a list of RecordingRow, oldest first |
 | `snat` | a list of SnatRow |
 | `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
 | `alarms`, `alarms acknowledge` | a list of AlarmRow |

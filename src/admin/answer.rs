@@ -8,6 +8,7 @@ use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
 use super::events::{AlarmRow, EventRow, EventsPage};
 use super::explain::Explanation;
+use super::recorder::RecordingRow;
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PastProbeRow,
     PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SipReport, SnatRow, StateLines, Status, SwitchoverRow, Total,
@@ -96,6 +97,7 @@ answers! {
         History(HistoryRow),
         Alarms(AlarmRow),
         Events(EventRow),
+        Recordings(RecordingRow),
     }
     some { Flows(FlowRow), }
 }

@@ -52,6 +52,15 @@ pub enum Request {
     Explain(PacketAsked),
     /// Show packets as they pass, from now on: the answer is followed by frames, not by lines, until the client has closed its side.
     Capture(Box<CaptureAsked>),
+    /// The recordings of the recorder, oldest first.
+    RecorderList {},
+    /// Freeze what workers have seen last; the answer is that recording.
+    RecorderFreeze {},
+    /// The frames of a recording: the answer is followed by them as that to `capture` is.
+    RecorderSave {
+        /// Its number.
+        id: u64,
+    },
     /// SNAT addresses and the use of their ports.
     Snat {},
     /// The ARP table.
@@ -271,6 +280,7 @@ impl Request {
             | Request::Ports {}
             | Request::Counters { .. }
             | Request::Switchovers {}
+            | Request::RecorderList {}
             | Request::Alarms {}
             | Request::Events { .. }
             | Request::EventsFollow { .. }
@@ -290,6 +300,9 @@ impl Request {
             Request::LogLevel { level } => level.is_some(),
             // Whoever captures reads what others say.
             Request::Capture(_)
+            | Request::RecorderSave { .. }
+            // The oldest recording may give way.
+            | Request::RecorderFreeze {}
             // All workers look at all of their flows for it, for one at a time.
             | Request::Diff { .. }
             | Request::FlowsClear { .. }

@@ -86,9 +86,9 @@ impl Access {
             Access::ReadOnly(other) if request.changes() => {
                 let (command, other) = (request.command(), other.display());
                 let message = match request {
-                    Request::Capture(_) => format!(
+                    Request::Capture(_) | Request::RecorderSave { .. } => format!(
                         "`{command}` shows what people say to each other, and this socket only how the appliance does: \
-                         capture at {other} (--socket {other}), as root or as one of the group that may use it"
+                         ask at {other} (--socket {other}), as root or as one of the group that may use it"
                     ),
                     _ => format!(
                         "`{command}` changes something, and this socket answers only what changes nothing: ask at {other} (--socket {other})"

@@ -20,6 +20,7 @@ pub(super) fn meaning(document: &Document) -> Option<(Settings, Intent)> {
     let Document { appliance, notify, cores, dpdk, .. } = document;
     let settings = Settings {
         name: appliance.name.meant()?,
+        recorder_mib: appliance.recorder_mib.meant()?,
         admin_socket: appliance.admin_socket.as_deref()?.into(),
         admin_group: appliance.admin_group.meant()?,
         admin_socket_ro: appliance.admin_socket_ro.meant().map(|path: String| path.into()),

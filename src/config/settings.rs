@@ -26,6 +26,8 @@ pub struct Configuration {
 pub struct Settings {
     /// What the appliance calls itself.
     pub name: String,
+    /// Memory of the recorder; 0: it is off.
+    pub recorder_mib: u32,
     /// Path of the admin socket, absolute.
     pub admin_socket: PathBuf,
     /// The group that may use the admin socket, by name or number; `None`: the process's own.

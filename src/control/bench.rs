@@ -23,6 +23,7 @@ use crate::wire::{Kind, Mac, Packet};
 use crate::worker::mailbox::{Asked, Command, Event, FlowRow, WorkerId};
 use crate::worker::sip::Sampling;
 use crate::worker::tap::Tap;
+use crate::worker::tape::Tape;
 use crate::worker::{Counters, Latency};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -91,6 +92,7 @@ struct FakeWorker {
     latency: Box<Latency>,
     sip: Sampling,
     taps: Vec<Tap>,
+    tape: Option<Box<Tape>>,
     /// It does not look at its mail.
     asleep: bool,
 }
@@ -390,6 +392,11 @@ impl Bench {
         }
     }
 
+    /// What a worker's recorder writes on.
+    pub(crate) fn tape(&mut self, worker: usize) -> Option<&mut Tape> {
+        self.workers[worker].tape.as_deref_mut()
+    }
+
     pub(crate) fn sleep(&mut self, worker: usize, asleep: bool) {
         self.workers[worker].asleep = asleep;
         let since = if asleep { self.now.nanos() } else { 0 };
@@ -507,6 +514,10 @@ impl Bench {
                     events.push(Event::Sip { worker: id, statistics });
                 }
                 Command::Capture(tap) => self.workers[at].taps.push(*tap),
+                Command::Tape { recording, tape } => {
+                    let tape = std::mem::replace(&mut self.workers[at].tape, tape);
+                    events.push(Event::Tape { worker: id, recording, tape });
+                }
                 Command::Stop => {
                     self.workers[at].snapshot = None;
                     events.push(Event::Stopped(id));

@@ -7,6 +7,7 @@ use crate::admin::capture::{CapturePart, CaptureSide, CaptureTotals, CaptureVerd
 use crate::admin::rows::Wall;
 use crate::policy::Intent;
 use crate::policy::intent::PortId;
+use crate::time::Instant;
 use crate::wire::ethernet;
 use crate::worker::tap::{Fate, Record, Side, TapEnd};
 use std::collections::BTreeMap;
@@ -48,6 +49,11 @@ impl Names {
         all
     }
 
+    /// A member has this address.
+    pub(super) fn is_member(&self, address: Ipv4Addr) -> bool {
+        self.members.contains_key(&address)
+    }
+
     fn interface(&self, port: PortId, frame: &[u8]) -> &str {
         let named = self.interfaces.get(&(port.0, ethernet::tag_of(frame)));
         named.or(self.ports.get(usize::from(port.0))).map_or("", String::as_str)
@@ -78,7 +84,10 @@ impl Feed for WorkerFeed {
             let oldest = ends.iter().enumerate().filter_map(|(worker, end)| Some((end.next_at()?, worker))).min();
             let Some((_, worker)) = oldest.filter(|_| into.len() < most) else { return };
             ends[worker].read(|record| {
-                CapturePart::Frame(row(record, worker as u16, names, *start)).put(record.bytes(), into);
+                let Record { packet, at, port, side, fate, reason, member, length, lost, .. } = *record;
+                let bytes = record.bytes();
+                let shown = Shown { packet, at, port, side, fate, reason, member, length, lost, bytes };
+                CapturePart::Frame(row(&shown, worker as u16, names, *start)).put(bytes, into);
             });
         }
     }
@@ -100,12 +109,27 @@ impl Feed for WorkerFeed {
     }
 }
 
-fn row(record: &Record, worker: u16, names: &Names, start: Wall) -> CapturedRow {
+/// What a row says of a frame.
+pub(super) struct Shown<'a> {
+    pub packet: u64,
+    pub at: Instant,
+    pub port: PortId,
+    pub side: Side,
+    pub fate: Fate,
+    pub reason: Option<&'static str>,
+    pub member: Option<Ipv4Addr>,
+    pub length: u32,
+    pub lost: u64,
+    pub bytes: &'a [u8],
+}
+
+/// A worker's frame, as whoever captures or saves it reads it.
+pub(super) fn row(record: &Shown<'_>, worker: u16, names: &Names, start: Wall) -> CapturedRow {
     let member = record.member.map(|address| names.members.get(&address).cloned().unwrap_or(address.to_string()));
     CapturedRow {
         packet: if record.packet == 0 { format!("{worker}-?") } else { format!("{worker}-{}", record.packet) },
         at_ns: start.0.saturating_mul(1_000).saturating_add(record.at.nanos()),
-        interface: names.interface(record.port, record.bytes()).to_owned(),
+        interface: names.interface(record.port, record.bytes).to_owned(),
         side: match record.side {
             Side::Before => CaptureSide::Before,
             Side::After => CaptureSide::After,

@@ -20,6 +20,7 @@ use super::probing::Probing;
 use super::program_run::ProgramExit;
 use super::proposed::{FileRead, Reading, Transaction};
 use super::publisher::{COALESCE, PACE, Publisher, Work};
+use super::recorder::Recorder;
 use super::saves::Saves;
 use super::sip::SipCounts;
 use super::stopping::Stopping;
@@ -161,6 +162,7 @@ pub struct Controller {
     pub(super) latencies: Latencies,
     pub(super) sip: SipCounts,
     pub(super) captures: Captures,
+    pub(super) recorder: Recorder,
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
@@ -214,6 +216,7 @@ impl Controller {
             latencies: Latencies::new(workers, now),
             sip: SipCounts::new(workers, &intent, now),
             captures: Captures::default(),
+            recorder: Recorder::default(),
             loads_due: None,
             waiting: Waiting::default(),
             compared: None,
@@ -231,6 +234,7 @@ impl Controller {
         controller.outputs.set_time(now, controller.machine.wall(now));
         controller.restore_events(now);
         controller.notifier = Notifier::new(controller.outputs.events.last());
+        controller.recorder.begin(controller.outputs.events.last());
         controller.outputs.record(EventName::Start, format!("Fairlead {} starts", env!("CARGO_PKG_VERSION")));
         controller.review_direct_access(now);
         controller.plan_loads(now);
@@ -367,6 +371,7 @@ impl Controller {
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.sip.poll(&mut self.outputs, now);
         self.notifier.poll(&self.file.settings.notify, &mut self.outputs, now);
+        self.poll_recorder(now);
         self.answer_waiting(now);
         self.followed = self.outputs.events.last();
         self.look_for_events();
@@ -420,6 +425,9 @@ impl Controller {
                 self.waiting.on_excerpt(query, worker, excerpt, snapshot);
             }
             Event::CaptureEnded { tap, .. } => self.on_capture_ended(&tap),
+            Event::Tape { worker, recording, tape } => {
+                self.recorder.on_tape(worker, recording, tape, &mut self.outputs);
+            }
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
                 self.recorded.changed();
@@ -638,6 +646,7 @@ impl Controller {
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
             self.sip.next_deadline(),
+            self.recorder.next_deadline(),
             Some(self.checks.next_deadline()),
         ]
         .into_iter()

@@ -112,6 +112,7 @@ pub(crate) fn health_of(intent: &Intent) -> Health {
 pub(crate) fn file_of(intent: &Intent) -> Configuration {
     let settings = Settings {
         name: "lead-1".into(),
+        recorder_mib: 0,
         admin_socket: "/run/fairlead/admin.sock".into(),
         admin_group: None,
         admin_socket_ro: None,

@@ -73,6 +73,9 @@ impl Controller {
             Request::FlowsClear { filter } => return self.clear_flows(request_id, &filter, now),
             Request::Explain(packet) => return self.begin_explanation(request_id, &packet, now),
             Request::Capture(asked) => Data::Capture(Box::new(self.begin_capture(*asked, now)?)),
+            Request::RecorderList {} => Data::Recordings(self.recording_rows()),
+            Request::RecorderFreeze {} => return self.freeze_recorder(request_id, now),
+            Request::RecorderSave { id } => Data::Capture(Box::new(self.save_recording(id)?)),
             Request::Latency { reset } => return self.begin_latency(request_id, reset, now),
             Request::Sip {} => return self.begin_sip(request_id, now),
             Request::Announce {} => Data::Announced(self.announce(now)),
@@ -311,7 +314,7 @@ impl Controller {
     /// Answers those who have waited long enough.
     pub(super) fn answer_waiting(&mut self, now: Instant) {
         let (installed, monitors) = (self.publisher.installed(), self.probing.monitors());
-        let (events, followed) = (&self.outputs.events, self.followed());
+        let (events, followed, recorder) = (&self.outputs.events, self.followed(), &self.recorder);
         let is_settled = |saved: [u64; 2]| self.saves.is_settled(saved[0]) && self.kept.is_settled(saved[1]);
         let over = self.waiting.take(now, |pending| match pending {
             Pending::Installed { epoch, saved, .. } => *epoch <= installed && is_settled(*saved),
@@ -319,6 +322,7 @@ impl Controller {
             Pending::Preview { comparing, .. } => comparing.from.missing == 0,
             Pending::Explained { found, missing, .. } => found.is_some() || *missing == 0,
             Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
+            Pending::Frozen { recording } => recorder.kept(*recording).is_some(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
             Pending::Events { filter, after } => events.after(followed.max(*after)).any(|row| filter.wants(row)),
         });
@@ -354,6 +358,7 @@ impl Controller {
                 Ok(Data::EventsPage(Box::new(self.outputs.events.page(after, |row| filter.wants(row)))))
             }
             Pending::Explained { case, found, missing } => self.explanation(&case, found, missing, now),
+            Pending::Frozen { recording } => self.recording_frozen(recording),
             Pending::Latency { reset, missing } => {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
             }

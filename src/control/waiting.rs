@@ -40,6 +40,8 @@ pub(super) enum Pending {
     Latency { reset: bool, missing: Vec<WorkerId> },
     /// That these workers report what they counted of SIP.
     Sip { missing: Vec<WorkerId> },
+    /// That this recording is frozen.
+    Frozen { recording: u64 },
     /// That an event that is meant happens after this one.
     Events { filter: EventSelection, after: u64 },
     /// That each monitor of the member has been answered, to this probe or a later one.

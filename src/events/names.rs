@@ -40,6 +40,7 @@ events! {
     DrillEnded = "drill.ended", "A drill is over.";
     CaptureBegun = "capture.begun", "An operator has begun a capture.";
     CaptureEnded = "capture.ended", "A capture is over.";
+    RecorderFrozen = "recorder.frozen", "What workers had seen last was kept: a recording.";
     ExclusionAdded = "exclusion.added", "An operator has added a prefix to an exclusion group.";
     ExclusionRemoved = "exclusion.removed", "An operator has removed a prefix from an exclusion group.";
     AlarmRaised = "alarm.raised", "An alarm has begun: `alarm` is its code, `alarm_id` its number.";

@@ -6,6 +6,7 @@
 use super::addr::{Mac, VlanId};
 use super::bytes::{be16, mac, put_mac, put16, put32};
 use super::facts::{Link, Malformed};
+use std::net::Ipv4Addr;
 
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
@@ -34,6 +35,14 @@ pub fn tag_of(frame: &[u8]) -> u16 {
         Some(&[a, b, c, d]) if u16::from_be_bytes([a, b]) == TAG => u16::from_be_bytes([c, d]) & 0x0fff,
         _ => 0,
     }
+}
+
+/// Source and destination of the IPv4 packet in a frame, or in its beginning, tagged or not.
+pub fn ipv4_ends(frame: &[u8]) -> Option<[Ipv4Addr; 2]> {
+    let half = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
+    let l3 = if half(12)? == TAG { 18 } else { 14 };
+    let address = |at: usize| Some(Ipv4Addr::from(*frame.get(at..)?.first_chunk::<4>()?));
+    (half(l3 - 2)? == 0x0800).then(|| Some([address(l3 + 12)?, address(l3 + 16)?]))?
 }
 
 /// What a frame is received by: destination MAC and VLAN in one word.

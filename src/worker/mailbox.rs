@@ -6,6 +6,7 @@
 use super::latency::Latency;
 use super::sip::Statistics;
 use super::tap::Tap;
+use super::tape::Tape;
 use crate::engine::verdict::PuntReason;
 use crate::engine::{Excerpt, Impacts};
 use crate::flow::SnatPorts;
@@ -187,6 +188,13 @@ pub enum Command {
     Sip(Option<Box<Statistics>>),
     /// Record what matches, until nobody reads it any more; then it comes back as [`Event::CaptureEnded`].
     Capture(Box<Tap>),
+    /// The recorder writes on this tape from now on; `None`: it is off. The one before comes back as [`Event::Tape`].
+    Tape {
+        /// For which recording it is wanted; 0: for none.
+        recording: u64,
+        /// The other one.
+        tape: Option<Box<Tape>>,
+    },
     /// Finish: do what was sent before, drop what waits, and say [`Event::Stopped`] after all that has to be said. The last snapshot goes
     /// with the worker.
     Stop,
@@ -304,6 +312,15 @@ pub enum Event {
         capture: u64,
         /// Comes back to be dropped where it was made.
         tap: Box<Tap>,
+    },
+    /// What the recorder has written until it was told to write elsewhere.
+    Tape {
+        /// Who.
+        worker: WorkerId,
+        /// As of the command.
+        recording: u64,
+        /// The tape; `None`: the recorder was off.
+        tape: Option<Box<Tape>>,
     },
     /// All that this worker had kept for the member that took over has left, or nobody can have it, and some of it was there. A choice
     /// that follows it before all has left ends it as well.

@@ -6,7 +6,7 @@
 //! and while it waits), `execute` (what a verdict asks for), `ports` (how a frame leaves), [`hand_off`] (which packets are this
 //! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
 //! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted), [`tap`]
-//! (what captures see).
+//! (what captures see), [`tape`] (what the recorder has seen last).
 
 pub mod arrivals;
 mod burst;
@@ -27,6 +27,7 @@ mod query;
 mod redelivery;
 pub mod sip;
 pub mod tap;
+pub mod tape;
 mod tapping;
 mod taps;
 mod withheld;
@@ -216,6 +217,10 @@ impl<P: Port> Worker<P> {
                 self.pipeline.out.events.send(Event::Sip { worker, statistics });
             }
             Command::Capture(tap) => self.pipeline.begin_capture(worker, tap),
+            Command::Tape { recording, tape } => {
+                let tape = self.pipeline.exchange_tape(tape);
+                self.pipeline.out.events.send(Event::Tape { worker, recording, tape });
+            }
             Command::Stop => self.stopping = true,
         }
     }

@@ -1,7 +1,7 @@
-//! Frames that captures look at, on their way.
+//! Frames that captures and the recorder look at, on their way.
 //!
-//! Owns where a worker looks: at each frame before it is decided about and after, and at what had to wait when it leaves or dies. While no
-//! capture is on, none of this runs. Who is asked what matches, and where it is recorded: [`super::taps`].
+//! Owns where a worker looks: at each frame before it is decided about and after, and at what had to wait when it leaves or dies. While
+//! neither is on, none of this runs. Who is asked what matches, and where it is recorded: [`super::taps`].
 
 use super::burst::{Batch, Origin};
 use super::frames::{Frames, Received};
@@ -9,6 +9,7 @@ use super::mailbox::{Event, WorkerId};
 use super::pipeline::Pipeline;
 use super::ports::Ports;
 use super::tap::Tap;
+use super::tape::Tape;
 use super::taps::Come;
 use crate::io::Port;
 use crate::policy::Snapshot;
@@ -76,6 +77,13 @@ impl<P: Port> Pipeline<P> {
             self.out.events.send(Event::CaptureEnded { worker, capture: tap.capture, tap });
         }
         self.out.ports.taps.learn(self.engine.snapshot());
+    }
+
+    /// The recorder writes on another tape from now on, or nothing. Returns the one before.
+    pub(super) fn exchange_tape(&mut self, tape: Option<Box<Tape>>) -> Option<Box<Tape>> {
+        let before = self.out.ports.taps.exchange_tape(tape);
+        self.out.ports.taps.learn(self.engine.snapshot());
+        before
     }
 
     /// Captures that nobody wants any more end, or all of them; what was counted is said.

@@ -1,11 +1,12 @@
-//! The captures that are on at a worker.
+//! The captures that are on at a worker, and its recorder.
 //!
-//! Owns [`Taps`]: the taps, the frame that is being decided about as it came, and how it is found out what came of it: by what has been
-//! queued and counted meanwhile, so that what a record says is what the counters say. Nothing here is touched while no capture is on,
+//! Owns [`Taps`]: the taps and the tape, the frame that is being decided about as it came, and how it is found out what came of it: by what has been
+//! queued and counted meanwhile, so that what a record says is what the counters say. Nothing here is touched while neither is on,
 //! but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits.
 
 use super::counters::Counters;
 use super::tap::{CAPTURES, Fate, Seen, Side, Tap, Workspace};
+use super::tape::{KEPT, Tape};
 use crate::engine::{DropReason, IgnoreReason, PuntReason};
 use crate::io::Frame;
 use crate::policy::Snapshot;
@@ -15,11 +16,18 @@ use crate::time::Instant;
 use crate::wire::Packet;
 use std::net::Ipv4Addr;
 
+/// Among taps that have a record, the tape's place.
+const TAPE: u8 = 1 << CAPTURES;
+
 /// All that are on.
 #[derive(Default)]
 pub(super) struct Taps {
     open: [Option<Box<Tap>>; CAPTURES],
     on: usize,
+    /// The recorder's, while it is on.
+    tape: Option<Box<Tape>>,
+    /// A capture or the recorder is on.
+    is_on: bool,
     /// Of the addresses of which a packet that is meant has one, the lower six bits.
     bits: u64,
     /// When the present turn began.
@@ -31,6 +39,8 @@ pub(super) struct Taps {
     /// Stays, once there is one: the frame as it came, and what waits.
     work: Workspace,
     length: usize,
+    /// Bytes of it that were kept.
+    kept: usize,
     before: Before,
     /// The frame that is decided about was the last of its datagram, which is another worker's.
     pub handed_off_whole: bool,
@@ -76,27 +86,52 @@ impl Taps {
         Taps { queued: Vec::with_capacity(ports), ..Taps::default() }
     }
 
-    /// Whether any capture is on.
+    /// Whether any capture is on, or the recorder.
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
-        self.on != 0
+        self.is_on
     }
 
     /// A capture begins. One for which there is no place is returned.
     pub(super) fn open(&mut self, mut tap: Box<Tap>) -> Option<Box<Tap>> {
         let Some(at) = self.open.iter().position(Option::is_none) else { return Some(tap) };
-        if self.work.is_missing() {
-            std::mem::swap(&mut self.work, &mut tap.workspace);
-        }
+        self.equip(&mut tap.workspace);
         self.work.waiting.values_mut().for_each(|(_, recorded)| *recorded &= !(1 << at));
         self.open[at] = Some(tap);
         self.on += 1;
+        self.is_on = true;
         None
+    }
+
+    /// The recorder writes on this from now on, or nothing. Returns what it has written on.
+    pub(super) fn exchange_tape(&mut self, tape: Option<Box<Tape>>) -> Option<Box<Tape>> {
+        let old = std::mem::replace(&mut self.tape, tape);
+        if let Some(mut tape) = self.tape.take() {
+            self.equip(&mut tape.workspace);
+            self.tape = Some(tape);
+        }
+        self.work.waiting.values_mut().for_each(|(_, recorded)| *recorded &= !TAPE);
+        self.look_whether_on();
+        old
+    }
+
+    fn equip(&mut self, workspace: &mut Workspace) {
+        if self.work.is_missing() {
+            std::mem::swap(&mut self.work, workspace);
+        }
+    }
+
+    fn look_whether_on(&mut self) {
+        self.is_on = self.on != 0 || self.tape.is_some();
+        if !self.is_on {
+            self.work.waiting.clear();
+        }
     }
 
     /// Another capture is on, or one less, or another file is in force: what nobody can mean is known anew.
     pub(super) fn learn(&mut self, snapshot: &Snapshot) {
-        self.bits = self.open.iter().flatten().fold(0, |bits, tap| bits | tap.address_bits(snapshot.life));
+        let all = if self.tape.is_some() { u64::MAX } else { 0 };
+        self.bits = self.open.iter().flatten().fold(all, |bits, tap| bits | tap.address_bits(snapshot.life));
     }
 
     /// No capture can mean this packet, whatever is done with it: by its addresses as it came, for translation makes none but our own and
@@ -113,9 +148,7 @@ impl Taps {
             self.open.iter_mut().find(|tap| tap.as_ref().is_some_and(|tap| all || tap.is_unwanted()))?.take()?;
         ended.end();
         self.on -= 1;
-        if self.on == 0 {
-            self.work.waiting.clear();
-        }
+        self.look_whether_on();
         Some(ended)
     }
 
@@ -134,10 +167,12 @@ impl Taps {
     /// Before this frame is decided about, which came in at `port`.
     pub(super) fn note<F: Frame>(&mut self, frame: &F, port: PortId, at: Instant, come: Come) {
         let (bytes, work) = (frame.bytes(), &mut self.work);
-        let (kept, place) = (bytes.len().min(work.scratch.len()), place(bytes));
+        // Nobody reads more of it where there is only the recorder.
+        let most = if self.on == 0 { KEPT.min(work.scratch.len()) } else { work.scratch.len() };
+        let (kept, place) = (bytes.len().min(most), place(bytes));
         work.scratch[..kept].copy_from_slice(&bytes[..kept]);
         work.places.clear();
-        self.length = bytes.len();
+        (self.length, self.kept) = (bytes.len(), kept);
         // What had its bytes where those of a new frame are is gone.
         let (number, recorded) = work.waiting.remove(&place).filter(|_| come == Come::Waited).unwrap_or_else(|| {
             self.packets += 1;
@@ -170,7 +205,11 @@ impl Taps {
             (fate, reason) = (Fate::Wait, None);
         }
         if !is_elsewhere || self.handed_off_whole {
-            self.record(fate, reason, queues, snapshot);
+            let mut recorded = self.write_tape(fate, reason, queues);
+            recorded |= if self.on == 0 { 0 } else { self.record(fate, reason, queues, snapshot) };
+            if fate == Fate::Wait && !self.handed_off_whole {
+                self.work.remember(self.before.place, self.before.number, recorded);
+            }
         }
         // What has left, been handed off or been dropped waits no more.
         if fate != Fate::Wait || is_elsewhere {
@@ -201,6 +240,7 @@ impl Taps {
             bytes,
             length: bytes.len(),
         };
+        self.tape.iter_mut().for_each(|tape| tape.write(&seen));
         for tap in self.open.iter_mut().flatten() {
             let meant = tap.may_match(Fate::Originate, None)
                 && tap.concerns(None, headers.as_ref())
@@ -230,6 +270,7 @@ impl Taps {
         let headers = Packet::parse(bytes).ok();
         let (member, fate) = (None, Fate::Drop);
         let seen = Seen { packet, side, at, port, fate, reason, member, bytes, length };
+        self.tape.iter_mut().for_each(|tape| tape.write(&seen));
         for tap in self.open.iter_mut().flatten() {
             let meant =
                 tap.may_match(fate, reason) && tap.concerns(headers.as_ref(), None) && tap.matches(bytes, length);
@@ -265,10 +306,34 @@ impl Taps {
         }
     }
 
-    fn record<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>], snapshot: &Snapshot) {
-        let Taps { open, now, work, length, before, queued, .. } = self;
+    /// Writes the frame, and what has been queued, on the tape. Says whether it has a record there, as a tap's.
+    fn write_tape<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>]) -> u8 {
+        let Taps { tape, now, work, length, kept, before, queued, .. } = self;
+        let Some(tape) = tape else { return 0 };
+        let seen = before.seen(fate, reason, None, &work.scratch[..*kept], *length);
+        let is_shown = before.come == Come::HandedIn || before.recorded & TAPE != 0;
+        if !(is_shown && fate.leaves_or_waits()) {
+            tape.write(&seen);
+        }
+        for (port, frame) in new_frames(queues, queued) {
+            let (bytes, fate) = (frame.bytes(), if fate == Fate::Drop { Fate::Answer } else { fate });
+            let (packet, length) = (number_of(work, bytes).unwrap_or(before.number), bytes.len());
+            tape.write(&Seen { packet, side: Side::After, at: *now, port, fate, bytes, length, ..seen });
+        }
+        TAPE
+    }
+
+    /// Records the frame, and what has been queued, where they match. Says which taps have a record of it.
+    fn record<F: Frame>(
+        &mut self,
+        fate: Fate,
+        reason: Option<&'static str>,
+        queues: &[Vec<F>],
+        snapshot: &Snapshot,
+    ) -> u8 {
+        let Taps { open, now, work, length, kept, before, queued, .. } = self;
         let (now, length, before) = (*now, *length, *before);
-        let bytes = &work.scratch[..length.min(work.scratch.len())];
+        let bytes = &work.scratch[..*kept];
         let mut recorded = before.recorded;
         let mut facts = None;
         for (at, tap) in open.iter_mut().enumerate() {
@@ -301,9 +366,7 @@ impl Taps {
                 tap.record(&Seen { packet, side: Side::After, at: now, port, fate, bytes, length, ..seen });
             }
         }
-        if fate == Fate::Wait && !self.handed_off_whole {
-            self.work.remember(before.place, before.number, recorded);
-        }
+        recorded
     }
 }
 

@@ -15,6 +15,7 @@ use fairlead::time::{Duration, Instant};
 use fairlead::worker::mailbox::{Command, Event, ManagementEnd, mailbox};
 use fairlead::worker::sip::Statistics;
 use fairlead::worker::tap::{Selection, tap};
+use fairlead::worker::tape::Tape;
 use fairlead::worker::{HandOff, Shared, Worker, WorkerId, hand_offs};
 use std::sync::Arc;
 use support::Traffic;
@@ -125,6 +126,38 @@ fn what_is_captured_asks_for_no_memory() {
             assert!(lost.iter().skip(1).step_by(2).all(|lost| !lost));
             drop(ends);
             assert_eq!(bench.pass(&frames[..BURST]), (0, BURST), "they end");
+        }
+    }
+}
+
+/// Nor does what the recorder writes, and freezes.
+#[test]
+fn what_is_recorded_asks_for_no_memory() {
+    for workers in [1, 2] {
+        for traffic in Traffic::ALL {
+            let mut bench = Bench::new(workers);
+            for at in 0..CONVERSATIONS {
+                for (port, frame) in traffic.opening(at) {
+                    bench.pass(&[(port.index(), frame.bytes())]);
+                }
+            }
+            let frames: Vec<_> =
+                (0..CONVERSATIONS).map(|at| (traffic.port().index(), traffic.frame(at).bytes())).collect();
+            let exchange = |bench: &mut Bench, tape: fn() -> Option<Box<Tape>>| {
+                for mail in &mut bench.mail {
+                    assert!(mail.commands.push(Command::Tape { recording: 1, tape: tape() }).is_ok());
+                }
+            };
+            exchange(&mut bench, || Some(Tape::first(10_000)));
+            // Lists grow to their size once.
+            bench.pass(&frames[..BURST]);
+            exchange(&mut bench, || Some(Tape::new(10_000)));
+            assert_eq!(bench.pass(&frames[..BURST]), (0, BURST), "it is frozen");
+            for burst in frames.chunks_exact(BURST) {
+                assert_eq!(bench.pass(burst), (0, BURST), "{} with {workers} workers", traffic.name());
+            }
+            exchange(&mut bench, || None);
+            assert_eq!(bench.pass(&frames[..BURST]), (0, BURST), "it is off");
         }
     }
 }

@@ -22,6 +22,7 @@ mod persistence;
 mod placement;
 mod protocols;
 mod reassembly;
+mod recorder;
 mod redelivery;
 mod reload;
 mod sharing;

@@ -29,6 +29,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     ("[a-zA-Z0-9_.-]{1,32}", "/[ -~]{1,80}", state, metrics, log, cores, dpdk).prop_map(
         |(name, socket, state, metrics, log, cores, dpdk)| Settings {
             name,
+            recorder_mib: cores.management as u32 * 5,
             admin_socket: socket.into(),
             admin_group: (cores.management == 1).then(|| "fairlead".into()),
             admin_socket_ro: state.as_ref().map(|path| format!("{path}.ro").into()),

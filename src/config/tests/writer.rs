@@ -58,6 +58,7 @@ fn quoted(value: impl Display) -> String {
 fn appliance(file: &mut Lines, settings: &Settings) {
     file.header("[appliance]");
     file.text("name", &settings.name);
+    file.bare("recorder_mib", settings.recorder_mib);
     file.text("admin_socket", settings.admin_socket.display());
     file.optional("admin_group", settings.admin_group.as_ref().map(quoted));
     file.optional("admin_socket_ro", settings.admin_socket_ro.as_ref().map(|path| quoted(path.display())));

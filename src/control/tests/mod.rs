@@ -43,6 +43,7 @@ mod operator;
 mod ports;
 mod preview;
 mod reasons;
+mod recorder;
 mod reload;
 mod reserve;
 mod restart;

@@ -1,0 +1,189 @@
+//! What a worker has seen last: its part of the recorder.
+//!
+//! Owns [`Tape`]: places of one size, made with it, of which the newest frame overwrites the oldest. A worker only writes, and gives the
+//! whole tape away for another one; whoever gets it reads. When a frame is looked at, and what came of it, [`super::taps`] says.
+
+use super::tap::{Fate, Seen, Side, Workspace};
+use crate::policy::intent::PortId;
+use crate::time::Instant;
+
+/// Bytes of a frame that are kept: Ethernet, IPv4, UDP, and where a SIP message begins.
+pub const KEPT: usize = 128;
+
+/// A frame as it was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// As of a capture's record: which packet of this worker's; 0: not known.
+    pub packet: u64,
+    /// When the turn began that received it, or in which it left.
+    pub at: Instant,
+    /// Why it was dropped, ignored or punted, by the name of its counter.
+    pub reason: Option<&'static str>,
+    /// The frame's length.
+    pub length: u32,
+    /// Where it came in, or leaves.
+    pub port: PortId,
+    /// How it was seen.
+    pub side: Side,
+    /// What came of the packet.
+    pub fate: Fate,
+    kept: u8,
+    bytes: [u8; KEPT],
+}
+
+impl Slot {
+    const BLANK: Slot = Slot {
+        packet: 0,
+        at: Instant::ZERO,
+        reason: None,
+        length: 0,
+        port: PortId(0),
+        side: Side::Before,
+        fate: Fate::Wait,
+        kept: 0,
+        bytes: [0; KEPT],
+    };
+
+    /// The frame's beginning.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.kept)]
+    }
+}
+
+/// See the head of this file.
+pub struct Tape {
+    slots: Box<[Slot]>,
+    /// The place that is written next.
+    next: usize,
+    written: u64,
+    /// For a worker that has none yet.
+    pub(super) workspace: Workspace,
+}
+
+impl Tape {
+    /// One of so many bytes, for a worker that has had one.
+    pub fn new(memory: usize) -> Box<Tape> {
+        let room = Tape::memory_of(memory) / size_of::<Slot>();
+        Box::new(Tape { slots: vec![Slot::BLANK; room].into(), next: 0, written: 0, workspace: Workspace::default() })
+    }
+
+    /// One for a worker that has never looked at a frame: it brings along what is needed for that.
+    pub fn first(memory: usize) -> Box<Tape> {
+        let mut tape = Tape::new(memory);
+        tape.workspace = Workspace::new();
+        tape
+    }
+
+    /// Bytes that the frames take on one of so many bytes: whole places, at least one.
+    pub fn memory_of(memory: usize) -> usize {
+        (memory / size_of::<Slot>()).max(1) * size_of::<Slot>()
+    }
+
+    /// Bytes that the frames on it take.
+    pub fn memory(&self) -> usize {
+        self.slots.len() * size_of::<Slot>()
+    }
+
+    /// Writes a frame, where there is no room over the oldest.
+    pub(super) fn write(&mut self, seen: &Seen<'_>) {
+        let Some(slot) = self.slots.get_mut(self.next) else { return };
+        let kept = seen.bytes.len().min(KEPT);
+        slot.bytes[..kept].copy_from_slice(&seen.bytes[..kept]);
+        let Seen { packet, side, at, port, fate, reason, length, .. } = *seen;
+        (slot.packet, slot.at, slot.reason, slot.length) = (packet, at, reason, length as u32);
+        (slot.port, slot.side, slot.fate, slot.kept) = (port, side, fate, kept as u8);
+        self.next = if self.next + 1 < self.slots.len() { self.next + 1 } else { 0 };
+        self.written += 1;
+    }
+
+    /// Writes a frame that was forwarded.
+    #[cfg(test)]
+    pub(crate) fn forwarded(&mut self, packet: u64, at: Instant, side: Side, bytes: &[u8]) {
+        let (port, fate, reason, member, length) = (PortId(0), Fate::Forward, None, None, bytes.len());
+        self.write(&Seen { packet, side, at, port, fate, reason, member, bytes, length });
+    }
+
+    /// How many frames are on it.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.written).map_or(self.slots.len(), |written| written.min(self.slots.len()))
+    }
+
+    /// Nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.written == 0
+    }
+
+    /// One of the frames on it, from 0, oldest first.
+    pub fn frame(&self, at: usize) -> Option<&Slot> {
+        let (len, room) = (self.len(), self.slots.len());
+        let oldest = if len < room { 0 } else { self.next };
+        (at < len).then(|| &self.slots[(oldest + at) % room])
+    }
+
+    /// Nothing is on it any more.
+    pub fn clear(&mut self) {
+        (self.next, self.written) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(tape: &mut Tape, frames: std::ops::Range<u64>) {
+        for number in frames {
+            let bytes = vec![number as u8; 60 + number as usize];
+            tape.write(&Seen {
+                packet: number,
+                side: Side::After,
+                at: Instant::from_millis(number),
+                port: PortId(1),
+                fate: Fate::Drop,
+                reason: Some("no_route"),
+                member: None,
+                bytes: &bytes,
+                length: bytes.len(),
+            });
+        }
+    }
+
+    fn packets(tape: &Tape) -> Vec<u64> {
+        (0..).map_while(|at| tape.frame(at)).map(|slot| slot.packet).collect()
+    }
+
+    #[test]
+    fn the_newest_overwrites_the_oldest_and_they_are_read_in_order() {
+        let mut tape = Tape::new(5 * size_of::<Slot>() + 1);
+        assert_eq!((tape.memory(), tape.is_empty()), (5 * size_of::<Slot>(), true));
+        assert!(tape.frame(0).is_none());
+        for last in 1..30 {
+            written(&mut tape, last..last + 1);
+            let oldest = if last > 5 { last - 4 } else { 1 };
+            assert_eq!(packets(&tape), (oldest..=last).collect::<Vec<_>>());
+            assert_eq!(tape.len() as u64, last.min(5));
+        }
+        tape.clear();
+        assert_eq!((packets(&tape), tape.is_empty()), (vec![], true));
+        written(&mut tape, 7..9);
+        assert_eq!(packets(&tape), [7, 8], "what was there before is not seen again");
+    }
+
+    #[test]
+    fn a_frame_is_kept_as_far_as_there_is_room_for_it() {
+        let mut tape = Tape::new(0);
+        for (number, kept) in [(4, 64), (68, 128), (200, 128)] {
+            written(&mut tape, number..number + 1);
+            let slot = tape.frame(0).expect("there is room for one");
+            assert_eq!((slot.bytes(), slot.length), (&vec![number as u8; kept][..], 60 + number as u32));
+            assert_eq!((slot.side, slot.fate, slot.reason), (Side::After, Fate::Drop, Some("no_route")));
+            assert_eq!((slot.port, slot.at), (PortId(1), Instant::from_millis(number)));
+            assert!(tape.frame(1).is_none());
+        }
+    }
+
+    /// What README and reference count with.
+    #[test]
+    fn a_frame_takes_some_170_bytes() {
+        assert_eq!(size_of::<Slot>(), 168);
+    }
+}
