@@ -110,6 +110,7 @@ impl Sources<'_> {
             ("routes", Request::Routes {}),
             ("ports", Request::Ports {}),
             ("switchovers", Request::Switchovers {}),
+            ("recorder", Request::RecorderList {}),
             ("latency", Request::Latency { reset: false }),
             ("sip", Request::Sip {}),
             ("history", Request::History {}),

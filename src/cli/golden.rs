@@ -8,6 +8,7 @@ use crate::admin::configurations::{
     AwaitedRow, Confirmed, HistoryRow, HistoryText, ImpactRow, LostServiceRow, Preview,
 };
 use crate::admin::drill::{DrillPlan, DrillReport};
+use crate::admin::recorder::{RecordingCause, RecordingRow};
 use crate::admin::rows::{
     AcknowledgedRow, AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Cleared, ConfigurationCause,
     ConnectionsRow, CounterRow, DrillState, Ends, EventRow, EventsPage, ExcludeRow, FlowRow, Forecast, LatencyRow,
@@ -24,8 +25,12 @@ use std::net::Ipv4Addr;
 fn show(words: &str, data: serde_json::Value) -> Shown {
     let line = format!("fairlead {words}");
     let program = parse::program(line.split(' ').map(Into::into)).expect(words);
-    let Command::Ask(ask) = program.command else { panic!("{words} asks nothing") };
-    (ask.question().show)(data, NOW)
+    let question = match program.command {
+        Command::Ask(ask) => ask.question(),
+        Command::Recorder(asked) => asked.what.question().ok().expect(words),
+        _ => panic!("{words} asks nothing"),
+    };
+    (question.show)(data, NOW)
 }
 
 fn shown(words: &str, data: impl Serialize) -> String {
@@ -619,11 +624,40 @@ fn what_a_reload_changed() {
 }
 
 #[test]
+fn recordings_say_when_and_why_they_were_frozen_and_what_is_on_them() {
+    let row = |id, cause, reason: &str| RecordingRow {
+        id,
+        frozen: ago(60),
+        cause,
+        reason: reason.into(),
+        frames: 12_345,
+        span_ms: 4_021,
+        workers: 2,
+    };
+    let switchover = "switchover of pool pair-1: sip-a -> sip-b, cause monitor";
+    let rows = [row(3, RecordingCause::Switchover, switchover), row(4, RecordingCause::Alarm, "metrics.unserved")];
+    for words in ["recorder list", "recorder freeze"] {
+        let text = shown(words, rows.clone());
+        let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(lines[0], "ID FROZEN AT (UTC) CAUSE FRAMES SPAN REASON", "{text}");
+        assert!(
+            lines[1].starts_with("3 ") && lines[1].contains(" switchover 12,345 4.021 s switchover of pool"),
+            "{text}"
+        );
+        assert!(lines.last().is_some_and(|line| line.ends_with(" alarm 12,345 4.021 s metrics.unserved")), "{text}");
+    }
+}
+
+#[test]
 fn nothing_to_show_is_said() {
     let rows = [
         ("members", "no members\n"),
         ("counters", "no counter has moved\n"),
         ("switchovers", "no switchover is known\n"),
+        (
+            "recorder list",
+            "no recording: none was frozen since the start, or the recorder is off (`[appliance] recorder_mib`)\n",
+        ),
         ("exclude list pair-1", "the exclusion group is empty\n"),
     ];
     for (table, text) in rows {

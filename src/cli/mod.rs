@@ -83,6 +83,15 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
         Command::Manual => print(&manual::page()),
         Command::Capture(wanted) => capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
             .unwrap_or_else(|failure| failed(&failure)),
+        Command::Recorder(asked) => {
+            let socket = socket.unwrap_or(parse::DEFAULT_SOCKET.into());
+            match asked.what.question() {
+                Ok(question) => show(&socket, timeout, &question),
+                Err((id, file)) => {
+                    capture::save(&socket, timeout, id, &file).unwrap_or_else(|failure| failed(&failure))
+                }
+            }
+        }
         Command::Top(wanted) => top::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
             .unwrap_or_else(|failure| failed(&failure)),
         Command::Save(once) => save::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, once.json)

@@ -156,6 +156,32 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_is_listed_frozen_or_saved_into_a_file() {
+        let recorder = |line: &str| match parsed(line).unwrap_or_else(|why| panic!("{line}: {why}")).command {
+            Command::Recorder(recorder) => recorder.what.question(),
+            _ => panic!("{line}"),
+        };
+        for (line, request, json) in [
+            ("fairlead recorder list", Request::RecorderList {}, false),
+            ("fairlead recorder list --json", Request::RecorderList {}, true),
+            ("fairlead recorder freeze --json", Request::RecorderFreeze {}, true),
+        ] {
+            assert_eq!(recorder(line).ok().map(|question| (question.request, question.json)), Some((request, json)));
+        }
+        assert_eq!(recorder("fairlead recorder save 3 a.pcapng").err(), Some((3, "a.pcapng".into())));
+        assert_eq!(recorder("fairlead recorder save 3 -").err(), Some((3, "-".into())));
+        for wrong in ["", " save", " save 3", " save x a.pcapng", " save 3 a.pcapng --json", " thaw"] {
+            assert!(parsed(&format!("fairlead recorder{wrong}")).is_err(), "{wrong}");
+        }
+        let help = parsed("fairlead recorder --help").unwrap_err().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in ["recorder_mib", "first 128 bytes", "recorder save 3 switchover.pcapng", "four recordings are kept"]
+        {
+            assert!(help.contains(said), "{said}: {help}");
+        }
+    }
+
+    #[test]
     fn what_is_typed_becomes_what_is_asked() {
         let all = FlowSelection::default;
         let rows = [

@@ -1,4 +1,4 @@
-//! `fairlead capture`: packets as they pass, as lines, JSON or a file.
+//! `fairlead capture`: packets as they pass, as lines, JSON or a file; `fairlead recorder save`: a recording as a file.
 //!
 //! Owns the course of it: the filter is compiled here, the appliance is asked, what comes is shown until enough has come, and the end says
 //! how much that was. Whatever ends it, what was written is whole.
@@ -35,7 +35,40 @@ pub fn run(socket: &Path, timeout: Option<u64>, wanted: &Capture) -> Result<Exit
         return Ok(fail(BAD, &why));
     }
     let patience = Duration::from_secs(timeout.unwrap_or(PATIENCE));
-    match capture(socket, patience, wanted) {
+    told(capture(socket, patience, wanted))
+}
+
+/// Saves a recording.
+///
+/// # Errors
+/// As of [`run`].
+pub fn save(socket: &Path, timeout: Option<u64>, id: u64, file: &Path) -> Result<ExitCode, Failure> {
+    told(saved(socket, Duration::from_secs(timeout.unwrap_or(PATIENCE)), id, file))
+}
+
+fn saved(socket: &Path, patience: Duration, id: u64, file: &Path) -> Result<ExitCode, Ended> {
+    let mut parts = Parts::open(socket, &Request::RecorderSave { id }, patience)?;
+    let begun = begun(&mut parts)?;
+    let mut sink = Sink::recording(file, &begun).map_err(Ended::Output)?;
+    let outcome = show(&mut parts, &mut sink, u64::MAX);
+    let ended = sink.end();
+    let Shown { frames, .. } = outcome?;
+    ended.map_err(Ended::Output)?;
+    let whereto = if file == Path::new("-") { String::new() } else { format!(" in {}", file.display()) };
+    let _ = writeln!(io::stderr(), "recording {id}: {}{whereto}", counted(frames));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn begun(parts: &mut Parts) -> Result<CaptureBegun, Failure> {
+    serde_json::from_value(parts.begun.take()).map_err(|why| client::unreadable(&why.to_string()))
+}
+
+fn counted(frames: u64) -> String {
+    format!("{frames} {}", if frames == 1 { "frame" } else { "frames" })
+}
+
+fn told(outcome: Result<ExitCode, Ended>) -> Result<ExitCode, Failure> {
+    match outcome {
         Ok(code) => Ok(code),
         Err(Ended::Failed(failure)) => Err(failure),
         Err(Ended::Filter(why)) => Ok(fail(BAD, &why)),
@@ -81,8 +114,7 @@ fn capture(socket: &Path, patience: Duration, wanted: &Capture) -> Result<ExitCo
         snaplen: wanted.snaplen,
     };
     let mut parts = Parts::open(socket, &Request::Capture(Box::new(asked)), patience)?;
-    let begun: CaptureBegun =
-        serde_json::from_value(parts.begun.take()).map_err(|why| client::unreadable(&why.to_string()))?;
+    let begun = begun(&mut parts)?;
     stop::watch(&parts, wanted.duration);
     if io::stderr().is_terminal() {
         let _ = writeln!(io::stderr(), "capturing on {}; Ctrl-C ends it", begun.interfaces.join(", "));
@@ -133,14 +165,13 @@ fn show(parts: &mut Parts, sink: &mut Sink, most: u64) -> Result<Shown, Ended> {
 }
 
 fn summary(frames: u64, lost: u64, wanted: &Capture) -> String {
-    let noun = if frames == 1 { "frame" } else { "frames" };
     let whereto = wanted.write.as_ref().filter(|path| path.as_os_str() != "-");
     let whereto = whereto.map_or_else(String::new, |path| format!(" in {}", path.display()));
     let remedy = match lost {
         0 => "",
         _ => ": they came faster than they were read; narrow the filter, or lower --snaplen",
     };
-    format!("{frames} {noun}, {lost} lost{whereto}{remedy}")
+    format!("{}, {lost} lost{whereto}{remedy}", counted(frames))
 }
 
 /// The service ports of all virtual servers, as `udp port 5060`.

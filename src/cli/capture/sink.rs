@@ -47,20 +47,27 @@ impl Sink {
         };
         let size = wanted.file_size;
         let kept = size.map(|_| wanted.files.unwrap_or(FILES));
-        let words = wanted.filter.join(" ");
-        let comment = format!("fairlead capture {} {words}", begun.capture);
-        let interfaces = begun.interfaces.clone();
-        let files = Files {
-            path: path.clone(),
-            size,
-            kept,
-            number: 0,
-            interfaces,
-            snaplen: begun.snaplen,
-            comment,
-            open: None,
-        };
-        let mut files = Box::new(files);
+        let comment = format!("fairlead capture {} {}", begun.capture, wanted.filter.join(" "));
+        Sink::files(path, (size, kept), comment, begun)
+    }
+
+    /// A recording's file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn recording(path: &Path, begun: &CaptureBegun) -> io::Result<Sink> {
+        Sink::files(path, (None, None), format!("fairlead recorder {}", begun.capture), begun)
+    }
+
+    fn files(
+        path: &Path,
+        (size, kept): (Option<u64>, Option<u32>),
+        comment: String,
+        begun: &CaptureBegun,
+    ) -> io::Result<Sink> {
+        let (path, interfaces, snaplen) = (path.to_owned(), begun.interfaces.clone(), begun.snaplen);
+        let mut files = Box::new(Files { path, size, kept, number: 0, interfaces, snaplen, comment, open: None });
         files.next()?;
         Ok(Sink::Files(files))
     }

@@ -29,6 +29,7 @@ mod neighbours;
 mod ports;
 mod probes;
 mod question;
+pub mod recorder;
 pub mod reload;
 mod replay;
 mod routes;
@@ -65,6 +66,7 @@ use clap_complete::Shell;
 use events::Events;
 use exclude::Exclude;
 use explain::Explain;
+use recorder::Recorder;
 use state::State;
 use std::path::PathBuf;
 
@@ -115,6 +117,8 @@ pub enum Command {
     Ask(Ask),
     /// Show packets as they pass, before and after translation, with what came of them; or write them into a file
     Capture(Box<Capture>),
+    /// What workers had seen last when something happened: list, freeze, save as pcapng
+    Recorder(Recorder),
     /// Write exclusions that an operator has added or removed into the appliance's file, comments kept, and reload it
     Save(Once),
     /// Print the completion script of a shell
