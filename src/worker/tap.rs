@@ -274,14 +274,9 @@ impl Tap {
             && service.as_ref().is_none_or(|at| is_of(at, before, after))
     }
 
-    /// The lower six bits of the addresses of which a packet that is meant has one; all of them where that is not known.
-    pub(super) fn address_bits(&self, life: Life) -> u64 {
-        match &self.selection.only {
-            Some((of, addresses)) if *of == life => {
-                addresses.iter().fold(0, |bits, address| bits | 1 << (u32::from(*address) & 63))
-            }
-            _ => u64::MAX,
-        }
+    /// The addresses of which a packet that is meant has one, where that is known.
+    pub(super) fn addresses(&self, life: Life) -> Option<&[Ipv4Addr]> {
+        self.selection.only.as_ref().filter(|(of, _)| *of == life).map(|(_, addresses)| addresses.as_slice())
     }
 
     pub(super) fn needs_headers(&self) -> bool {

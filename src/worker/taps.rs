@@ -18,6 +18,29 @@ use std::net::Ipv4Addr;
 
 /// Among taps that have a record, the tape's place.
 const TAPE: u8 = 1 << CAPTURES;
+/// So many addresses are few.
+const FEW: usize = 8;
+
+/// A few addresses.
+#[derive(Clone, Copy)]
+struct Meant {
+    addresses: [Ipv4Addr; FEW],
+    count: usize,
+}
+
+impl Meant {
+    const NOBODY: Meant = Meant { addresses: [Ipv4Addr::UNSPECIFIED; FEW], count: 0 };
+
+    fn with(mut self, address: Ipv4Addr) -> Option<Meant> {
+        *self.addresses.get_mut(self.count)? = address;
+        self.count += 1;
+        Some(self)
+    }
+
+    fn holds(&self, address: Ipv4Addr) -> bool {
+        self.addresses[..self.count].contains(&address)
+    }
+}
 
 /// All that are on.
 #[derive(Default)]
@@ -30,6 +53,8 @@ pub(super) struct Taps {
     is_on: bool,
     /// Of the addresses of which a packet that is meant has one, the lower six bits.
     bits: u64,
+    /// They themselves, if they are few; `None`: they are many, or not known.
+    meant: Option<Meant>,
     /// When the present turn began.
     pub now: Instant,
     /// Answers of our own that took a frame's place.
@@ -130,16 +155,29 @@ impl Taps {
 
     /// Another capture is on, or one less, or another file is in force: what nobody can mean is known anew.
     pub(super) fn learn(&mut self, snapshot: &Snapshot) {
-        let all = if self.tape.is_some() { u64::MAX } else { 0 };
-        self.bits = self.open.iter().flatten().fold(all, |bits, tap| bits | tap.address_bits(snapshot.life));
+        let taps = self.open.iter().flatten();
+        let named = |meant: Option<Meant>, tap: &Box<Tap>| {
+            tap.addresses(snapshot.life)?.iter().try_fold(meant?, |meant, address| meant.with(*address))
+        };
+        self.meant = if self.tape.is_some() { None } else { taps.clone().fold(Some(Meant::NOBODY), named) };
+        let bits = |tap: &Box<Tap>| match tap.addresses(snapshot.life) {
+            Some(addresses) => addresses.iter().fold(0, |bits, address| bits | 1 << low(*address)),
+            None => u64::MAX,
+        };
+        self.bits = if self.tape.is_some() { u64::MAX } else { taps.fold(0, |all, tap| all | bits(tap)) };
     }
 
     /// No capture can mean this packet, whatever is done with it: by its addresses as it came, for translation makes none but our own and
     /// the members' of them.
     #[inline]
     pub(super) fn pass_over(&self, packet: &Packet) -> bool {
-        let bit = |address: Ipv4Addr| self.bits >> (u32::from(address) & 63);
-        (bit(packet.src()) | bit(packet.dst())) & 1 == 0
+        let bit = |address: Ipv4Addr| self.bits >> low(address);
+        (bit(packet.src()) | bit(packet.dst())) & 1 == 0 || !self.may_mean(packet)
+    }
+
+    /// Of one in thirty that share those bits with somebody who is meant, nearly all are nobody who is.
+    fn may_mean(&self, packet: &Packet) -> bool {
+        self.meant.is_none_or(|meant| meant.holds(packet.src()) || meant.holds(packet.dst()))
     }
 
     /// Those that nobody wants any more, or all of them, one at a time.
@@ -412,6 +450,10 @@ fn new_frames<'q, F>(queues: &'q [Vec<F>], queued: &'q [usize]) -> impl Iterator
     queues.iter().zip(queued).enumerate().flat_map(|(port, (queue, before))| {
         queue.get(*before..).unwrap_or_default().iter().map(move |frame| (PortId(port as u8), frame))
     })
+}
+
+fn low(address: Ipv4Addr) -> u32 {
+    u32::from(address) & 63
 }
 
 fn place(bytes: &[u8]) -> usize {

@@ -193,6 +193,18 @@ fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_another_file_is_in_fo
     lab.rig.settle();
     watch.seen();
     assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone, "as before");
+    drop(watch);
+    // One whose last six bits are the telephone's; beyond eight, those bits are all that is asked.
+    let like = std::iter::once("172.16.5.69".to_owned()).chain((80..87).map(|last| format!("172.16.6.{last}")));
+    let many = Selection { only: Some((life, like.map(|one| addr(&one)).collect())), ..Selection::default() };
+    let mut watch = Watch::begin(&mut lab, many, ROOM);
+    assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone);
+    let mut ninth = Watch::begin(&mut lab, only("172.16.6.87"), ROOM);
+    let seen = pass_and_see(&mut lab, &mut ninth);
+    frames_of_one_packet(&lab, &seen);
+    drop(ninth);
+    lab.rig.settle();
+    watch.seen();
     let other = "172.16.77.0/24".parse().unwrap();
     lab.rig.intent.routes.push(Route { to: other, via: addr(R), interface: InterfaceId(0) });
     lab.rig.publish();
