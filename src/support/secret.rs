@@ -156,8 +156,9 @@ fn list_at(name: &str, after: &str) -> Option<usize> {
 fn value_of(name: &str, before: &str, after: &str) -> Option<(usize, usize)> {
     // `monitor web: arguments -p x → -p y`: what a reload changes.
     if name == "arguments" && before.ends_with(": ") && after.starts_with(' ') {
-        let end = after.find(" event=").or_else(|| after.find(['"', '\n'])).unwrap_or(after.len());
-        return (after[1..end] != *BLANK).then_some((1, end));
+        let text = &after[1..];
+        let end = text.find(" event=").or_else(|| text.find(['"', '\n'])).unwrap_or(text.len());
+        return (end > 0 && text[..end] != *BLANK).then_some((1, 1 + end));
     }
     let (value, to_the_end) = behind(name, before, after)?;
     let value = value.trim_start_matches([' ', '\t']);
@@ -291,6 +292,9 @@ fn password_in(word: &str, is_url: bool) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::proptest;
+    use proptest::sample::select;
 
     fn blanked(line: &str) -> String {
         Lines::default().line(line)
@@ -380,4 +384,47 @@ mod tests {
         assert_eq!(all, "command = [\n  \"/bin/tell\",\n  \"(blanked)\",\n]\nname = \"x\"\n");
         assert_eq!(lines.count, 1);
     }
+
+    proptest! {
+        /// It reads what others have written.
+        #[test]
+        fn no_text_is_too_odd(words in vec(select(ODD), 0..12)) {
+            let mut lines = Lines::default();
+            words.concat().split_inclusive('\n').for_each(|line| drop(lines.line(line)));
+        }
+    }
+
+    const ODD: &[&str] = &[
+        " ",
+        "\n",
+        "\"",
+        "'",
+        "\\",
+        ",",
+        "=",
+        ":",
+        ": ",
+        "[",
+        "]",
+        "@",
+        "-",
+        "--",
+        "&",
+        "/",
+        "ä",
+        "→",
+        "arguments",
+        "command",
+        "token",
+        "key",
+        "p",
+        "u",
+        "x",
+        "7",
+        "event=",
+        "sip:",
+        "https://",
+        BLANK,
+        "true",
+    ];
 }
