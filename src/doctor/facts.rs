@@ -48,7 +48,7 @@ pub struct File {
 pub struct Tables {
     /// Why there is none at all.
     pub nobody: Option<String>,
-    /// An appliance may run all the same, or runs and has fallen silent.
+    /// An appliance may run all the same, or runs and does not answer any more.
     pub unheard: Option<Unheard>,
     /// What each was answered.
     pub answers: BTreeMap<String, Result<Value, String>>,

@@ -27,7 +27,7 @@ while True:
         pass
     visitor.close()
 """
-#: Forbids cutting, and does not heed what it is told about it: as who does not hear it (IP_MTU_DISCOVER, IP_PMTUDISC_PROBE).
+#: Forbids cutting, and does not heed what ICMP says of it: as who does not hear it (IP_MTU_DISCOVER, IP_PMTUDISC_PROBE).
 DEAF = """
 import socket, sys, time
 deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
