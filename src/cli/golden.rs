@@ -27,7 +27,7 @@ fn show(words: &str, data: serde_json::Value) -> Shown {
     let program = parse::program(line.split(' ').map(Into::into)).expect(words);
     let question = match program.command {
         Command::Ask(ask) => ask.question(),
-        Command::Recorder(asked) => asked.what.question().ok().expect(words),
+        Command::Recorder(asked) => asked.what.question().unwrap_or_else(|_| panic!("{words} saves")),
         _ => panic!("{words} asks nothing"),
     };
     (question.show)(data, NOW)

@@ -1,8 +1,9 @@
 //! The recorder: what workers have seen last, kept when something happens.
 //!
 //! Owns [`Recorder`]: which tapes workers write on, when they are exchanged for others, and the recordings that are kept. Memory is that of
-//! the file's `recorder_mib` for the tapes that are written on, as much for each recording that is kept, and as much again while one is
-//! frozen; the tapes of one that is not kept any longer are written on again. Decides nothing about packets, and reads none: who saves a
+//! the file's `recorder_mib` for the tapes that are written on, as much for each recording that is kept, and as much again for the next;
+//! the tapes of one that is not kept any longer are written on again. Memory is made ready a part a turn, before it is wanted: at a
+//! switchover there is no time for that. Decides nothing about packets, and reads none: who saves a
 //! recording reads it in a task of its own (`recording_feed`).
 
 use super::capture_feed::Names;
@@ -25,6 +26,9 @@ const AFTER: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(5);
 /// From any to the next that is for an alarm only: alarms come in storms, and a switchover brings some.
 const ALARM_PAUSE: Duration = Duration::from_secs(60);
+/// Bytes of a tape that are made ready in one turn, and how long it is until the next part.
+const PART: usize = 1 << 20;
+const PART_PAUSE: Duration = Duration::from_millis(1);
 /// So long is waited for workers.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -51,8 +55,11 @@ struct Wanted {
 pub(super) struct Recorder {
     /// Bytes of a worker's tape; 0: off.
     memory: usize,
+    workers: usize,
     /// Workers have had one since the start.
     is_equipped: bool,
+    /// They write on tapes of this size.
+    is_given: bool,
     /// The last event that was looked at.
     followed: u64,
     wanted: Option<Wanted>,
@@ -62,8 +69,11 @@ pub(super) struct Recorder {
     begun: u64,
     /// When the last one was frozen.
     last: Option<Instant>,
-    /// To be written on.
+    /// To be written on next: one for each worker, or not all are ready yet.
     spare: Vec<Tape>,
+    /// The one that is being made ready, and when its next part is due.
+    making: Option<Tape>,
+    part_at: Instant,
 }
 
 impl Recording {
@@ -100,16 +110,39 @@ impl Recorder {
         if each == self.memory {
             return;
         }
-        self.memory = each;
+        (self.memory, self.workers, self.is_given) = (each, workers.len(), false);
         self.spare.clear();
+        self.making = None;
         if each == 0 {
             self.wanted = None;
+            workers.iter().for_each(|worker| outputs.send(*worker, Command::Tape { recording: 0, tape: None }));
         }
-        for worker in workers {
-            let tape = (each > 0).then(|| if self.is_equipped { Tape::new(each) } else { Tape::first(each) });
-            outputs.send(*worker, Command::Tape { recording: 0, tape });
+    }
+
+    /// Makes a part of what is missing ready. Once there is a tape for each worker of the file's size, they are given to them.
+    fn prepare(&mut self, workers: &[WorkerId], outputs: &mut Outbox, now: Instant) {
+        if self.is_on() && !self.is_ready() && self.part_at <= now {
+            self.part_at = now + PART_PAUSE;
+            let mut tape = self.making.take().unwrap_or_else(|| Tape::unready(self.memory));
+            match tape.grow(PART) {
+                true => self.spare.push(tape),
+                false => self.making = Some(tape),
+            }
         }
-        self.is_equipped |= each > 0;
+        if self.is_on() && self.is_ready() && !self.is_given {
+            for (worker, mut tape) in workers.iter().zip(self.spare.drain(..)) {
+                if !self.is_equipped {
+                    tape.equip();
+                }
+                outputs.send(*worker, Command::Tape { recording: 0, tape: Some(Box::new(tape)) });
+            }
+            (self.is_given, self.is_equipped) = (true, true);
+        }
+    }
+
+    /// There is a tape for each worker.
+    fn is_ready(&self) -> bool {
+        self.spare.len() >= self.workers
     }
 
     /// Looks at what has happened since the last time, for what a recording is wanted.
@@ -140,7 +173,7 @@ impl Recorder {
         }
     }
 
-    /// One is frozen now, for the operator; says its number. `None`: another is being frozen.
+    /// One is frozen now, for the operator; says its number. `None`: another is being frozen, or there is no memory for it yet.
     pub(super) fn freeze_now(
         &mut self,
         names: impl Fn() -> Names,
@@ -148,7 +181,7 @@ impl Recorder {
         outputs: &mut Outbox,
         (now, wall): (Instant, Wall),
     ) -> Option<u64> {
-        if self.freezing.is_some() {
+        if self.freezing.is_some() || !self.is_ready() || !self.is_given {
             return None;
         }
         let wanted =
@@ -168,7 +201,10 @@ impl Recorder {
         if let Some((recording, _)) = self.freezing.take_if(|(_, until)| *until <= now) {
             self.keep(recording, outputs);
         }
+        self.prepare(workers, outputs, now);
         if self.freezing.is_none()
+            && self.is_ready()
+            && self.is_given
             && let Some(wanted) = self.wanted.take_if(|wanted| wanted.due <= now)
         {
             self.freeze(wanted, names(), workers, outputs, (now, wall));
@@ -186,9 +222,8 @@ impl Recorder {
         self.begun += 1;
         self.last = Some(now);
         let Wanted { cause, reason, .. } = wanted;
-        for worker in workers {
-            let tape = self.spare.pop().map_or_else(|| Tape::new(self.memory), Box::new);
-            outputs.send(*worker, Command::Tape { recording: self.begun, tape: Some(tape) });
+        for (worker, tape) in workers.iter().zip(self.spare.drain(..)) {
+            outputs.send(*worker, Command::Tape { recording: self.begun, tape: Some(Box::new(tape)) });
         }
         let tapes = workers.iter().map(|_| None).collect();
         let recording = Recording { id: self.begun, frozen, cause, reason, tapes, names };
@@ -233,7 +268,7 @@ impl Recorder {
     /// No more than one for each worker that may be wanted, and none of another size.
     fn put_aside(&mut self, mut tape: Tape) {
         let fits = self.is_on() && tape.memory() == Tape::memory_of(self.memory);
-        if fits && self.spare.len() < SPARE {
+        if fits && !self.is_ready() {
             tape.clear();
             self.spare.push(tape);
         }
@@ -251,13 +286,12 @@ impl Recorder {
 
     /// When something is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let part = (self.is_on() && !self.is_ready()).then_some(self.part_at);
         let freezing = self.freezing.as_ref().map(|(_, until)| *until);
-        freezing.or(self.wanted.as_ref().map(|wanted| wanted.due))
+        let wanted = self.wanted.as_ref().map(|wanted| wanted.due).filter(|_| part.is_none() && freezing.is_none());
+        [part, freezing, wanted].into_iter().flatten().min()
     }
 }
-
-/// Tapes that are put aside, at most: one for each of as many workers as there can be.
-const SPARE: usize = 64;
 
 /// Why a recording is wanted when this happens, if one is.
 fn wanted_by(row: &EventRow) -> Option<(RecordingCause, String)> {

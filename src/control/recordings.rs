@@ -42,7 +42,8 @@ impl Controller {
         let time = (now, self.wall(now));
         let begun = self.recorder.freeze_now(|| Names::of(&self.intent), &workers, &mut self.outputs, time);
         let Some(recording) = begun else {
-            let message = "another recording is being frozen: `recorder list` has it in a moment; try again";
+            let message =
+                "another recording is being frozen, or the memory for this one made ready: try again in a moment";
             return Err(AdminError::new(Code::Busy, message));
         };
         self.waiting.push(request_id, Pending::Frozen { recording }, now + PATIENCE);

@@ -52,7 +52,9 @@ impl Slot {
 
 /// See the head of this file.
 pub struct Tape {
-    slots: Box<[Slot]>,
+    /// As many as there is room for, once it is ready.
+    slots: Vec<Slot>,
+    room: usize,
     /// The place that is written next.
     next: usize,
     written: u64,
@@ -61,16 +63,35 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// One of so many bytes, for a worker that has had one.
-    pub fn new(memory: usize) -> Box<Tape> {
+    /// One of so many bytes, of which none was touched yet: it is not to be written on before [`Tape::grow`] says so.
+    pub fn unready(memory: usize) -> Tape {
         let room = Tape::memory_of(memory) / size_of::<Slot>();
-        Box::new(Tape { slots: vec![Slot::BLANK; room].into(), next: 0, written: 0, workspace: Workspace::default() })
+        Tape { slots: Vec::with_capacity(room), room, next: 0, written: 0, workspace: Workspace::default() }
     }
 
-    /// One for a worker that has never looked at a frame: it brings along what is needed for that.
+    /// Makes so many more bytes of it ready, which takes a while for each. Says whether all of it is.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let ready = self.slots.len().saturating_add(bytes / size_of::<Slot>()).min(self.room);
+        self.slots.resize(ready, Slot::BLANK);
+        ready == self.room
+    }
+
+    /// It is for a worker that has never looked at a frame: it brings along what is needed for that.
+    pub fn equip(&mut self) {
+        self.workspace = Workspace::new();
+    }
+
+    /// One that is ready, for a worker that has had one.
+    pub fn new(memory: usize) -> Box<Tape> {
+        let mut tape = Box::new(Tape::unready(memory));
+        tape.grow(usize::MAX);
+        tape
+    }
+
+    /// Likewise, for one that has had none.
     pub fn first(memory: usize) -> Box<Tape> {
         let mut tape = Tape::new(memory);
-        tape.workspace = Workspace::new();
+        tape.equip();
         tape
     }
 
@@ -81,7 +102,7 @@ impl Tape {
 
     /// Bytes that the frames on it take.
     pub fn memory(&self) -> usize {
-        self.slots.len() * size_of::<Slot>()
+        self.room * size_of::<Slot>()
     }
 
     /// Writes a frame, where there is no room over the oldest.
@@ -166,6 +187,16 @@ mod tests {
         assert_eq!((packets(&tape), tape.is_empty()), (vec![], true));
         written(&mut tape, 7..9);
         assert_eq!(packets(&tape), [7, 8], "what was there before is not seen again");
+    }
+
+    #[test]
+    fn a_tape_is_made_ready_in_parts() {
+        let mut tape = Tape::unready(10 * size_of::<Slot>());
+        let part = 4 * size_of::<Slot>();
+        assert_eq!([(); 3].map(|()| tape.grow(part)), [false, false, true]);
+        written(&mut tape, 1..21);
+        assert_eq!((packets(&tape), tape.memory()), ((11..21).collect(), 10 * size_of::<Slot>()));
+        assert!(tape.workspace.is_missing() && !Tape::first(1).workspace.is_missing());
     }
 
     #[test]

@@ -29,6 +29,8 @@ fn causes(bench: &mut Bench) -> Vec<(u64, RecordingCause)> {
 }
 
 fn freeze(bench: &mut Bench) -> RecordingRow {
+    // Until the memory for it is ready.
+    bench.run(10);
     match bench.ask_and_wait(Request::RecorderFreeze {}, 10).unwrap().data {
         Data::Recordings(mut rows) => rows.remove(0),
         other => panic!("{other:?}"),
