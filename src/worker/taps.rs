@@ -155,12 +155,12 @@ impl Taps {
 
     /// Another capture is on, or one less, or another file is in force: what nobody can mean is known anew.
     pub(super) fn learn(&mut self, snapshot: &Snapshot) {
-        let taps = self.open.iter().flatten();
-        let named = |meant: Option<Meant>, tap: &Box<Tap>| {
+        let taps = self.open.iter().flatten().map(|tap| &**tap);
+        let named = |meant: Option<Meant>, tap: &Tap| {
             tap.addresses(snapshot.life)?.iter().try_fold(meant?, |meant, address| meant.with(*address))
         };
         self.meant = if self.tape.is_some() { None } else { taps.clone().fold(Some(Meant::NOBODY), named) };
-        let bits = |tap: &Box<Tap>| match tap.addresses(snapshot.life) {
+        let bits = |tap: &Tap| match tap.addresses(snapshot.life) {
             Some(addresses) => addresses.iter().fold(0, |bits, address| bits | 1 << low(*address)),
             None => u64::MAX,
         };

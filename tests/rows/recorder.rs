@@ -65,7 +65,7 @@ fn s108_the_frames_before_and_after_a_switchover_are_there_with_what_came_of_the
     lab.rig.wait(Duration::from_millis(5));
     lab.forwards(ROUTER, options(PHONE, V), HOST_B, options(PHONE, B));
     let frames = merged(exchange(&mut lab, 1, Some(64)));
-    let [came_a, left_a, late_came, told, came_b, left_b] = &frames[..] else { panic!("six frames: {frames:#?}") };
+    let [came_a, left_a, late_came, error, came_b, left_b] = &frames[..] else { panic!("six frames: {frames:#?}") };
     for (came, left, member, host) in [(came_a, left_a, A, HOST_A), (came_b, left_b, B, HOST_B)] {
         assert_eq!((came.side, left.side, came.packet), (Side::Before, Side::After, left.packet));
         assert_eq!((came.fate, left.fate, came.reason), (Fate::Forward, Fate::Forward, None));
@@ -76,8 +76,8 @@ fn s108_the_frames_before_and_after_a_switchover_are_there_with_what_came_of_the
         assert_eq!((&left.bytes[..], left.length as usize), (&got[..KEPT], got.len()));
     }
     assert_eq!((late_came.fate, late_came.reason), (Fate::Drop, Some("ttl_exceeded")));
-    assert_eq!((told.fate, told.side, told.packet), (Fate::Answer, Side::After, late_came.packet));
-    assert!(came_b.at > told.at);
+    assert_eq!((error.fate, error.side, error.packet), (Fate::Answer, Side::After, late_came.packet));
+    assert!(came_b.at > error.at);
     // The next tape begins where this one was given away, and ends when the recorder is off.
     lab.forwards(ROUTER, options(PHONE, V), HOST_B, options(PHONE, B));
     assert_eq!(merged(exchange(&mut lab, 2, None)).len(), 2);
