@@ -141,7 +141,7 @@ def _timed(fleet: Fleet, question: str) -> float:
 
 def _costs() -> dict[str, tuple[float, float]]:
     """Nanoseconds of a frame that workers pass on, by what it is."""
-    program: Path = build.release(build.REPOSITORY, "instructions").with_name("management")
+    program: Path = build.release(build.REPOSITORY, "management").with_name("management")
     said = subprocess.run([str(program), str(FEW), str(MANY)], capture_output=True, text=True, check=True).stdout
     lines = (line.split() for line in said.splitlines())
     return {name: (float(few), float(many)) for name, few, many in lines}
