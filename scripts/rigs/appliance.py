@@ -29,17 +29,19 @@ _CALM = 1.0
 @dataclass(frozen=True)
 class Tuning:
     """What a rig changes in the appliance's file. `exclude`: the exclusion group. `redeliver`: that key of the virtual server; earlier
-    revisions do not know it. `metrics`: where they are served."""
+    revisions do not know it. `metrics`: where they are served. `recorder_mib`: what it records on."""
 
     flows: int = 1_000_000
     exclude: tuple[str, ...] = ("192.168.77.0/24",)
     redeliver: str | None = None
     metrics: str | None = None
+    recorder_mib: int = 0
 
 
 def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
     """The fixture on a setting's devices. Nothing answers probes here, so they are rare: the member is chosen by hand."""
     served = f'metrics = "{tuning.metrics}"\n' if tuning.metrics else ""
+    served += f"recorder_mib = {tuning.recorder_mib}\n" if tuning.recorder_mib else ""
     appliance = f'[appliance]\nname = "rig"\nadmin_socket = "{socket}"\n{served}'
     dpdk = (f"[dpdk]\nhugepages = {str(setting.hugepages).lower()}\nmbufs = {setting.mbufs}\n"
             f"memory_mib = {needed_mb(setting.mbufs)}\n")

@@ -1,9 +1,10 @@
-"""Observers at full load: a capture that waits (O1), and all that an operator leaves open (O2).
+"""Observers at full load: a capture that waits (O1), all that an operator leaves open (O2), the recorder (O3).
 
 Owns: who observes, and how. Read `disturbance` first, which asks questions.
 """
 
 import contextlib
+import dataclasses
 import os
 import pty
 import socket
@@ -31,33 +32,36 @@ CAPTURES = {
 }
 #: From one page of metrics to the next, in seconds.
 _SCRAPED = 1.0
+#: What the recorder writes on.
+_RECORDER_MIB = 32
 #: How long an observer gets to begin, in seconds.
 _BEGINS = 1.0
 
 
 def observers(bench: Bench) -> Outcome:
-    """O1, O2: the rate while somebody observes, next to that of the same process alone before and after."""
+    """O1 to O3: the rate while somebody observes, next to that of the same process alone before and after."""
     verify(bench, traffic.service_udp(PEERS))
     metrics = _free_address()
     observed: dict[str, list[float]] = {}
     with bench.setting(traffic.service_udp(PEERS)) as setting:
         for number in range(bench.runs):
-            with bench.appliance(setting, Tuning(2 * PEERS, metrics=metrics)) as fairlead:
+            tuning = Tuning(2 * PEERS, metrics=metrics)
+            with bench.appliance(setting, tuning) as fairlead:
                 before = fairlead.settle()
-                for name, begin in _kinds(bench, metrics, setting.management).items():
+                for name, begin in _kinds(bench, tuning, setting.management).items():
                     figure = _beside(bench, fairlead, begin)
                     observed.setdefault(name, []).append(figure)
                     bench.say(f"run {number + 1} of {bench.runs}: {name}: {figure:.3f}")
                 accounts.check(before, fairlead.counters())
     figures = {name: Figure(tuple(values)) for name, values in observed.items()}
     rows = [[name, figure.text(3)] for name, figure in figures.items()]
-    return Outcome(["observers", "rate over that alone"], rows, {"O1": figures["capture of a host"], "O2": figures["all"]})
+    return Outcome(["observers", "rate over that alone"], rows, {"O1": figures["capture of a host"], "O2": figures["all"], "O3": figures["recorder"]})
 
 
 Observer = Callable[[Appliance], contextlib.AbstractContextManager]
 
 
-def _kinds(bench: Bench, metrics: str, core: int) -> dict[str, Observer]:
+def _kinds(bench: Bench, tuning: Tuning, core: int) -> dict[str, Observer]:
     def capture(words: list[str]) -> Observer:
         return lambda fairlead: _capture(bench, fairlead, words, core)
 
@@ -65,10 +69,13 @@ def _kinds(bench: Bench, metrics: str, core: int) -> dict[str, Observer]:
         return _top(bench, fairlead, core)
 
     def scraped(_: Appliance) -> contextlib.AbstractContextManager:
-        return _scraped(metrics)
+        return _scraped(tuning.metrics)
+
+    def recorder(fairlead: Appliance) -> contextlib.AbstractContextManager:
+        return _recorder(fairlead, tuning)
 
     kinds: dict[str, Observer] = {name: capture(words) for name, words in CAPTURES.items()}
-    kinds |= {"top": top, "metrics each second": scraped}
+    kinds |= {"top": top, "metrics each second": scraped, "recorder": recorder}
     return kinds | {"all": lambda fairlead: _all([kinds["capture of a host"], top, scraped], fairlead)}
 
 
@@ -137,6 +144,17 @@ def _running(process: subprocess.Popen) -> Iterator[None]:
         process.wait()
         if process.stderr:
             process.stderr.close()
+
+
+@contextlib.contextmanager
+def _recorder(fairlead: Appliance, tuning: Tuning) -> Iterator[None]:
+    """It is on, and its memory was made."""
+    fairlead.reload(dataclasses.replace(tuning, recorder_mib=_RECORDER_MIB))
+    try:
+        time.sleep(_BEGINS)
+        yield
+    finally:
+        fairlead.reload(tuning)
 
 
 @contextlib.contextmanager
