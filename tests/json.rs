@@ -18,7 +18,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/replay/summary.rs", &[]),
     ("src/doctor/finding.rs", &[]),
     ("src/cli/checked.rs", &["CheckReport", "MistakeRow"]),
-    ("src/cli/commands/flows.rs", &["TalkerRow"]),
+    ("src/cli/commands/talkers.rs", &["TalkerRow"]),
     ("src/admin/events.rs", &["EventRow", "EventsPage", "AlarmRow", "AcknowledgedRow"]),
 ];
 const PAGE: &str = "dpdk-config/json.md";

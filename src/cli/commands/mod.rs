@@ -39,6 +39,7 @@ mod state;
 mod status;
 mod support;
 mod switchovers;
+mod talkers;
 mod top;
 mod virtual_servers;
 

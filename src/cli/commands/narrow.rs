@@ -2,7 +2,7 @@
 //!
 //! Owns which rows are chosen, and what has moved between two answers. Asks nothing.
 
-use super::flows;
+use super::talkers;
 use serde_json::Value;
 
 /// Which rows.
@@ -37,11 +37,11 @@ impl Narrow {
     /// What it leaves of `data`, or makes of it.
     pub fn of(&self, data: Value) -> Value {
         match self {
-            Narrow::Port { port, most } => flows::with_port(data, *port, *most),
+            Narrow::Port { port, most } => talkers::with_port(data, *port, *most),
             Narrow::Talkers { port: Some(port), most } => {
-                flows::most_of(&flows::with_port(data, *port, usize::MAX), *most)
+                talkers::most_of(&talkers::with_port(data, *port, usize::MAX), *most)
             }
-            Narrow::Talkers { port: None, most } => flows::most_of(&data, *most),
+            Narrow::Talkers { port: None, most } => talkers::most_of(&data, *most),
             Narrow::Drops | Narrow::Switchovers { .. } => self.rows(data),
         }
     }
