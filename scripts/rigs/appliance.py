@@ -29,13 +29,15 @@ _CALM = 1.0
 @dataclass(frozen=True)
 class Tuning:
     """What a rig changes in the appliance's file. `exclude`: the exclusion group. `redeliver`: that key of the virtual server; earlier
-    revisions do not know it. `metrics`: where they are served. `recorder_mib`: what it records on."""
+    revisions do not know it. `metrics`: where they are served. `recorder_mib`: what it records on.
+    `known`: who nobody answers for is in the file; otherwise a host is taken for dead after a while, until its frames are heard again."""
 
     flows: int = 1_000_000
     exclude: tuple[str, ...] = ("192.168.77.0/24",)
     redeliver: str | None = None
     metrics: str | None = None
     recorder_mib: int = 0
+    known: tuple[tuple[str, str], ...] = ()
 
 
 def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
@@ -50,7 +52,8 @@ def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
     excluded, instead = (", ".join(f'"{prefix}"' for prefix in group) for group in (addresses.EXCLUDED, tuning.exclude))
     kept = f'redeliver = "{tuning.redeliver}"\n' if tuning.redeliver else ""
     limits = f"[limits]\nflows_per_worker = {max(1_024, tuning.flows)}\n"
-    return two_arm.edited(
+    known = "".join(f'[[neighbour]]\naddress = "{address}"\nmac = "{mac}"\n\n' for address, mac in tuning.known)
+    return known + two_arm.edited(
         two_arm.FIXTURE,
         ("[cores]\n", f"{appliance}\n{dpdk}\n{limits}\n[cores]\n"),
         (two_arm.MANAGEMENT, f"management = {setting.management}\n"),
@@ -191,7 +194,7 @@ class Appliance:
 
     def _knows_neighbours(self) -> bool | None:
         rows = self.admin.ask("neighbours")
-        reachable = [row for row in rows if row["state"] == "reachable"]
+        reachable = [row for row in rows if row["state"] in ("reachable", "static")]
         return True if len(reachable) >= 1 + len(addresses.MEMBERS) else None
 
     def _wait(self, what: str, look, patience: float):

@@ -45,7 +45,7 @@ def observers(bench: Bench) -> Outcome:
     observed: dict[str, list[float]] = {}
     with bench.setting(traffic.service_udp(PEERS)) as setting:
         for number in range(bench.runs):
-            tuning = Tuning(2 * PEERS, metrics=metrics)
+            tuning = Tuning(2 * PEERS, metrics=metrics, known=traffic.HOSTS)
             with bench.appliance(setting, tuning) as fairlead:
                 before = fairlead.settle()
                 for name, begin in _kinds(bench, tuning, setting.management).items():

@@ -26,6 +26,10 @@ MEMBER_MACS = {SIP_A: frames.mac("02:00:00:00:01:0b"), SIP_B: frames.mac("02:00:
 OUTER_MAC = frames.mac("02:70:63:61:70:00")
 INNER_MAC = frames.mac("02:70:63:61:70:01")
 
+#: All hosts of the links by their addresses, for a file.
+HOSTS = ((addresses.ROUTER, ROUTER_MAC.hex(":")), *((addresses.MEMBERS[name], MEMBER_MACS[at].hex(":"))
+         for name, at in zip(addresses.MEMBERS, (SIP_A, SIP_B))))
+
 _CLIENTS = frames.address("172.20.0.0")
 _REMOTES = frames.address("100.64.0.0")
 _CLIENT_ADDRESSES = 250_000
