@@ -119,7 +119,8 @@ impl<P: Port> Pipeline<P> {
         let Batch { frames, places, .. } = batch;
         places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
         let mut cached = 0;
-        if self.out.ports.taps.is_on() {
+        let taps = &self.out.ports.taps;
+        if taps.is_on() && !taps.pass_over_all(places[..frames.len()].iter().map(Place::facts)) {
             cached = self.decide_all_watched(batch, origin, now);
         } else {
             for (frame, place) in frames.drain(..).zip(&*places) {

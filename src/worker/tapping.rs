@@ -17,7 +17,6 @@ use crate::time::Instant;
 
 impl<P: Port> Pipeline<P> {
     /// As the last pass of [`Pipeline::decide_all`], with a look at each frame before and after.
-    #[cold]
     #[inline(never)]
     pub(super) fn decide_all_watched(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) -> u64 {
         let (mut cached, mut is_begun) = (0, false);

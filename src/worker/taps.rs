@@ -167,6 +167,17 @@ impl Taps {
         self.bits = if self.tape.is_some() { u64::MAX } else { taps.fold(0, |all, tap| all | bits(tap)) };
     }
 
+    /// No capture can mean any of these; `None`: what cannot be read. Of one host, as is usual, nothing is asked but whether it is it.
+    #[inline]
+    pub(super) fn pass_over_all<'p>(&self, mut packets: impl Iterator<Item = Option<&'p Packet>>) -> bool {
+        match self.meant {
+            Some(Meant { addresses: [one, ..], count: 1 }) => {
+                packets.all(|packet| packet.is_some_and(|packet| packet.src() != one && packet.dst() != one))
+            }
+            _ => packets.all(|packet| packet.is_some_and(|packet| self.pass_over(packet))),
+        }
+    }
+
     /// No capture can mean this packet, whatever is done with it: by its addresses as it came, for translation makes none but our own and
     /// the members' of them.
     #[inline]
@@ -212,7 +223,8 @@ impl Taps {
         work.places.clear();
         (self.length, self.kept) = (bytes.len(), kept);
         // What had its bytes where those of a new frame are is gone.
-        let (number, recorded) = work.waiting.remove(&place).filter(|_| come == Come::Waited).unwrap_or_else(|| {
+        let gone = if work.waiting.is_empty() { None } else { work.waiting.remove(&place) };
+        let (number, recorded) = gone.filter(|_| come == Come::Waited).unwrap_or_else(|| {
             self.packets += 1;
             (self.packets, 0)
         });
