@@ -60,7 +60,7 @@ class Capture(StandingLab):
             self.call()
             self.assertEqual(capture.stop(signal.SIGINT, PATIENCE), 0, capture.said())
             frames = self.read(file)
-            self.assertIn(f"{len(frames)} packets, 0 lost", capture.said())
+            self.assertIn(f"{len(frames)} frames, 0 lost", capture.said())
             packets: dict[str, list[dict]] = {}
             for frame in frames:
                 self.assertTrue(frame["frame.comment"].startswith("verdict=forward member=sip-a side="), frame)
@@ -84,7 +84,7 @@ class Capture(StandingLab):
         self.call(1)
         self.knock()
         self.knock()
-        self.assertEqual(self.ends(capture), f"2 packets, 0 lost in {file}")
+        self.assertEqual(self.ends(capture), f"2 frames, 0 lost in {file}")
         frames = self.read(file, "-Y", f'udp.dstport == {CLOSED} && frame.comment contains "verdict=drop reason=no_listener"')
         self.assertEqual([(frame["ip.src"], frame["ip.dst"]) for frame in frames], [(addresses.PHONE, addresses.VIP)] * 2)
 
@@ -92,14 +92,14 @@ class Capture(StandingLab):
         only = ("udp", "dst", "port", str(CLOSED))
         shown, listed = self.capture(*only, "--count", "1"), self.capture(*only, "--json", "--count", "1")
         self.knock()
-        self.assertEqual([self.ends(each) for each in (shown, listed)], ["1 packet, 0 lost"] * 2)
+        self.assertEqual([self.ends(each) for each in (shown, listed)], ["1 frame, 0 lost"] * 2)
         [row] = [json.loads(line) for line in listed.said().splitlines() if line.startswith("{")]
         self.assertEqual(row["destination"], f"{addresses.VIP}:{CLOSED}")
         self.assertEqual((row["verdict"], row["reason"], row["side"], row["protocol"]), ("drop", "no_listener", "before", "udp"))
         line = shown.said().splitlines()[0]
         self.assertRegex(line, rf"^\d\d:\d\d:\d\d\.\d{{6}} \S+ in  {addresses.PHONE}:\d+ > {addresses.VIP}:{CLOSED} udp \d+ drop \(no_listener\) - #0-\d+$")
         timed = self.capture("--duration", "1s", "udp", "port", "9")
-        self.assertEqual(self.ends(timed), "0 packets, 0 lost")
+        self.assertEqual(self.ends(timed), "0 frames, 0 lost")
 
     def test_s102_a_ring_of_files_keeps_the_newest_and_each_is_whole(self):
         file = self.lab.file("ring.pcapng")
