@@ -51,6 +51,18 @@ impl Bench {
         Bench { workers, mail, ends: vec![outer.1, inner.1], now: Instant::from_millis(1) }
     }
 
+    /// All conversations have begun; and the next frame of each.
+    fn with(traffic: Traffic, workers: usize) -> (Bench, Vec<(usize, Vec<u8>)>) {
+        let mut bench = Bench::new(workers);
+        for at in 0..CONVERSATIONS {
+            for (port, frame) in traffic.opening(at) {
+                bench.pass(&[(port.index(), frame.bytes())]);
+            }
+        }
+        let frames = (0..CONVERSATIONS).map(|at| (traffic.port().index(), traffic.frame(at).bytes())).collect();
+        (bench, frames)
+    }
+
     /// Gives frames in, takes turns, and says how often those asked for memory and how many frames came out.
     fn pass(&mut self, frames: &[(usize, Vec<u8>)]) -> (usize, usize) {
         frames.iter().for_each(|(port, bytes)| assert!(self.ends[*port].inject(bytes)));
@@ -69,14 +81,7 @@ impl Bench {
 fn a_turn_asks_for_no_memory_on_any_road() {
     for workers in [1, 2] {
         for traffic in Traffic::ALL {
-            let mut bench = Bench::new(workers);
-            for at in 0..CONVERSATIONS {
-                for (port, frame) in traffic.opening(at) {
-                    bench.pass(&[(port.index(), frame.bytes())]);
-                }
-            }
-            let frames: Vec<_> =
-                (0..CONVERSATIONS).map(|at| (traffic.port().index(), traffic.frame(at).bytes())).collect();
+            let (mut bench, frames) = Bench::with(traffic, workers);
             // Lists grow to their size once.
             bench.pass(&frames[..BURST]);
             for burst in frames.chunks_exact(BURST) {
@@ -92,14 +97,7 @@ fn a_turn_asks_for_no_memory_on_any_road() {
 fn what_is_captured_asks_for_no_memory() {
     for workers in [1, 2] {
         for traffic in Traffic::ALL {
-            let mut bench = Bench::new(workers);
-            for at in 0..CONVERSATIONS {
-                for (port, frame) in traffic.opening(at) {
-                    bench.pass(&[(port.index(), frame.bytes())]);
-                }
-            }
-            let frames: Vec<_> =
-                (0..CONVERSATIONS).map(|at| (traffic.port().index(), traffic.frame(at).bytes())).collect();
+            let (mut bench, frames) = Bench::with(traffic, workers);
             // Lists grow to their size once.
             let selection = || Arc::new(Selection { snap: 256, ..Selection::default() });
             for mail in &mut bench.mail {
@@ -135,14 +133,7 @@ fn what_is_captured_asks_for_no_memory() {
 fn what_is_recorded_asks_for_no_memory() {
     for workers in [1, 2] {
         for traffic in Traffic::ALL {
-            let mut bench = Bench::new(workers);
-            for at in 0..CONVERSATIONS {
-                for (port, frame) in traffic.opening(at) {
-                    bench.pass(&[(port.index(), frame.bytes())]);
-                }
-            }
-            let frames: Vec<_> =
-                (0..CONVERSATIONS).map(|at| (traffic.port().index(), traffic.frame(at).bytes())).collect();
+            let (mut bench, frames) = Bench::with(traffic, workers);
             let exchange = |bench: &mut Bench, tape: fn() -> Option<Box<Tape>>| {
                 for mail in &mut bench.mail {
                     assert!(mail.commands.push(Command::Tape { recording: 1, tape: tape() }).is_ok());
