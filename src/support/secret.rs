@@ -76,11 +76,14 @@ pub(super) struct Lines {
     pub count: usize,
     /// A list of what a program is given goes on; `true`: the program itself is still to come.
     open: Option<bool>,
+    /// The line is an object: what a text in it says ends with the text.
+    is_json: bool,
 }
 
 impl Lines {
     /// The line without secrets.
     pub fn line(&mut self, line: &str) -> String {
+        self.is_json = line.starts_with('{');
         let (head, rest) = self.listed(line);
         head + &userinfo(&self.pairs(rest), &mut self.count)
     }
@@ -99,7 +102,7 @@ impl Lines {
                 let (listed, behind) = self.listed(&after[at..]);
                 out += &listed;
                 rest = behind;
-            } else if let Some((from, to)) = value_of(name, before, after) {
+            } else if let Some((from, to)) = value_of(name, before, after, self.is_json) {
                 self.count += 1;
                 out += &after[..from];
                 out += BLANK;
@@ -153,11 +156,12 @@ fn list_at(name: &str, after: &str) -> Option<usize> {
 }
 
 /// Where the secret behind a name is, if there is one.
-fn value_of(name: &str, before: &str, after: &str) -> Option<(usize, usize)> {
-    // `monitor web: arguments -p x → -p y`: what a reload changes.
+fn value_of(name: &str, before: &str, after: &str, is_json: bool) -> Option<(usize, usize)> {
+    // `monitor web: arguments -p x → -p y`: what a reload changes. An argument may hold quotes, and what looks like a field of the log.
     if name == "arguments" && before.ends_with(": ") && after.starts_with(' ') {
         let text = &after[1..];
-        let end = text.find(" event=").or_else(|| text.find(['"', '\n'])).unwrap_or(text.len());
+        let end = if is_json { quoted(text, true) } else { text.rfind(" event=").or_else(|| text.find('\n')) };
+        let end = end.unwrap_or(text.len());
         return (end > 0 && text[..end] != *BLANK).then_some((1, 1 + end));
     }
     let (value, to_the_end) = behind(name, before, after)?;
@@ -166,7 +170,11 @@ fn value_of(name: &str, before: &str, after: &str) -> Option<(usize, usize)> {
     let value = if quote.is_some() { &value[1..] } else { value };
     let length = match quote {
         Some(quote) => quoted(value, quote == '"'),
-        None if to_the_end => value.find(['"', '\'', '\n']),
+        // A quote ends it only where the name is quoted with it, as in `-H 'Authorization: Basic x'`.
+        None if to_the_end => {
+            let around = before.chars().last().filter(|c| matches!(c, '"' | '\''));
+            value.find(|c| c == '\n' || Some(c) == around)
+        }
         None => unquoted(value),
     };
     let held = &value[..length.unwrap_or(value.trim_end_matches('\n').len())];
@@ -319,6 +327,9 @@ mod tests {
             ("/health?api_key=12&x=1", "/health?api_key=(blanked)&x=1"),
             (r#"password = "a\"b" more"#, "password = \"(blanked)\" more"),
             ("said --token abc def", "said --token (blanked) def"),
+            ("Cookie: session=\"abcdef\"; x=\"y\"", "Cookie: (blanked)"),
+            ("Authorization: Digest username=\"a\", response=\"66\"", "Authorization: (blanked)"),
+            ("curl -H 'Authorization: Basic abc' http://h/", "curl -H 'Authorization: (blanked)' http://h/"),
             (r#"["--token", "abc", "x"]"#, r#"["--token", "(blanked)", "x"]"#),
         ] {
             assert_eq!(blanked(line), without);
@@ -372,6 +383,14 @@ mod tests {
             (
                 "reload: monitor web: arguments -p x → -p y event=reload.change",
                 "reload: monitor web: arguments (blanked) event=reload.change",
+            ),
+            (
+                "monitor web: arguments say \"x\" event=y z → say \"w\" event=reload.change",
+                "monitor web: arguments (blanked) event=reload.change",
+            ),
+            (
+                r#"{"message":"monitor web: arguments say \"x\" → y","event":"reload.change"}"#,
+                r#"{"message":"monitor web: arguments (blanked)","event":"reload.change"}"#,
             ),
         ] {
             assert_eq!(blanked(line), without);
