@@ -75,7 +75,7 @@ fn raised(facts: &Facts, place: &str, more_mib: u64) -> Option<String> {
     Some(format!("echo {count} > /{place}/{name}/nr_hugepages"))
 }
 
-fn is_node(name: &str) -> bool {
+pub(super) fn is_node(name: &str) -> bool {
     name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok())
 }
 

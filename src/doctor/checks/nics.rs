@@ -1,5 +1,6 @@
 //! PCI devices beneath ports: where they are, who drives them, what stands between them and the memory.
 
+use super::memory::is_node;
 use crate::admin::rows::PortRow;
 use crate::doctor::cpus;
 use crate::doctor::device::Device;
@@ -65,14 +66,14 @@ pub(super) fn numa(facts: &Facts, found: &mut Found) -> Looked {
     Ok(())
 }
 
-fn is_node(name: &str) -> bool {
-    name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok())
-}
-
 /// Queues of an interface that an XDP port on it does not read.
 fn xdp_queues(facts: &Facts, found: &mut Found) -> Looked {
+    let workers = facts.worker_cores().map_or(1, <[usize]>::len);
     for port in &facts.intent()?.ports {
-        let Some(read) = Device::xdp_queues(&port.device) else { continue };
+        let Some(given) = Device::xdp_queues(&port.device) else { continue };
+        // Each is read by a worker of its own, and no more than these are.
+        let most = port.queues.map_or(workers, usize::from).max(1);
+        let read = given.start..given.end.min(given.start.saturating_add(most));
         let Device::Kernel { interface, .. } = Device::of(&port.device) else { continue };
         let place = format!("sys/class/net/{interface}/queues");
         let all = facts.host.folder(&place).iter().filter(|name| name.starts_with("rx-")).count();
@@ -82,6 +83,7 @@ fn xdp_queues(facts: &Facts, found: &mut Found) -> Looked {
                 port.name
             ));
         } else if read.start > 0 || read.end < all {
+            let whole = format!("start_queue=0,queue_count={all} in the device, and as many [cores] workers");
             found.error(
                 format!(
                     "port {}: it reads {} of the {all} queues of interface {interface}: what the NIC puts into the others is lost to \
@@ -89,8 +91,15 @@ fn xdp_queues(facts: &Facts, found: &mut Found) -> Looked {
                     port.name,
                     all.min(read.end).saturating_sub(read.start)
                 ),
-                format!("/{place}: {all}; [[port]] device: queues {} to {}", read.start, read.end.saturating_sub(1)),
-                format!("ethtool -L {interface} combined {}, or start_queue=0,queue_count={all} in the device", read.len().max(1)),
+                format!(
+                    "/{place}: {all}; [[port]] device: queues {} to {}, read by {most} at most ([[port]] queues, [cores] workers)",
+                    given.start,
+                    given.end.saturating_sub(1)
+                ),
+                match read.start {
+                    0 => format!("ethtool -L {interface} combined {}, or {whole}", read.len().max(1)),
+                    _ => whole,
+                },
             );
         }
     }

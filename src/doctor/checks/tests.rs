@@ -284,20 +284,30 @@ fn nics() {
 
 #[test]
 fn of_an_interface_on_xdp_the_queues_are_compared_and_the_kernel_gets_nothing() {
-    let device = |queues: &str| file(&[("0000:3b:00.0", &format!("net_af_xdp0,iface=outer0{queues}"))]);
+    let of = |queues: &str, workers: &str| {
+        let device = format!("net_af_xdp0,iface=outer0{queues}");
+        file(&[("0000:3b:00.0", &device), ("workers = [1]", &format!("workers = [{workers}]"))])
+    };
     let host = host(&[
         ("proc/sys/net/ipv4/conf/outer0/forwarding", "1"),
         ("proc/net/fib_trie", "|-- 10.20.0.100\n/32 host LOCAL\n"),
     ])
     .with("sys/class/net/outer0/queues", Reading::Folder(["rx-0", "rx-1", "tx-0"].map(str::to_owned).into()));
-    let facts = |queues: &str| Facts { host: host.clone(), file: Some(device(queues)), ..Facts::default() };
+    let by =
+        |queues: &str, workers: &str| Facts { host: host.clone(), file: Some(of(queues, workers)), ..Facts::default() };
+    let facts = |queues: &str| by(queues, "1");
     let found = look("nics", &facts(""));
     says(
         &found.findings[0],
         Error,
         &["it reads 1 of the 2 queues of interface outer0", "ethtool -L outer0 combined 1"],
     );
-    assert!(look("nics", &facts(",start_queue=0,queue_count=2")).findings.is_empty());
+    assert!(look("nics", &by(",start_queue=0,queue_count=2", "1, 5")).findings.is_empty());
+    let found = look("nics", &facts(",queue_count=2"));
+    says(&found.findings[0], Error, &["it reads 1 of the 2 queues", "read by 1 at most", "as many [cores] workers"]);
+    let found = look("nics", &facts(",start_queue=1"));
+    let remedy = &found.findings[0].remedy;
+    assert!(remedy.starts_with("start_queue=0") && !remedy.contains("ethtool"), "{remedy}");
     is_well("kernel-forwarding", &facts(""));
     says(&one("kernel-addresses", &facts("")), Warning, &["reach the box itself"]);
 }
