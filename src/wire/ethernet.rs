@@ -42,7 +42,10 @@ pub fn ipv4_ends(frame: &[u8]) -> Option<[Ipv4Addr; 2]> {
     let half = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
     let l3 = if half(12)? == TAG { 18 } else { 14 };
     let address = |at: usize| Some(Ipv4Addr::from(*frame.get(at..)?.first_chunk::<4>()?));
-    (half(l3 - 2)? == 0x0800).then(|| Some([address(l3 + 12)?, address(l3 + 16)?]))?
+    if half(l3 - 2)? != IPV4 {
+        return None;
+    }
+    Some([address(l3 + 12)?, address(l3 + 16)?])
 }
 
 /// What a frame is received by: destination MAC and VLAN in one word.

@@ -161,7 +161,7 @@ impl<P: Port> Pipeline<P> {
         let ports = &mut self.out.ports;
         let Kind::Fragment(fragment) = packet.kind else { return ports.counters.dropped(DropReason::BadFragment) };
         let lost = |held: Option<(P::Frame, PortId)>, reason| match held {
-            Some((frame, port)) => ports.lost_waiting(Some(&frame), port, reason),
+            Some((frame, port)) => ports.lost_waiting(&frame, port, reason),
             None => ports.counters.dropped(reason),
         };
         let Some((fragments, port)) = self.held.reassembly.arrive(frame, (packet, fragment), port, now, lost) else {
@@ -212,7 +212,7 @@ impl<P: Port> Pipeline<P> {
     fn withhold(&mut self, datagram: Received<P::Frame>, what: Withheld, now: Instant) {
         let ports = &mut self.out.ports;
         let lost = |old: Received<P::Frame>, reason| {
-            old.frames.all().iter().for_each(|frame| ports.lost_waiting(Some(frame), old.port, reason));
+            old.frames.all().iter().for_each(|frame| ports.lost_waiting(frame, old.port, reason));
         };
         if let Err(refused) = self.held.withheld.hold(datagram, what, now, lost) {
             self.out.ports.counters.dropped_all(refused.frames.count(), DropReason::WithheldFull);
@@ -303,9 +303,9 @@ impl<P: Port> Pipeline<P> {
     /// to take a SYN. Returns how many frames had an answer.
     pub(super) fn expire_held(&mut self, now: Instant, budget: usize) -> usize {
         let ports = &mut self.out.ports;
-        self.held.reassembly.expire(now, budget, |held, reason| {
-            let (frame, port) = held.unzip();
-            ports.lost_waiting(frame.as_ref(), port.unwrap_or(PortId(0)), reason);
+        self.held.reassembly.expire(now, budget, |held, reason| match held {
+            Some((frame, port)) => ports.lost_waiting(&frame, port, reason),
+            None => ports.counters.dropped(reason),
         });
         let stale = self.held.neighbours.take_stale(now);
         let count = stale.len();

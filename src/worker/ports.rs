@@ -120,9 +120,9 @@ impl<P: Port> Ports<P> {
     }
 
     /// A frame that has waited is dropped, while another one is decided about or none is.
-    pub(super) fn lost_waiting(&mut self, frame: Option<&P::Frame>, port: PortId, reason: DropReason) {
+    pub(super) fn lost_waiting(&mut self, frame: &P::Frame, port: PortId, reason: DropReason) {
         self.counters.dropped(reason);
-        if let Some(frame) = frame.filter(|_| self.taps.is_on()) {
+        if self.taps.is_on() {
             self.taps.lost_waiting(frame, port, reason);
         }
     }

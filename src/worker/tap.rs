@@ -2,8 +2,9 @@
 //!
 //! Owns [`Selection`] (which packets are meant), [`Record`] (a frame as it was seen), and the two ends of a capture: [`Tap`], the
 //! worker's, and [`TapEnd`], that of whoever reads. All buffers are made with the ring and go round in it: a record is written into one
-//! that was read. [`Workspace`] comes with them: a worker that looks at frames needs memory, which it does not ask for. Where none is free the frame is not recorded and counted as lost; nobody waits. What was matched is what was written
-//! and what was lost, always. Decides nothing about packets; when a frame is looked at, [`super::tapping`] says.
+//! that was read. Where none is free the frame is not recorded and counted as lost; nobody waits. What was matched is what was written
+//! and what was lost, always. [`Workspace`] comes with them: a worker that looks at frames needs memory, which it does not ask for.
+//! Decides nothing about packets; when a frame is looked at, [`super::tapping`] says.
 
 use crate::flow::MOST_FRAGMENTS;
 use crate::policy::Life;
@@ -179,7 +180,8 @@ impl Workspace {
     pub fn new() -> Workspace {
         Workspace {
             scratch: vec![0; SCRATCH].into(),
-            waiting: HashMap::with_capacity(WAITING),
+            // Twice as many: a map that is nearly full of what has gone would ask for memory where it could tidy up.
+            waiting: HashMap::with_capacity(2 * WAITING),
             places: Vec::with_capacity(usize::from(MOST_FRAGMENTS)),
         }
     }

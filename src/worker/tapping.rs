@@ -88,7 +88,7 @@ impl<P: Port> Pipeline<P> {
     /// Captures that nobody wants any more end, or all of them; what was counted is said.
     #[inline]
     pub(super) fn end_captures(&mut self, worker: WorkerId, all: bool) {
-        if self.out.ports.taps.is_on() {
+        if self.out.ports.taps.has_captures() {
             self.end_those(worker, all);
         }
     }

@@ -1,8 +1,8 @@
 //! The captures that are on at a worker, and its recorder.
 //!
-//! Owns [`Taps`]: the taps and the tape, the frame that is being decided about as it came, and how it is found out what came of it: by what has been
-//! queued and counted meanwhile, so that what a record says is what the counters say. Nothing here is touched while neither is on,
-//! but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits.
+//! Owns [`Taps`]: the taps and the tape, the frame that is being decided about as it came, and how it is found out what came of it: by
+//! what has been queued and counted meanwhile, so that what a record says is what the counters say. Nothing here is touched while
+//! neither is on, but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits.
 
 use super::counters::Counters;
 use super::tap::{CAPTURES, Fate, Seen, Side, Tap, Workspace};
@@ -115,6 +115,12 @@ impl Taps {
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.is_on
+    }
+
+    /// Whether any capture is on.
+    #[inline(always)]
+    pub(super) fn has_captures(&self) -> bool {
+        self.on != 0
     }
 
     /// A capture begins. One for which there is no place is returned.

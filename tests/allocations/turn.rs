@@ -120,7 +120,7 @@ fn what_is_captured_asks_for_no_memory() {
                 }
             }
             let lost: Vec<bool> = ends.iter().map(|end| end.counts().1 > 0).collect();
-            assert!(lost[0] || lost.len() > 2, "there was room for 16");
+            assert!(lost.iter().step_by(2).any(|lost| *lost), "there was room for 16");
             assert!(lost.iter().skip(1).step_by(2).all(|lost| !lost));
             drop(ends);
             assert_eq!(bench.pass(&frames[..BURST]), (0, BURST), "they end");
