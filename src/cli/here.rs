@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// What a flow takes: its two cache lines, and its cell in the index with room to grow.
 const FLOW_BYTES: u64 = 128 + 16;
+/// How often the recorder takes its memory at most: what is written on, four recordings, and the next.
+const RECORDER_SHARES: u64 = 6;
 
 /// A machine, by the files in which the kernel tells of it.
 pub struct Machine {
@@ -98,11 +100,12 @@ impl Machine {
         let workers = settings.cores.workers.len() as u64;
         let flows = (limits.flows_per_worker as u64).next_power_of_two() * FLOW_BYTES * workers;
         let packets = if settings.dpdk.hugepages { 0 } else { u64::from(settings.dpdk.memory_mib) };
-        let needed = (flows >> 20) + packets;
+        let recorder = RECORDER_SHARES * u64::from(settings.recorder_mib);
+        let needed = (flows >> 20) + packets + recorder;
         (needed > available).then(|| {
             format!(
                 "memory: some {needed} MiB are needed and {available} MiB are available: [limits] flows_per_worker = {} for {}, \
-                 [dpdk] memory_mib = {}",
+                 [dpdk] memory_mib = {}, and {recorder} for recorder_mib",
                 limits.flows_per_worker,
                 count(settings.cores.workers.len(), "worker"),
                 settings.dpdk.memory_mib

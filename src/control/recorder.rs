@@ -2,9 +2,10 @@
 //!
 //! Owns [`Recorder`]: which tapes workers write on, when they are exchanged for others, and the recordings that are kept. Memory is that of
 //! the file's `recorder_mib` for the tapes that are written on, as much for each recording that is kept, and as much again for the next;
-//! the tapes of one that is not kept any longer are written on again. Memory is made ready a part a turn, before it is wanted: at a
-//! switchover there is no time for that. Decides nothing about packets, and reads none: who saves a
-//! recording reads it in a task of its own (`recording_feed`).
+//! the tapes of one that is not kept any longer are written on again. A recording keeps the size that it was made with. Memory is made
+//! ready a part a turn, before it is wanted: at a switchover there is no time for that. A worker gets no further tape before it has given
+//! back the one before. Decides nothing about packets, and reads none: who saves a recording reads it in a task of its own
+//! (`recording_feed`).
 
 use super::capture_feed::Names;
 use super::outbox::Outbox;
@@ -16,13 +17,15 @@ use crate::events::EventName;
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, WorkerId};
 use crate::worker::tape::Tape;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Recordings that are kept, at most.
 const MOST: usize = 4;
 /// So long after what it is for a recording is frozen: what follows is on it as well.
 const AFTER: Duration = Duration::from_millis(500);
-/// From one that was frozen by itself to the next.
+/// Recordings that are saved at once, at most.
+pub(super) const SAVES: usize = 2;
+/// From one that was frozen for a switchover to the next.
 const PAUSE: Duration = Duration::from_secs(5);
 /// From any to the next that is for an alarm only: alarms come in storms, and a switchover brings some.
 const ALARM_PAUSE: Duration = Duration::from_secs(60);
@@ -60,15 +63,22 @@ pub(super) struct Recorder {
     is_equipped: bool,
     /// They write on tapes of this size.
     is_given: bool,
+    /// They write on tapes.
+    is_written: bool,
+    /// By worker: tapes that it was told to exchange, and has not yet.
+    owed: Vec<u32>,
     /// The last event that was looked at.
     followed: u64,
     wanted: Option<Wanted>,
     /// It is being frozen, and until when workers are waited for.
     freezing: Option<(Recording, Instant)>,
     kept: Vec<Arc<Recording>>,
+    /// Whoever saves one.
+    saves: Vec<Weak<()>>,
     begun: u64,
-    /// When the last one was frozen.
+    /// When the last one was frozen, and the last one for a switchover.
     last: Option<Instant>,
+    last_switchover: Option<Instant>,
     /// To be written on next: one for each worker, or not all are ready yet.
     spare: Vec<Tape>,
     /// The one that is being made ready, and when its next part is due.
@@ -111,11 +121,13 @@ impl Recorder {
             return;
         }
         (self.memory, self.workers, self.is_given) = (each, workers.len(), false);
+        self.owed.resize(workers.len(), 0);
         self.spare.clear();
         self.making = None;
         if each == 0 {
             self.wanted = None;
-            workers.iter().for_each(|worker| outputs.send(*worker, Command::Tape { recording: 0, tape: None }));
+            self.is_written = false;
+            workers.iter().for_each(|worker| self.exchange(*worker, 0, None, outputs));
         }
     }
 
@@ -129,15 +141,26 @@ impl Recorder {
                 false => self.making = Some(tape),
             }
         }
-        if self.is_on() && self.is_ready() && !self.is_given {
-            for (worker, mut tape) in workers.iter().zip(self.spare.drain(..)) {
+        if !self.is_on() || !self.is_ready() || self.is_given || self.owed.iter().any(|owed| *owed > 0) {
+            return;
+        }
+        // What is to be frozen is on the tapes of the size before: then they are exchanged.
+        if !(self.is_written && self.wanted.is_some()) {
+            for (worker, mut tape) in workers.iter().zip(std::mem::take(&mut self.spare)) {
                 if !self.is_equipped {
                     tape.equip();
                 }
-                outputs.send(*worker, Command::Tape { recording: 0, tape: Some(Box::new(tape)) });
+                self.exchange(*worker, 0, Some(tape), outputs);
             }
-            (self.is_given, self.is_equipped) = (true, true);
         }
+        (self.is_given, self.is_written, self.is_equipped) = (true, true, true);
+    }
+
+    fn exchange(&mut self, worker: WorkerId, recording: u64, tape: Option<Tape>, outputs: &mut Outbox) {
+        if let Some(owed) = self.owed.get_mut(usize::from(worker.0)) {
+            *owed += 1;
+        }
+        outputs.send(worker, Command::Tape { recording, tape: tape.map(Box::new) });
     }
 
     /// There is a tape for each worker.
@@ -159,17 +182,15 @@ impl Recorder {
     }
 
     fn want(&mut self, cause: RecordingCause, reason: String, now: Instant) {
-        let since = |pause| self.last.is_none_or(|last| now.since(last) >= pause);
-        match &mut self.wanted {
-            Some(wanted) if wanted.cause == RecordingCause::Alarm && cause == RecordingCause::Switchover => {
-                (wanted.cause, wanted.reason) = (cause, reason);
-            }
-            Some(_) => {}
-            None if cause == RecordingCause::Alarm && !since(ALARM_PAUSE) => {}
-            None => {
-                let due = self.last.map_or(now + AFTER, |last| (now + AFTER).max(last + PAUSE));
-                self.wanted = Some(Wanted { due, cause, reason });
-            }
+        let is_for_alarm = cause == RecordingCause::Alarm;
+        let is_wanted = match &self.wanted {
+            Some(wanted) => wanted.cause == RecordingCause::Alarm && !is_for_alarm,
+            None => !is_for_alarm || self.last.is_none_or(|last| now.since(last) >= ALARM_PAUSE),
+        };
+        if is_wanted {
+            let before = self.last_switchover.filter(|_| !is_for_alarm);
+            let due = before.map_or(now + AFTER, |last| (now + AFTER).max(last + PAUSE));
+            self.wanted = Some(Wanted { due, cause, reason });
         }
     }
 
@@ -222,9 +243,17 @@ impl Recorder {
         self.begun += 1;
         self.last = Some(now);
         let Wanted { cause, reason, .. } = wanted;
-        for (worker, tape) in workers.iter().zip(self.spare.drain(..)) {
-            outputs.send(*worker, Command::Tape { recording: self.begun, tape: Some(Box::new(tape)) });
+        if cause == RecordingCause::Switchover {
+            self.last_switchover = Some(now);
         }
+        for (worker, tape) in workers.iter().zip(std::mem::take(&mut self.spare)) {
+            // One that has not answered will be missing.
+            match self.owed.get(usize::from(worker.0)) {
+                Some(0) => self.exchange(*worker, self.begun, Some(tape), outputs),
+                _ => self.spare.push(tape),
+            }
+        }
+        self.give_way();
         let tapes = workers.iter().map(|_| None).collect();
         let recording = Recording { id: self.begun, frozen, cause, reason, tapes, names };
         self.freezing = Some((recording, now + PATIENCE));
@@ -232,6 +261,9 @@ impl Recorder {
 
     /// A worker has given its tape away.
     pub(super) fn on_tape(&mut self, worker: WorkerId, id: u64, tape: Option<Box<Tape>>, outputs: &mut Outbox) {
+        if let Some(owed) = self.owed.get_mut(usize::from(worker.0)) {
+            *owed = owed.saturating_sub(1);
+        }
         let Some((recording, _)) = self.freezing.as_mut().filter(|(recording, _)| recording.id == id) else {
             return tape.into_iter().for_each(|tape| self.put_aside(*tape));
         };
@@ -245,7 +277,19 @@ impl Recorder {
         }
     }
 
-    /// The oldest gives way: of a switchover's only where all are.
+    /// The oldest gives way to the one that is being frozen: of a switchover's only where all are. Its tapes are written on next.
+    fn give_way(&mut self) {
+        if self.kept.len() < MOST {
+            return;
+        }
+        let is_other = |kept: &Arc<Recording>| kept.cause != RecordingCause::Switchover;
+        let oldest = self.kept.iter().position(is_other).unwrap_or(0);
+        // Who saves it has it until then.
+        if let Ok(gone) = Arc::try_unwrap(self.kept.remove(oldest)) {
+            gone.tapes.into_iter().flatten().for_each(|tape| self.put_aside(*tape));
+        }
+    }
+
     fn keep(&mut self, recording: Recording, outputs: &mut Outbox) {
         let RecordingRow { id, cause, reason, frames, span_ms, .. } = recording.row();
         let message = format!(
@@ -254,14 +298,6 @@ impl Recorder {
             span_ms % 1_000
         );
         outputs.log(EventName::RecorderFrozen, LogLevel::Info, message);
-        if self.kept.len() >= MOST {
-            let is_other = |kept: &Arc<Recording>| kept.cause != RecordingCause::Switchover;
-            let oldest = self.kept.iter().position(is_other).unwrap_or(0);
-            // Who saves it has it until then.
-            if let Ok(gone) = Arc::try_unwrap(self.kept.remove(oldest)) {
-                gone.tapes.into_iter().flatten().for_each(|tape| self.put_aside(*tape));
-            }
-        }
         self.kept.push(Arc::new(recording));
     }
 
@@ -282,6 +318,14 @@ impl Recorder {
     /// The one of this number, if it is kept.
     pub(super) fn kept(&self, id: u64) -> Option<&Arc<Recording>> {
         self.kept.iter().find(|recording| recording.id == id)
+    }
+
+    /// Somebody saves a recording, as long as what this returns lives; `None`: as many do as may.
+    pub(super) fn begin_save(&mut self) -> Option<Arc<()>> {
+        self.saves.retain(|save| save.strong_count() > 0);
+        let place = (self.saves.len() < SAVES).then(Arc::default)?;
+        self.saves.push(Arc::downgrade(&place));
+        Some(place)
     }
 
     /// When something is due.

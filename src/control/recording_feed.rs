@@ -18,13 +18,15 @@ pub(super) struct RecordingFeed {
     read: Vec<usize>,
     start: Wall,
     is_stopped: bool,
+    /// Taken as long as this lives.
+    _place: Arc<()>,
 }
 
 impl RecordingFeed {
     /// `start`: what the calendar said at [`crate::time::Instant::ZERO`].
-    pub(super) fn new(recording: Arc<Recording>, start: Wall) -> RecordingFeed {
+    pub(super) fn new(recording: Arc<Recording>, place: Arc<()>, start: Wall) -> RecordingFeed {
         let read = vec![0; recording.tapes.len()];
-        RecordingFeed { recording, read, start, is_stopped: false }
+        RecordingFeed { recording, read, start, is_stopped: false, _place: place }
     }
 
     fn next(&self, worker: usize) -> Option<&Slot> {

@@ -4,6 +4,7 @@
 
 use super::capture_feed::Names;
 use super::controller::Controller;
+use super::recorder::SAVES;
 use super::recording_feed::RecordingFeed;
 use super::waiting::Pending;
 use crate::admin::answer::{AdminError, Code, Data};
@@ -54,11 +55,16 @@ impl Controller {
         Ok(Data::Recordings(vec![self.recording_named(id)?.row()]))
     }
 
-    pub(super) fn save_recording(&self, id: u64) -> Result<Capturing, AdminError> {
+    /// Who saves one keeps it, also when it has given way: so they are few.
+    pub(super) fn save_recording(&mut self, id: u64) -> Result<Capturing, AdminError> {
         let recording = Arc::clone(self.recording_named(id)?);
+        let Some(place) = self.recorder.begin_save() else {
+            let message = format!("{SAVES} recordings are being saved, which is the limit: try again when one is");
+            return Err(AdminError::new(Code::Busy, message));
+        };
         let (interfaces, since) = (recording.names.interfaces(), recording.frozen);
         let begun = CaptureBegun { capture: id, snaplen: KEPT as u32, interfaces, since };
-        let feed = RecordingFeed::new(recording, self.machine.start);
+        let feed = RecordingFeed::new(recording, place, self.machine.start);
         Ok(Capturing { begun, feed: FeedSlot::new(Box::new(feed)) })
     }
 

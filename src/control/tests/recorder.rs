@@ -208,3 +208,50 @@ fn a_worker_that_does_not_answer_is_missing_and_holds_nothing_up() {
     bench.run(10);
     assert_eq!((list(&mut bench).len(), freeze(&mut bench).workers), (1, 2));
 }
+
+/// Nor does it get tape after tape while it does not answer.
+#[test]
+fn a_worker_that_has_not_given_its_tape_back_gets_no_other() {
+    let mut bench = on();
+    bench.sleep(1, true);
+    for workers in [1, 1] {
+        assert!(bench.ask(Request::RecorderFreeze {}).is_none());
+        bench.run(2_100);
+        assert_eq!(list(&mut bench).last().map(|row| row.workers), Some(workers));
+    }
+    bench.sleep(1, false);
+    bench.run(10);
+    assert_eq!(freeze(&mut bench).workers, 2);
+}
+
+#[test]
+fn what_an_operator_has_frozen_delays_no_switchover_s() {
+    let mut bench = on();
+    freeze(&mut bench);
+    switch(&mut bench, "sip-b");
+    bench.run(600);
+    let causes: Vec<_> = causes(&mut bench).into_iter().map(|(_, cause)| cause).collect();
+    assert_eq!(causes, [RecordingCause::Operator, RecordingCause::Switchover]);
+}
+
+#[test]
+fn what_is_to_be_frozen_outlives_another_size() {
+    let mut bench = on();
+    switch(&mut bench, "sip-b");
+    let at = bench.now;
+    bench.tape(0).unwrap().forwarded(1, at, Side::Before, &frame(V));
+    set(&mut bench, 2);
+    bench.run(600);
+    assert_eq!(list(&mut bench).iter().map(|row| row.frames).collect::<Vec<_>>(), [1]);
+    assert_eq!(bench.tape(0).map(|tape| tape.memory()), Some(Tape::memory_of(1 << 20)));
+}
+
+#[test]
+fn two_save_at_once_and_not_more() {
+    let mut bench = on();
+    let id = freeze(&mut bench).id;
+    let saves: Vec<_> = (0..2).map(|_| bench.ask(Request::RecorderSave { id }).unwrap().unwrap()).collect();
+    assert_eq!(refused(&mut bench, Request::RecorderSave { id }).0, Code::Busy);
+    drop(saves);
+    saved(&mut bench, id);
+}
