@@ -90,6 +90,10 @@ impl Access {
                         "`{command}` shows what people say to each other, and this socket only how the appliance does: \
                          ask at {other} (--socket {other}), as root or as one of the group that may use it"
                     ),
+                    Request::Diff { .. } => format!(
+                        "`{command}` makes every worker look at all of its flows, and this socket only asks what costs nothing: ask at \
+                         {other} (--socket {other}), as root or as one of the group that may use it"
+                    ),
                     _ => format!(
                         "`{command}` changes something, and this socket answers only what changes nothing: ask at {other} (--socket {other})"
                     ),

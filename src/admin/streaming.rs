@@ -2,8 +2,8 @@
 //!
 //! Owns the pace: what was recorded is written as fast as the client takes it, a bounded part at a time, and nothing is kept for one that
 //! takes it slowly; workers lose what finds no room. The client ends it by closing its side, or by sending anything; then it gets what was
-//! recorded until then. One that is gone ends it as well, and so does one that takes nothing for a while: its memory and its place are for
-//! others. Knows nothing of what is in a part.
+//! recorded until then. One that is gone ends it as well, and so does one that does not take a part in time: its memory and its place are
+//! for others. Knows nothing of what is in a part.
 
 use super::capture::{CapturePart, Feed};
 use crate::time::Duration;

@@ -35,7 +35,7 @@ impl WholeFile {
         beside.push(name);
         beside.push(format!(".{}.new", std::process::id()));
         let new = path.with_file_name(beside);
-        // What is left of one that was killed, and had this number.
+        // What is left of one that was killed, and had this number. Without the number two at once would take each other's.
         match fs::remove_file(&new) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
             _ => {}
@@ -54,7 +54,7 @@ impl WholeFile {
         &self.file
     }
 
-    /// It is whole: it takes its place, and is there after a power failure as well.
+    /// It is whole: it takes its place, and is there after a power failure as well, where folders can be flushed.
     ///
     /// # Errors
     /// What keeps it from being written, or its place from being taken, `AlreadyExists` if something is there that may not be.
@@ -66,7 +66,9 @@ impl WholeFile {
         }
         self.placed = true;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        // It is there. Not every folder can be read or flushed, and then a power failure may find what was there before.
+        _ = File::open(folder).and_then(|folder| folder.sync_all());
+        Ok(())
     }
 
     /// A link is made only where nothing is; where there are no links, an empty file claims the place first.

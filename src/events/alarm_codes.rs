@@ -113,7 +113,7 @@ alarms! {
     MetricsUnserved = "metrics.unserved", Warning, "Metrics cannot be served.",
         "Free the address that `metrics` under [appliance] names, or write another one.";
     NotifyFailing = "notify.failing", Warning, "The program of [notify] fails: nobody is told what happens.",
-        "Run it by hand with one line of `fairlead events --follow --since 1h --json` on its standard input, as the user nobody.";
+        "Run it by hand with one line of `fairlead events --follow --since 1h --json | head -n 1` on its standard input, as the user nobody.";
     NotifyOverflow = "notify.overflow", Warning, "Events were not passed on to the program of [notify], as too many waited.",
         "Name fewer events in [notify], or make the program faster.";
 }
