@@ -18,7 +18,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/replay/summary.rs", &[]),
     ("src/doctor/finding.rs", &[]),
     ("src/cli/checked.rs", &["CheckReport", "MistakeRow"]),
-    ("src/cli/commands/talkers.rs", &["TalkerRow"]),
+    ("src/cli/commands/talkers.rs", &["TalkerRow", "Talkers"]),
     ("src/admin/events.rs", &["EventRow", "EventsPage", "AlarmRow", "AcknowledgedRow"]),
 ];
 const PAGE: &str = "dpdk-config/json.md";
@@ -38,8 +38,8 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `virtual-servers` | a list of VirtualServerRow |
 | `probes`, `probe now` | a list of ProbeRow |
 | `probe history` | a list of PastProbeRow, oldest first |
-| `flows` | an object: `rows`, a list of FlowRow; `total`, how many there are; `exact`, false if there may be more |
-| `flows --top` | a list of TalkerRow, the most flows first |
+| `flows` | an object: `rows`, a list of FlowRow; `total`, how many there are; `exact`, false if there may be more; with `--port`, `searched`, among how many they were looked for if not among all |
+| `flows --top` | Talkers |
 | `flows clear` | one Cleared |
 | `explain ...` | one Explanation |
 | `capture` | a CaptureLine a line, one for each frame; on the socket see CaptureBegun |

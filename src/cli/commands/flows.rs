@@ -4,7 +4,7 @@ use super::arguments::{Only, View};
 use super::kit::{exact as exact_count, *};
 use super::narrow::Narrow;
 use super::question::Question;
-use super::talkers::TalkerRow;
+use super::talkers::Talkers;
 use crate::admin::Request;
 use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub(super) fn question(
     (port, top): (Option<u16>, Option<u64>),
 ) -> Question {
     let rows = limit.map_or(FLOWS_DEFAULT, |rows| rows as usize);
-    let (filter, most) = (only.filter(), if port.or(top.map(|_| 1)).is_some() { FLOWS_MAX } else { rows });
+    let (filter, most) = (only.filter(), if port.is_some() || top.is_some() { FLOWS_MAX } else { rows });
     let narrow = match top {
         Some(most) => Some(Narrow::Talkers { port, most: most as usize }),
         None => port.map(|port| Narrow::Port { port, most: rows }),
@@ -27,7 +27,18 @@ pub(super) fn question(
 }
 
 fn talkers(data: Value, _: Wall) -> Shown {
-    table(data, "no flows", |row: &TalkerRow| {
+    let Talkers { rows, counted, exact, .. } = from_value(data)?;
+    let more = match exact {
+        true => String::new(),
+        false => paragraph(&format!(
+            "{} flows were counted, and there may be more: --client, --member and --virtual-server choose which",
+            exact_count(counted)
+        )),
+    };
+    if rows.is_empty() {
+        return Ok(if exact { "no flows\n".to_owned() } else { more });
+    }
+    Ok(grid(&rows, |row| {
         [
             left("SOURCE", row.source),
             left("MEMBER", or_dash(row.member.as_ref())),
@@ -35,7 +46,7 @@ fn talkers(data: Value, _: Wall) -> Shown {
             right("FLOWS", exact_count(row.flows)),
             right("IDLE", span(Duration::from_millis(row.idle_ms))),
         ]
-    })
+    }) + &more)
 }
 
 /// As many as were asked for, of so many.
@@ -44,15 +55,22 @@ struct Listed {
     rows: Vec<FlowRow>,
     total: u64,
     exact: bool,
+    /// They were looked for among so many of all.
+    #[serde(default)]
+    searched: Option<u64>,
 }
 
 pub(super) fn show(data: Value, _: Wall) -> Shown {
-    let Listed { rows, total, exact } = from_value(data)?;
+    let Listed { rows, total, exact, searched } = from_value(data)?;
     if rows.is_empty() && exact {
         return Ok("no flows\n".to_owned());
     }
     let shown = rows.len() as u64;
     let more = match (total.saturating_sub(shown), exact) {
+        _ if let Some(searched) = searched => paragraph(&format!(
+            "{} flows were looked through for the port, and there are more: --client, --member and --virtual-server choose which",
+            exact_count(searched)
+        )),
         (0, true) => String::new(),
         (more, true) => paragraph(&format!(
             "{} more flows are not shown, {} in all: --limit shows more, --client, --member and --virtual-server choose",

@@ -159,7 +159,7 @@ pub enum Ask {
         /// Only flows with this port at any end
         #[arg(long, value_parser = value_parser!(u16).range(1..))]
         port: Option<u16>,
-        /// Show who has opened most of them instead: so many sources, each with member and path
+        /// Show who has opened most of them instead, among the 100000 that are listed at most: so many sources, each with member and path
         #[arg(long, value_name = "NUMBER", conflicts_with = "limit", value_parser = value_parser!(u64).range(1..=1000))]
         top: Option<u64>,
         /// What else is done with them.

@@ -119,11 +119,18 @@ mod tests {
         );
         let talker = |source: &str, flows: u64, idle: u64| json!({"source": source, "member": "sip-a", "path": "service", "flows": flows, "idle_ms": idle});
         let most = |port, most| Narrow::Talkers { port, most }.of(data.clone());
-        assert_eq!(most(None, 9), json!([talker("172.16.5.6", 2, 3), talker("172.16.5.5", 1, 5)]));
+        assert_eq!(most(None, 9)["rows"], json!([talker("172.16.5.6", 2, 3), talker("172.16.5.5", 1, 5)]));
         assert_eq!(
-            (most(None, 1), most(Some(40000), 9)),
-            (json!([talker("172.16.5.6", 2, 3)]), json!([talker("172.16.5.5", 1, 5)]))
+            (&most(None, 1)["rows"], &most(Some(40000), 9)["rows"]),
+            (&json!([talker("172.16.5.6", 2, 3)]), &json!([talker("172.16.5.5", 1, 5)]))
         );
+        // Of more than are listed, who has opened most is not known.
+        assert_eq!((&most(None, 9)["counted"], &most(None, 9)["exact"]), (&json!(3), &json!(true)));
+        let some = json!({"rows": rows, "total": 9, "exact": true});
+        let left = Narrow::Talkers { port: None, most: 9 }.of(some.clone());
+        assert_eq!((&left["counted"], &left["total"], &left["exact"]), (&json!(3), &json!(9), &json!(false)));
+        assert_eq!(Narrow::Port { port: 5061, most: 9 }.of(some)["searched"], json!(3));
+        assert_eq!(Narrow::Talkers { port: None, most: 9 }.of(json!({"rows": 7})), json!({"rows": 7}), "as it came");
     }
 
     #[test]

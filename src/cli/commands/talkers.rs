@@ -4,6 +4,7 @@
 
 use super::kit::*;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -23,6 +24,19 @@ pub struct TalkerRow {
     pub idle_ms: u64,
 }
 
+/// Who has opened most of the flows that were looked at.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Talkers {
+    /// The most flows first.
+    pub rows: Vec<TalkerRow>,
+    /// Flows that they were counted among.
+    pub counted: u64,
+    /// Flows that there are.
+    pub total: u64,
+    /// False: there may be more.
+    pub exact: bool,
+}
+
 /// Only the flows with this port, and of those at most so many.
 pub(super) fn with_port(mut data: Value, port: u16, most: usize) -> Value {
     let of =
@@ -34,6 +48,10 @@ pub(super) fn with_port(mut data: Value, port: u16, most: usize) -> Value {
     rows.retain(|row| has(&row["original"]) || has(&row["translated"]));
     let found = rows.len();
     rows.truncate(most);
+    // There are more than the appliance lists.
+    if data["total"].as_u64().is_some_and(|total| total > listed) {
+        data["searched"] = listed.into();
+    }
     data["total"] = found.into();
     data["exact"] = all_listed.into();
     data
@@ -41,7 +59,10 @@ pub(super) fn with_port(mut data: Value, port: u16, most: usize) -> Value {
 
 /// Who has opened most of the flows.
 pub(super) fn most_of(data: &Value, most: usize) -> Value {
-    let rows: Vec<FlowRow> = from_value(data["rows"].clone()).unwrap_or_default();
+    // What cannot be read is shown as that.
+    let Ok(rows) = from_value::<Vec<FlowRow>>(data["rows"].clone()) else { return data.clone() };
+    let (counted, total) = (rows.len() as u64, data["total"].as_u64().unwrap_or_default());
+    let exact = data["exact"] == true && total <= counted;
     let mut by_source: BTreeMap<(Ipv4Addr, Option<String>, String), (u64, u64)> = BTreeMap::new();
     for row in rows {
         let entry = by_source.entry((*row.original.src.ip(), row.member, row.path)).or_insert((0, u64::MAX));
@@ -51,5 +72,5 @@ pub(super) fn most_of(data: &Value, most: usize) -> Value {
     let mut talkers: Vec<TalkerRow> = by_source.into_iter().map(talker).collect();
     talkers.sort_by_key(|row| Reverse(row.flows));
     talkers.truncate(most);
-    serde_json::to_value(talkers).unwrap_or_default()
+    json!(Talkers { rows: talkers, counted, total, exact })
 }
