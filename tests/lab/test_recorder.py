@@ -25,7 +25,10 @@ class Recorder(StandingLab):
         self.addCleanup(self.appliance.command, "pool", "force", "pair-1", "sip-a")
         sipp.udp_calls(self.lab, rate=50, count=2, hold=0.1).finish(PATIENCE)
         self.appliance.command("pool", "force", "pair-1", "sip-b")
-        sipp.udp_calls(self.lab, rate=50, count=2, hold=0.1).finish(PATIENCE)
+        # The standby serves no calls; they are sent there all the same.
+        phone = self.udp_in("phone", addresses.PHONE)
+        for _ in range(3):
+            phone.sendto(b"OPTIONS sip:pair SIP/2.0\r\n\r\n", (addresses.VIP, addresses.SIP_PORT))
 
         def switchovers() -> list[dict]:
             return [row for row in self.recordings() if row["id"] > before and row["cause"] == "switchover"]
