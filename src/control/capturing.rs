@@ -13,11 +13,10 @@ use crate::admin::capture::{
 use crate::config::LogLevel;
 use crate::engine::{DropReason, IgnoreReason, PuntReason};
 use crate::events::EventName;
-use crate::policy::Life;
 use crate::time::Instant;
 use crate::wire::bpf::{Instruction, Program};
 use crate::worker::Command;
-use crate::worker::tap::{CAPTURES, Fate, Selection, Side, Tap, tap};
+use crate::worker::tap::{CAPTURES, Fate, Only, Selection, Side, Tap, tap};
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -106,18 +105,25 @@ impl Controller {
         })
     }
 
-    /// The addresses of which a packet that is meant has one as it comes, if these can be named: none that translation makes.
-    fn only(&self, program: Option<&Program>, client: Option<Ipv4Net>) -> Option<(Life, Vec<Ipv4Addr>)> {
+    /// What every packet that is meant has, if it can be named.
+    fn only(&self, program: Option<&Program>, client: Option<Ipv4Net>) -> Option<Only> {
         let one = client.filter(|net| net.prefix_len() == 32).map(|net| vec![net.addr()]);
-        let addresses = one.or_else(|| program?.addresses())?;
+        let addresses = one.or_else(|| program?.addresses()).filter(|addresses| !self.makes_any(addresses));
+        match addresses {
+            Some(addresses) => Some(Only::Addresses(self.intent.lives.now, addresses)),
+            None => program?.ports().map(Only::Ports),
+        }
+    }
+
+    /// Translation makes one of these addresses.
+    fn makes_any(&self, addresses: &[Ipv4Addr]) -> bool {
         let intent = &self.intent;
         let members = intent.members.iter().map(|member| member.address);
         let virtuals = intent.virtual_servers.iter().map(|server| server.address);
         let translated = intent.snats.iter().map(|snat| snat.address);
         let own = intent.interfaces.iter().flat_map(|interface| &interface.addresses).map(Ipv4Net::addr);
         let made: BTreeSet<Ipv4Addr> = members.chain(virtuals).chain(translated).chain(own).collect();
-        let is_made = addresses.iter().any(|address| made.contains(address));
-        (!is_made).then_some((intent.lives.now, addresses))
+        addresses.iter().any(|address| made.contains(address))
     }
 }
 

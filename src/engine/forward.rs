@@ -15,9 +15,10 @@ use crate::flow::{CachedRoute, SlotHint, Tag};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::{EgressId, Neighbour};
 use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::snapshot::{AddressClass, DatagramPort};
 use crate::time::Instant;
 use crate::wire::reply::IcmpError;
-use crate::wire::{Packet, Rewrite, Tuple};
+use crate::wire::{Kind, Packet, Ports, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
 impl Engine {
@@ -39,6 +40,23 @@ impl Engine {
     pub fn by_kept_route(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<Departure<'_>> {
         self.state.by_kept_route(&self.snapshot, packet, port, lookup.without_flow()?)
     }
+
+    /// The ports that the packet leaves with, where these are sure before it is decided about: whatever comes of it and has ports has
+    /// these, or those that it came with. `None`: it may get others.
+    ///
+    /// What is outside keeps its port, and a service port is the same on both sides; between a member and another address of ours there
+    /// is a flow. A SYN may begin another flow on the tuple of one that is over. All else with a cached route leaves by it, or as its flow
+    /// says; nor does any of these packets make or end a flow, so that it is sure of all packets of a burst at once.
+    #[inline(always)]
+    pub fn ports_after(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<Ports> {
+        let is_outside =
+            |address| matches!(self.snapshot.class(address), AddressClass::Other | AddressClass::Broadcast);
+        match lookup.service_port() {
+            Some(DatagramPort::In(_)) => is_outside(packet.src()).then_some(packet.ports),
+            Some(DatagramPort::Out(_)) => is_outside(packet.dst()).then_some(packet.ports),
+            None => self.state.ports_after(&self.snapshot, packet, port, lookup),
+        }
+    }
 }
 
 impl State {
@@ -57,6 +75,17 @@ impl State {
         let (rewrite, (id, egress)) =
             self.flows.pass(hint, packet, now, |route| open(route, number, snapshot, packet, port))?;
         Some(Departure { forward: Forward { rewrite: self.identified(packet, rewrite), egress: id }, egress })
+    }
+
+    /// As [`Engine::ports_after`], of what is to no service port of a pair and from none.
+    #[inline(always)]
+    fn ports_after(&self, snapshot: &Snapshot, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<Ports> {
+        let Some((ports, route)) = self.flows.ports_after(lookup.hint, packet) else {
+            return self.by_kept_route(snapshot, packet, port, lookup.without_flow()?).map(|_| packet.ports);
+        };
+        let may_begin_another = matches!(packet.kind, Kind::Tcp(segment) if segment.flags.syn());
+        let is_cached = open(route, self.snapshot_number, snapshot, packet, port).is_some();
+        (is_cached && !may_begin_another).then_some(ports)
     }
 
     /// How a packet leaves unchanged that has no flow, if its route was kept.

@@ -105,7 +105,7 @@ impl<A: KeyAddress> Key<A> {
     }
 
     #[inline]
-    fn ports(&self) -> Ports {
+    pub(super) fn ports(&self) -> Ports {
         Ports::of_bits((self.rest >> 8) as u32)
     }
 

@@ -16,7 +16,7 @@ use super::list::{Linked, Links, List, NIL, prefetch};
 use super::tcp::Track;
 use crate::time::Instant;
 use crate::wire::facts::Segment;
-use crate::wire::{Kind, Packet, Rewrite, Tuple};
+use crate::wire::{Kind, Packet, Ports, Rewrite, Tuple};
 use expiry::{AT_ONCE, nanos_by_class, relist_after, ticks};
 use std::net::Ipv4Addr;
 
@@ -310,6 +310,15 @@ impl<A: KeyAddress> FlowTable<A> {
             self.put_off(at, now);
         }
         Some((rewrite, said))
+    }
+
+    /// The ports that packets of this side leave with, and the cached route of the side, if `hint` leads to the packet's flow.
+    #[inline(always)]
+    pub fn ports_after(&self, hint: SlotHint, packet: &Packet<A>) -> Option<(Ports, CachedRoute)> {
+        let (FlowId(at), side) = hint.place();
+        let slot = self.slots.get(at as usize)?;
+        let flow = slot.flow.as_ref().filter(|flow| *flow.stored(side) == Key::of_packet(packet))?;
+        Some((flow.stored(side.other()).ports().swapped(), slot.routes[side.index()]))
     }
 
     /// The cached route of a side.

@@ -8,7 +8,7 @@
 use super::frames::{Frames, Received};
 use super::latency::Timing;
 use super::pipeline::Pipeline;
-use super::taps::Come;
+use super::taps::{Arrived, Come};
 use crate::engine::{Classified, Departure, Engine, Lookup, Watched};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
@@ -60,8 +60,10 @@ impl<F: Frame> Batch<F> {
 
 impl Place {
     /// What is known of a frame that can be read.
-    pub(super) fn facts(&self) -> Option<&Packet> {
-        if self.malformed.is_none() { Some(&self.packet) } else { None }
+    #[inline(always)]
+    pub(super) fn arrived(&self) -> Option<Arrived<'_>> {
+        let Place { packet, lookup, port, malformed } = self;
+        if malformed.is_none() { Some(Arrived { packet, lookup, port: *port }) } else { None }
     }
 
     #[inline(always)]
@@ -120,7 +122,7 @@ impl<P: Port> Pipeline<P> {
         places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
         let mut cached = 0;
         let taps = &self.out.ports.taps;
-        if taps.is_on() && !taps.pass_over_all(places[..frames.len()].iter().map(Place::facts)) {
+        if taps.is_on() && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine) {
             cached = self.decide_all_watched(batch, origin, now);
         } else {
             for (frame, place) in frames.drain(..).zip(&*places) {

@@ -93,8 +93,17 @@ pub struct Selection {
     pub side: Option<Side>,
     /// Bytes of a frame that are recorded, at most.
     pub snap: usize,
-    /// Whoever is meant has one of these addresses as it comes, while the file is the one of this life; `None`: it cannot be said.
-    pub only: Option<(Life, Vec<Ipv4Addr>)>,
+    /// What every packet that is meant has; `None`: it cannot be said.
+    pub only: Option<Only>,
+}
+
+/// What every packet that is meant has one of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Only {
+    /// These addresses, as it comes, while the file is the one of this life.
+    Addresses(Life, Vec<Ipv4Addr>),
+    /// These ports, as it comes or as it leaves: it is a whole datagram of TCP, UDP or SCTP, or the first fragment of one.
+    Ports(Vec<u16>),
 }
 
 /// A frame as it was seen.
@@ -276,9 +285,9 @@ impl Tap {
             && service.as_ref().is_none_or(|at| is_of(at, before, after))
     }
 
-    /// The addresses of which a packet that is meant has one, where that is known.
-    pub(super) fn addresses(&self, life: Life) -> Option<&[Ipv4Addr]> {
-        self.selection.only.as_ref().filter(|(of, _)| *of == life).map(|(_, addresses)| addresses.as_slice())
+    /// What every packet that is meant has, where that is known.
+    pub(super) fn only(&self, life: Life) -> Option<&Only> {
+        self.selection.only.as_ref().filter(|only| !matches!(only, Only::Addresses(of, _) if *of != life))
     }
 
     pub(super) fn needs_headers(&self) -> bool {

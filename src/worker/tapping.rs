@@ -22,7 +22,7 @@ impl<P: Port> Pipeline<P> {
         let (mut cached, mut is_begun) = (0, false);
         let Batch { frames, places, .. } = batch;
         for (frame, place) in frames.drain(..).zip(&*places) {
-            if place.facts().is_some_and(|packet| self.out.ports.taps.pass_over(packet)) {
+            if place.arrived().is_some_and(|arrived| self.out.ports.taps.pass_over(&arrived, &self.engine)) {
                 cached += u64::from(self.decide_one(frame, place, origin, now));
                 is_begun = false;
                 continue;

@@ -5,41 +5,93 @@
 //! neither is on, but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits.
 
 use super::counters::Counters;
-use super::tap::{CAPTURES, Fate, Seen, Side, Tap, Workspace};
+use super::tap::{CAPTURES, Fate, Only, Seen, Side, Tap, Workspace};
 use super::tape::{KEPT, Tape};
-use crate::engine::{DropReason, IgnoreReason, PuntReason};
+use crate::engine::{DropReason, Engine, IgnoreReason, Lookup, PuntReason};
 use crate::io::Frame;
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
 use crate::policy::snapshot::AddressClass;
 use crate::time::Instant;
-use crate::wire::Packet;
+use crate::wire::{Packet, Ports};
 use std::net::Ipv4Addr;
 
 /// Among taps that have a record, the tape's place.
 const TAPE: u8 = 1 << CAPTURES;
-/// So many addresses are few.
+/// So many are few.
 const FEW: usize = 8;
 
-/// A few addresses.
+/// Addresses, or ports, of which a packet that is meant has one.
 #[derive(Clone, Copy)]
-struct Meant {
-    addresses: [Ipv4Addr; FEW],
-    count: usize,
+struct Meant<T> {
+    /// Their lower six bits.
+    bits: u64,
+    /// They themselves, if they are few; else they are many, or not known.
+    few: Option<([T; FEW], usize)>,
 }
 
-impl Meant {
-    const NOBODY: Meant = Meant { addresses: [Ipv4Addr::UNSPECIFIED; FEW], count: 0 };
+impl Default for Meant<Ipv4Addr> {
+    fn default() -> Self {
+        Meant { bits: 0, few: Some(([Ipv4Addr::UNSPECIFIED; FEW], 0)) }
+    }
+}
 
-    fn with(mut self, address: Ipv4Addr) -> Option<Meant> {
-        *self.addresses.get_mut(self.count)? = address;
-        self.count += 1;
-        Some(self)
+impl Default for Meant<u16> {
+    fn default() -> Self {
+        Meant { bits: 0, few: Some(([0; FEW], 0)) }
+    }
+}
+
+impl<T: Copy + PartialEq + Into<u32>> Meant<T> {
+    /// Anybody may be meant.
+    const ANY: Meant<T> = Meant { bits: u64::MAX, few: None };
+
+    fn add(&mut self, one: T) {
+        self.bits |= 1 << low(one);
+        let Some((few, count)) = &mut self.few else { return };
+        if few[..*count].contains(&one) {
+            return;
+        }
+        match few.get_mut(*count) {
+            Some(place) => (*place, *count) = (one, *count + 1),
+            None => self.few = None,
+        }
     }
 
-    fn holds(&self, address: Ipv4Addr) -> bool {
-        self.addresses[..self.count].contains(&address)
+    /// It, if there is no other.
+    #[inline(always)]
+    fn one(&self) -> Option<T> {
+        match self.few {
+            Some(([one, ..], 1)) => Some(one),
+            _ => None,
+        }
     }
+
+    #[inline(always)]
+    fn is_none(&self) -> bool {
+        self.bits == 0
+    }
+
+    /// One of these two may be among them.
+    #[inline(always)]
+    fn may_hold(&self, [one, other]: [T; 2]) -> bool {
+        let bit = |it| self.bits >> low(it);
+        (bit(one) | bit(other)) & 1 != 0 && self.is_not_known_without([one, other])
+    }
+
+    /// Of one in thirty that share those bits with what is meant, nearly all are none of it.
+    fn is_not_known_without(&self, both: [T; 2]) -> bool {
+        self.few.is_none_or(|(few, count)| both.iter().any(|one| few[..count].contains(one)))
+    }
+}
+
+/// What is known of a packet before it is decided about.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'p> {
+    pub packet: &'p Packet,
+    pub lookup: &'p Lookup,
+    /// Where it came in.
+    pub port: PortId,
 }
 
 /// All that are on.
@@ -51,10 +103,10 @@ pub(super) struct Taps {
     tape: Option<Box<Tape>>,
     /// A capture or the recorder is on.
     is_on: bool,
-    /// Of the addresses of which a packet that is meant has one, the lower six bits.
-    bits: u64,
-    /// They themselves, if they are few; `None`: they are many, or not known.
-    meant: Option<Meant>,
+    /// A packet that is meant has one of these addresses as it comes.
+    addresses: Meant<Ipv4Addr>,
+    /// Or one of these ports, as it comes or as it leaves.
+    ports: Meant<u16>,
     /// When the present turn began.
     pub now: Instant,
     /// Answers of our own that took a frame's place.
@@ -161,40 +213,42 @@ impl Taps {
 
     /// Another capture is on, or one less, or another file is in force: what nobody can mean is known anew.
     pub(super) fn learn(&mut self, snapshot: &Snapshot) {
-        let taps = self.open.iter().flatten().map(|tap| &**tap);
-        let named = |meant: Option<Meant>, tap: &Tap| {
-            tap.addresses(snapshot.life)?.iter().try_fold(meant?, |meant, address| meant.with(*address))
-        };
-        self.meant = if self.tape.is_some() { None } else { taps.clone().fold(Some(Meant::NOBODY), named) };
-        let bits = |tap: &Tap| match tap.addresses(snapshot.life) {
-            Some(addresses) => addresses.iter().fold(0, |bits, address| bits | 1 << low(*address)),
-            None => u64::MAX,
-        };
-        self.bits = if self.tape.is_some() { u64::MAX } else { taps.fold(0, |all, tap| all | bits(tap)) };
+        (self.addresses, self.ports) = (Meant::default(), Meant::default());
+        for tap in self.open.iter().flatten() {
+            match tap.only(snapshot.life) {
+                Some(Only::Addresses(_, addresses)) => addresses.iter().for_each(|one| self.addresses.add(*one)),
+                Some(Only::Ports(ports)) => ports.iter().for_each(|one| self.ports.add(*one)),
+                None => self.addresses = Meant::ANY,
+            }
+        }
+        if self.tape.is_some() {
+            self.addresses = Meant::ANY;
+        }
     }
 
-    /// No capture can mean any of these; `None`: what cannot be read. Of one host, as is usual, nothing is asked but whether it is it.
+    /// No capture can mean any of these; `None`: what cannot be read. Of one host or one port, as is usual, nothing is asked but whether
+    /// it is it.
     #[inline]
-    pub(super) fn pass_over_all<'p>(&self, mut packets: impl Iterator<Item = Option<&'p Packet>>) -> bool {
-        match self.meant {
-            Some(Meant { addresses: [one, ..], count: 1 }) => {
-                packets.all(|packet| packet.is_some_and(|packet| packet.src() != one && packet.dst() != one))
+    pub(super) fn pass_over_all<'p>(&self, all: impl Iterator<Item = Option<Arrived<'p>>>, engine: &Engine) -> bool {
+        match (self.addresses.one(), self.ports.one()) {
+            (Some(one), None) if self.ports.is_none() => {
+                are_all(all, |Arrived { packet, .. }| packet.src() != one && packet.dst() != one)
             }
-            _ => packets.all(|packet| packet.is_some_and(|packet| self.pass_over(packet))),
+            (None, Some(one)) if self.addresses.is_none() => {
+                are_all(all, |arrived| has_no_port(arrived, engine, |ports| ports.src() != one && ports.dst() != one))
+            }
+            _ => are_all(all, |arrived| self.pass_over(arrived, engine)),
         }
     }
 
     /// No capture can mean this packet, whatever is done with it: by its addresses as it came, for translation makes none but our own and
-    /// the members' of them.
+    /// the members' of them; and by its ports, where it is sure which it leaves with.
     #[inline]
-    pub(super) fn pass_over(&self, packet: &Packet) -> bool {
-        let bit = |address: Ipv4Addr| self.bits >> low(address);
-        (bit(packet.src()) | bit(packet.dst())) & 1 == 0 || !self.may_mean(packet)
-    }
-
-    /// Of one in thirty that share those bits with somebody who is meant, nearly all are nobody who is.
-    fn may_mean(&self, packet: &Packet) -> bool {
-        self.meant.is_none_or(|meant| meant.holds(packet.src()) || meant.holds(packet.dst()))
+    pub(super) fn pass_over(&self, arrived: &Arrived<'_>, engine: &Engine) -> bool {
+        let Arrived { packet, .. } = arrived;
+        let is_other = |ports: Ports| !self.ports.may_hold([ports.src(), ports.dst()]);
+        !self.addresses.may_hold([packet.src(), packet.dst()])
+            && (self.ports.is_none() || has_no_port(arrived, engine, is_other))
     }
 
     /// Those that nobody wants any more, or all of them, one at a time.
@@ -470,8 +524,24 @@ fn new_frames<'q, F>(queues: &'q [Vec<F>], queued: &'q [usize]) -> impl Iterator
     })
 }
 
-fn low(address: Ipv4Addr) -> u32 {
-    u32::from(address) & 63
+/// Each of them could be read, and is so.
+#[inline(always)]
+fn are_all<'p>(mut all: impl Iterator<Item = Option<Arrived<'p>>>, is_so: impl Fn(&Arrived<'p>) -> bool) -> bool {
+    all.all(|arrived| arrived.is_some_and(|arrived| is_so(&arrived)))
+}
+
+/// Neither as it came nor as it leaves has the packet a port that is meant, nor has anything that is sent because of it. Of what may get
+/// other ports, and of what has none, that is not known.
+#[inline(always)]
+fn has_no_port(arrived: &Arrived<'_>, engine: &Engine, is_other: impl Fn(Ports) -> bool) -> bool {
+    let Arrived { packet, lookup, port } = *arrived;
+    is_other(packet.ports) && engine.ports_after(packet, port, lookup).is_some_and(is_other)
+}
+
+/// The lower six bits.
+#[inline(always)]
+fn low(number: impl Into<u32>) -> u32 {
+    number.into() & 63
 }
 
 fn place(bytes: &[u8]) -> usize {

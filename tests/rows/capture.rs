@@ -3,13 +3,15 @@
 use super::*;
 use fairlead::engine::DropReason;
 use fairlead::policy::adjacency::NextHop;
-use fairlead::policy::intent::{InterfaceId, Listen, PortId, Route};
+use fairlead::policy::intent::{InterfaceId, Listen, MemberId, PortId, Route};
 use fairlead::time::Duration;
-use fairlead::wire::Protocol;
 use fairlead::wire::bpf::{Instruction, Program};
 use fairlead::wire::build::Build;
-use fairlead::worker::tap::{Fate, Selection, Side, TapEnd, tap};
+use fairlead::wire::tcp::Flags;
+use fairlead::wire::{Packet, Protocol};
+use fairlead::worker::tap::{Fate, Only, Selection, Side, TapEnd, tap};
 use fairlead::worker::{Command, Event};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Frames that a worker has room for.
@@ -183,7 +185,7 @@ fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_another_file_is_in_fo
     let mut lab = Lab::new(Layout::TwoArm);
     let is_alone = is_alone(&mut lab);
     let life = lab.rig.workers[0].engine().snapshot().life;
-    let only = |address| Selection { only: Some((life, vec![addr(address)])), ..Selection::default() };
+    let only = |address| Selection { only: Some(Only::Addresses(life, vec![addr(address)])), ..Selection::default() };
     let mut watch = Watch::begin(&mut lab, only(PEER), ROOM);
     assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone);
     let mut phones = Watch::begin(&mut lab, only(PHONE), ROOM);
@@ -196,7 +198,8 @@ fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_another_file_is_in_fo
     drop(watch);
     // One whose last six bits are the telephone's; beyond eight, those bits are all that is asked.
     let like = std::iter::once("172.16.5.69".to_owned()).chain((80..87).map(|last| format!("172.16.6.{last}")));
-    let many = Selection { only: Some((life, like.map(|one| addr(&one)).collect())), ..Selection::default() };
+    let many = like.map(|one| addr(&one)).collect();
+    let many = Selection { only: Some(Only::Addresses(life, many)), ..Selection::default() };
     let mut watch = Watch::begin(&mut lab, many, ROOM);
     assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone);
     let mut ninth = Watch::begin(&mut lab, only("172.16.6.87"), ROOM);
@@ -316,7 +319,7 @@ fn s102_each_fragment_is_seen_once_as_it_came_and_once_as_it_left() {
     let mut lab = Lab::new(Layout::TwoArm);
     let mut watch = Watch::all(&mut lab);
     let workers = lab.rig.workers.len();
-    let mut deciding = std::collections::BTreeSet::new();
+    let mut deciding = BTreeSet::new();
     for client in 1..=40u8 {
         let sent = |dst: &str| Build::udp(at(&format!("172.16.5.{client}"), 5060), at(dst, 5060)).payload(&text(4_000));
         lab.forwards_pieces(ROUTER, &sent(V), HOST_A, sent(A));
@@ -389,4 +392,238 @@ fn s102_a_frame_that_gives_way_to_another_is_dropped_and_not_the_other_one() {
         assert_eq!((gone.packet, &gone.bytes), (oldest.packet, &oldest.bytes), "the oldest gives way");
         assert_eq!(gone.reason, Some("reassembly_full"));
     }
+}
+
+/// What libpcap makes of `port`, IPv4 without a tag.
+fn of_port(port: u16) -> Program {
+    let port = u32::from(port);
+    let rows = [
+        (0x28, 0, 0, 12),
+        (0x15, 0, 12, 0x800),
+        (0x30, 0, 0, 23),
+        (0x15, 2, 0, 132),
+        (0x15, 1, 0, 6),
+        (0x15, 0, 8, 17),
+        (0x28, 0, 0, 20),
+        (0x45, 6, 0, 0x1fff),
+        (0xb1, 0, 0, 14),
+        (0x48, 0, 0, 14),
+        (0x15, 2, 0, port),
+        (0x48, 0, 0, 16),
+        (0x15, 0, 1, port),
+        (0x06, 0, 0, 262_144),
+        (0x06, 0, 0, 0),
+    ];
+    Program::new(&rows.map(|(code, jt, jf, k)| Instruction { code, jt, jf, k })).unwrap()
+}
+
+/// A lab, and every frame that came in and went out.
+struct Story {
+    lab: Lab,
+    frames: Vec<Vec<u8>>,
+}
+
+impl Story {
+    /// All at once: as one burst, if one worker receives.
+    fn burst(&mut self, from: Far, sent: &[Build]) -> Vec<Vec<u8>> {
+        let port = self.lab.port(from);
+        let mut frames: Vec<_> = sent.iter().map(|one| self.lab.arriving(from, one)).collect();
+        self.frames.extend_from_slice(&frames);
+        let last = frames.pop().expect("a frame");
+        frames.iter().for_each(|frame| self.lab.rig.ports.inject(port, frame));
+        let out: Vec<_> = self.lab.raw(from, &last).0.into_iter().map(|(_, frame)| frame).collect();
+        self.frames.extend_from_slice(&out);
+        out
+    }
+
+    fn one(&mut self, from: Far, sent: Build) -> Vec<Vec<u8>> {
+        self.burst(from, &[sent])
+    }
+
+    /// Calls between phones and the pair, and a connection to its service port.
+    fn services(&mut self) {
+        let from =
+            |last: u8, to: &str| Build::udp(at(&format!("172.16.5.{last}"), 5060), at(to, 5060)).payload(b"INVITE");
+        self.burst(ROUTER, &[from(1, V), from(2, V), invite(V).ttl(1), from(3, V)]);
+        self.burst(HOST_A, &[ok(A), ok(A), ok(A).ttl(1)]);
+        let (client, service) = (at(PHONE, 40_000), at(V, 5060));
+        self.one(ROUTER, Build::tcp(client, service, SYN, 1, 0));
+        self.one(HOST_A, Build::tcp(at(A, 5060), client, SYN_ACK, 8, 2));
+        for seq in 0..3 {
+            let data = Build::tcp(client, service, DATA, 2 + seq, 9).payload(b"x");
+            self.burst(ROUTER, &[from(4, V), data, from(5, V)]);
+        }
+        self.burst(HOST_A, &[Build::tcp(at(A, 5060), client, FIN_ACK, 9, 5), ok(A)]);
+    }
+
+    /// Two members call a peer from one port, of which one gets another; a router says that the peer is not there. Returns that port.
+    fn outward(&mut self, protocol: Protocol) -> u16 {
+        let peer = at(PEER, 162);
+        let sent = |src, dst, flags, seq| match protocol {
+            Protocol::Udp => Build::udp(src, dst).payload(b"trap"),
+            _ => Build::tcp(src, dst, flags, seq, if flags == SYN { 0 } else { 71 }),
+        };
+        self.one(HOST_A, sent(at(A, 33_000), peer, SYN, 10));
+        let out = self.one(HOST_B, sent(at(B, 33_000), peer, SYN, 10));
+        let port = source_port(&out[0]);
+        assert_ne!(port, 33_000);
+        let back = Build::tcp(peer, at(V, port), SYN_ACK, 70, 11);
+        self.one(ROUTER, if protocol == Protocol::Udp { sent(peer, at(V, port), DATA, 70) } else { back });
+        for round in 0..3 {
+            self.burst(HOST_B, &[sent(at(B, 33_000), peer, ACK, 11), sent(at(B, 33_000), peer, ACK, 11).ttl(1), ok(B)]);
+            self.burst(ROUTER, &[invite(V), sent(peer, at(V, port), ACK, 71 + round), invite(V)]);
+        }
+        let quoted = sent(at(V, port), peer, ACK, 11);
+        self.one(ROUTER, Build::icmp_error(R, V, 3, 1, &quoted));
+        self.one(HOST_B, sent(at(B, 33_001), peer, SYN, 10).payload(&text(1_200)));
+        port
+    }
+
+    /// Connections that end and begin anew on the same ports, after which the port outside is another one's.
+    fn reopened(&mut self, port: u16) {
+        let (peer, own) = (at(PEER, 162), at(B, 33_000));
+        self.burst(HOST_B, &[Build::tcp(own, peer, Flags::RST, 11, 0), Build::tcp(own, peer, SYN, 900, 0)]);
+        self.burst(HOST_B, &[Build::tcp(own, peer, SYN, 900, 0), Build::tcp(own, peer, ACK, 901, 71)]);
+        self.burst(ROUTER, &[Build::tcp(peer, at(V, port), Flags::RST, 71, 0), invite(V)]);
+    }
+
+    /// A member calls its own virtual address, from a port that becomes another one and from the service port.
+    fn hairpins(&mut self) {
+        let there = |port| Build::udp(at(B, port), at(V, 5060)).payload(b"OPTIONS");
+        let datagram = source_port(&self.one(HOST_B, there(33_000))[0]);
+        self.burst(HOST_B, &[there(33_000), there(33_000), ok(B)]);
+        self.burst(HOST_A, &[ok(A), Build::udp(at(A, 5060), at(V, datagram)).payload(b"200"), ok(A)]);
+        let sent = |flags, seq| Build::tcp(at(B, 33_000), at(V, 5060), flags, seq, if flags == SYN { 0 } else { 10 });
+        let segment = source_port(&self.one(HOST_B, sent(SYN, 1))[0]);
+        self.one(HOST_A, Build::tcp(at(A, 5060), at(V, segment), SYN_ACK, 9, 2));
+        for _ in 0..3 {
+            self.burst(HOST_B, &[sent(ACK, 2), ok(B)]);
+            self.burst(HOST_A, &[Build::tcp(at(A, 5060), at(V, segment), ACK, 10, 2), ok(A)]);
+        }
+        self.burst(HOST_A, &[Build::udp(at(A, 5060), at(V, 5060)).payload(b"OPTIONS"), ok(A)]);
+        assert!(![datagram, segment].contains(&33_000));
+    }
+
+    /// What is refused, routed as it is, or comes in fragments.
+    fn others(&mut self) {
+        self.burst(ROUTER, &[Build::udp(at(PHONE, 7_000), at(V, 9_999)), invite(V)]);
+        self.burst(ROUTER, &[Build::tcp(at(PHONE, 7_001), at(V, 5060), ACK, 7, 7), invite(V)]);
+        self.burst(ROUTER, &[Build::udp(at(VISITOR, 7_002), at(A, 161)), Build::udp(at(PHONE, 5060), at(A, 5060))]);
+        self.burst(HOST_A, &[Build::udp(at(A, 161), at(VISITOR, 7_002)), Build::udp(at(A, 5060), at(V, 7_003)), ok(A)]);
+        for _ in 0..3 {
+            self.burst(HOST_A, &[Build::udp(at(A, 7_004), at(CONFIG, 2020)), Build::udp(at(A, 5060), at(B, 7_005))]);
+        }
+        let mut pieces = self.lab.pieces(ROUTER, &request(V, 4_000), PIECE);
+        let outward = Build::udp(at(B, 33_000), at(PEER, 162)).payload(&text(4_000));
+        for (from, mut pieces) in
+            [(ROUTER, std::mem::take(&mut pieces)), (HOST_B, self.lab.pieces(HOST_B, &outward, PIECE))]
+        {
+            pieces.reverse();
+            for piece in pieces {
+                let out = self.lab.raw(from, &piece).0;
+                self.frames.push(piece);
+                self.frames.extend(out.into_iter().map(|(_, frame)| frame));
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        self.services();
+        self.outward(Protocol::Udp);
+        let port = self.outward(Protocol::Tcp);
+        self.hairpins();
+        self.others();
+        // By another snapshot nothing is cached any more; by the one after, whoever was active is lost.
+        self.lab.rig.publish();
+        self.services();
+        self.outward(Protocol::Udp);
+        self.reopened(port);
+        let out = self.lab.rig.switch_over(Some(MemberId(1)), true);
+        self.frames.extend(out.into_iter().map(|(_, frame)| frame));
+        self.services();
+        self.hairpins();
+        self.others();
+    }
+}
+
+/// Packets by their ports, seen by a capture that may pass over what has none of these, and by one that looks at everything.
+#[test]
+fn s102_a_capture_by_port_sees_all_that_has_it_before_or_after_whatever_translation_does() {
+    let captured = |selections: &[Selection]| {
+        let mut story = Story { lab: Lab::new(Layout::TwoArm), frames: Vec::new() };
+        let selections = selections.iter().cloned();
+        let mut watches: Vec<_> = selections.map(|one| Watch::begin(&mut story.lab, one, 4_096)).collect();
+        story.tell();
+        let seen: Vec<Vec<Seen>> = watches.iter_mut().map(Watch::seen).collect();
+        (story.frames, seen)
+    };
+    let (frames, _) = captured(&[]);
+    let packets = frames.iter().filter_map(|frame| Packet::parse(frame).ok());
+    let mut ports: BTreeSet<u16> = packets.flat_map(|packet| [packet.src_port(), packet.dst_port()]).collect();
+    // Such as the beginning of an ICMP error of ours.
+    ports.extend([9, 0x0303, 0x0b00]);
+    ports.remove(&0);
+    assert!(ports.len() > 16, "{ports:?}");
+    let numberless = |seen: &[Seen]| {
+        let frame = |one: &Seen| Seen { packet: (one.packet.0, 0), ..one.clone() };
+        seen.iter().map(frame).collect::<Vec<_>>()
+    };
+    for port in ports {
+        let whole = Selection { program: Some(of_port(port)), ..Selection::default() };
+        let only = whole.program.as_ref().unwrap().ports().map(Only::Ports);
+        assert_eq!(only, Some(Only::Ports(vec![port])));
+        let passing = Selection { only, ..whole.clone() };
+        let (all, looked) = captured(&[whole]);
+        let (same, passed) = captured(std::slice::from_ref(&passing));
+        assert_eq!(all.len(), same.len());
+        assert_eq!(numberless(&passed[0]), numberless(&looked[0]), "port {port}");
+        assert_eq!(looked[0].is_empty(), [9, 0x0303, 0x0b00].contains(&port), "port {port}");
+        // Beside one of another port, and of a host.
+        let other = Selection { only: Some(Only::Ports(vec![9])), ..Selection::default() };
+        let (_, passed) = captured(&[passing, other]);
+        assert_eq!(numberless(&passed[0]), numberless(&looked[0]), "port {port} beside another one");
+    }
+}
+
+/// As of hosts: whether those packets were looked at that cannot get the port shows by what is asked for besides.
+#[test]
+fn s102_a_packet_that_keeps_clear_of_a_port_is_passed_over() {
+    let mut story = Story { lab: Lab::new(Layout::TwoArm), frames: Vec::new() };
+    let is_alone = is_alone(&mut story.lab);
+    let mut watch =
+        Watch::begin(&mut story.lab, Selection { only: Some(Only::Ports(vec![9])), ..Selection::default() }, 4_096);
+    let is_passed = |seen: &[Seen]| seen.is_empty() || !is_alone;
+    let data = |src: &str, port| Build::udp(at(src, port), at(PEER, 162)).payload(b"trap");
+    let excluded = Build::udp(at(A, 7_004), at(CONFIG, 2020));
+    // What makes a flow or meets one for the first time is looked at, and then no more.
+    for (from, packet, looked_at) in [
+        (ROUTER, invite(V), 0),
+        (HOST_A, ok(A), 0),
+        (HOST_A, data(A, 33_000), 2),
+        (HOST_B, data(B, 33_000), 2),
+        (HOST_A, excluded, 1),
+        (ROUTER, Build::udp(at(PHONE, 9), at(V, 5060)), 9),
+        (HOST_B, Build::udp(at(B, 5070), at(V, 5060)), 9),
+        (ROUTER, Build::icmp_error(R, V, 3, 1, &data(V, 33_000)), 9),
+    ] {
+        for round in 0..4 {
+            story.one(from, packet.clone());
+            let seen = watch.seen();
+            assert!(
+                if round < looked_at { !seen.is_empty() } else { is_passed(&seen) },
+                "{packet:?}, {round}: {seen:#?}"
+            );
+        }
+    }
+    // One that is looked at does not keep the others of its burst from being passed over.
+    let out = story.burst(ROUTER, &[invite(V), Build::udp(at(PHONE, 9), at(V, 5060)), invite(V)]);
+    assert_eq!((out.len(), watch.seen().len() == 2), (3, is_alone));
+    // Nor does it matter how many ports are meant.
+    let ports = (1_000..1_040).chain([5060 + 64]).collect();
+    let mut many =
+        Watch::begin(&mut story.lab, Selection { only: Some(Only::Ports(ports)), ..Selection::default() }, 4_096);
+    story.one(ROUTER, Build::udp(at(PHONE, 5_990), at(V, 5060)));
+    assert!(!many.seen().is_empty(), "beyond eight, the last six bits are all that is asked");
+    story.one(ROUTER, Build::udp(at(PHONE, 1_001), at(V, 5060)));
+    assert!(!many.seen().is_empty());
 }

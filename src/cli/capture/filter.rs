@@ -141,6 +141,7 @@ fn with_sip(filter: &str, meaning: &str) -> String {
 mod tests {
     use super::*;
     use crate::wire::bpf::{self, Program};
+    use crate::wire::{Kind, Packet};
 
     const FILTERS: &str = include_str!("../../../tests/filters/filters.txt");
     const FRAMES: &str = include_str!("../../../tests/filters/frames.txt");
@@ -275,6 +276,92 @@ mod tests {
                     |at: usize| bytes.get(at..at + 4).is_some_and(|four| addresses.iter().any(|a| a.octets() == four));
                 assert!([26, 30, 34, 28, 38, 32, 42].into_iter().any(has), "`{filter}` matches {name}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_program_says_of_ports_holds_for_all_that_it_matches() {
+        for (filter, expected) in [
+            ("port 9", Some(vec![9])),
+            ("udp port 5060", Some(vec![5060])),
+            ("tcp dst port 5060", Some(vec![5060])),
+            ("sctp src port 5060", Some(vec![5060])),
+            ("port 5060 or 53", Some(vec![53, 5060])),
+            ("udp port 9 or tcp port 10", Some(vec![9, 10])),
+            ("src port 1 and dst port 2", Some(vec![1])),
+            ("port 5060 and host 192.0.2.1", Some(vec![5060])),
+            ("host 192.0.2.1 and not port 53 and port 5060", Some(vec![5060])),
+            ("vlan and udp port 5060", Some(vec![5060])),
+            ("udp port 5060 or (vlan and udp port 5060)", Some(vec![5060])),
+            ("sip", Some(vec![5060])),
+            ("sip and host 192.0.2.1", Some(vec![5060])),
+            ("udp[0:2] = 9", Some(vec![9])),
+            ("udp[2:2] = 9 or ip6", Some(vec![9])),
+            ("udp", None),
+            ("not port 9", None),
+            ("port 9 or icmp", None),
+            ("port 9 or arp", None),
+            ("udp portrange 5000-5100", None),
+            ("udp[4:2] = 9", None),
+            // Where a port would be, but in any datagram, or in any fragment: such as an ICMP error of ours, or a piece of what is cut.
+            ("icmp[0:2] = 0x0303", None),
+            ("ip[20:2] = 9", None),
+            ("ip proto 17 and ether[34:2] = 9", None),
+            // None of IPv4 at all.
+            ("ip6 protochain 17", Some(vec![])),
+            ("ip6 host 2001:db8::1", Some(vec![])),
+        ] {
+            assert_eq!(program(filter).unwrap().ports(), expected, "{filter}");
+        }
+        let frames = frames();
+        let all: Vec<_> = frames.iter().cloned().chain(damaged(&frames)).collect();
+        let mut compared = 0;
+        for filter in FILTERS.lines().filter(|line| !line.is_empty()) {
+            let program = program(filter).unwrap();
+            let Some(ports) = program.ports() else { continue };
+            for (name, bytes) in all.iter().filter(|(_, bytes)| program.matches(bytes, bytes.len())) {
+                let Ok(packet) = Packet::parse(bytes) else { continue };
+                compared += 1;
+                let shows_ports = match packet.kind {
+                    Kind::Udp | Kind::Tcp(_) => true,
+                    Kind::Fragment(fragment) => fragment.offset == 0,
+                    _ => packet.protocol == 132,
+                };
+                assert!(shows_ports, "`{filter}` matches {name}");
+                let begins = [0, 2].map(|at| usize::from(packet.l4) + at);
+                let has = begins.map(|at| u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+                assert!(has.iter().any(|port| ports.contains(port)), "`{filter}` matches {name}");
+            }
+        }
+        assert!(compared > 100, "{compared}");
+    }
+
+    #[test]
+    fn a_port_is_one_behind_the_header_of_a_first_fragment_only() {
+        // UDP in IPv4, then an offset that is looked at by this mask, then these.
+        let ports = |mask: Option<u32>, last: &[Instruction]| {
+            let first = mask.map(|mask| [(0x28, 0, 0, 20), (0x45, last.len() as u8 + 1, 0, mask)]);
+            let rest = [first.as_ref().map_or(&[][..], |first| first), last].concat();
+            let count = rest.len() as u8;
+            let mut all =
+                vec![(0x28, 0, 0, 12), (0x15, 0, count + 3, 0x800), (0x30, 0, 0, 23), (0x15, 0, count + 1, 17)];
+            all.extend(rest);
+            all.extend([(0x06, 0, 0, 1), (0x06, 0, 0, 0)]);
+            let instruction = |&(code, jt, jf, k): &Instruction| bpf::Instruction { code, jt, jf, k };
+            Program::new(&all.iter().map(instruction).collect::<Vec<_>>()).unwrap().ports()
+        };
+        let port = [(0xb1, 0, 0, 14), (0x48, 0, 0, 14), (0x15, 0, 1, 9)];
+        assert_eq!(ports(Some(0x1fff), &port), Some(vec![9]));
+        assert_eq!(ports(Some(0x3fff), &port), Some(vec![9]));
+        assert_eq!((ports(Some(0x0fff), &port), ports(None, &port)), (None, None));
+        for last in [
+            vec![(0xb1, 0, 0, 14), (0x48, 0, 0, 18), (0x15, 0, 1, 9)],
+            vec![(0xb1, 0, 0, 15), (0x48, 0, 0, 15), (0x15, 0, 1, 9)],
+            vec![(0xb1, 0, 0, 14), (0x01, 0, 0, 6), (0x48, 0, 0, 14), (0x15, 0, 1, 9)],
+            vec![(0xb1, 0, 0, 14), (0x40, 0, 0, 14), (0x15, 0, 1, 9)],
+            vec![(0xb1, 0, 0, 14), (0x48, 0, 0, 14), (0x04, 0, 0, 1), (0x15, 0, 1, 9)],
+        ] {
+            assert_eq!(ports(Some(0x1fff), &last), None, "{last:?}");
         }
     }
 
