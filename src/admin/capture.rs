@@ -112,6 +112,10 @@ pub struct CapturedRow {
     pub reason: Option<String>,
     /// The member whose address the packet has, as it came or as it left.
     pub member: Option<String>,
+    /// The packet's flow, as `flows` calls it; of an ICMP error, that of the packet it quotes. `None`: it has none, as a datagram of a
+    /// service port of a pair or what is routed as it is; a fragment shows no ports; or it is not known, of what the recorder has kept, what
+    /// the appliance made, and what was dropped after it had waited.
+    pub flow: Option<String>,
     /// The worker that decided.
     pub worker: u16,
     /// The frame's length on the wire.

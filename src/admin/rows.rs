@@ -246,6 +246,9 @@ impl From<Tuple> for Ends {
 pub struct FlowRow {
     /// Whose table it is in.
     pub worker: u16,
+    /// What it is called as long as it lives, such as `0-17.3`: the worker, a place in its table, and how many flows have had that place.
+    /// Captured packets of both directions say it.
+    pub flow: String,
     /// What kind of traffic: `service`, `outbound`, `hairpin` or `routed`.
     pub path: String,
     /// `tcp`, `udp` or `icmp`.

@@ -290,6 +290,7 @@ fn flows_table() {
     let ends = |src: &str, dst: &str| Ends { src: src.parse().unwrap(), dst: dst.parse().unwrap() };
     let flow = |path: &str, protocol: &str, original, translated, member: Option<&str>, state: &str| FlowRow {
         worker: 0,
+        flow: "0-1204.17".into(),
         path: path.into(),
         protocol: protocol.into(),
         original,

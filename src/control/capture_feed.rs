@@ -5,6 +5,7 @@
 
 use crate::admin::capture::{CapturePart, CaptureSide, CaptureTotals, CaptureVerdict, CapturedRow, Feed};
 use crate::admin::rows::Wall;
+use crate::flow::FlowName;
 use crate::policy::Intent;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -84,9 +85,9 @@ impl Feed for WorkerFeed {
             let oldest = ends.iter().enumerate().filter_map(|(worker, end)| Some((end.next_at()?, worker))).min();
             let Some((_, worker)) = oldest.filter(|_| into.len() < most) else { return };
             ends[worker].read(|record| {
-                let Record { packet, at, port, side, fate, reason, member, length, lost, .. } = *record;
+                let Record { packet, at, port, side, fate, reason, member, flow, length, lost, .. } = *record;
                 let bytes = record.bytes();
-                let shown = Shown { packet, at, port, side, fate, reason, member, length, lost, bytes };
+                let shown = Shown { packet, at, port, side, fate, reason, member, flow, length, lost, bytes };
                 CapturePart::Frame(row(&shown, worker as u16, names, *start)).put(bytes, into);
             });
         }
@@ -118,6 +119,7 @@ pub(super) struct Shown<'a> {
     pub fate: Fate,
     pub reason: Option<&'static str>,
     pub member: Option<Ipv4Addr>,
+    pub flow: Option<FlowName>,
     pub length: u32,
     pub lost: u64,
     pub bytes: &'a [u8],
@@ -145,8 +147,14 @@ pub(super) fn row(record: &Shown<'_>, worker: u16, names: &Names, start: Wall) -
         },
         reason: record.reason.map(str::to_owned),
         member,
+        flow: record.flow.map(|name| flow_name(worker, name)),
         worker,
         length: record.length,
         lost: record.lost,
     }
+}
+
+/// A worker's flow, as an operator reads it.
+pub(super) fn flow_name(worker: u16, name: FlowName) -> String {
+    format!("{worker}-{name}")
 }

@@ -48,8 +48,8 @@ impl Feed for RecordingFeed {
                 let ends = ethernet::ipv4_ends(slot.bytes());
                 let member = ends.and_then(|ends| ends.into_iter().find(|address| names.is_member(*address)));
                 let Slot { packet, at, port, side, fate, reason, length, .. } = *slot;
-                let (bytes, lost) = (slot.bytes(), 0);
-                let shown = Shown { packet, at, port, side, fate, reason, member, length, lost, bytes };
+                let (bytes, lost, flow) = (slot.bytes(), 0, None);
+                let shown = Shown { packet, at, port, side, fate, reason, member, flow, length, lost, bytes };
                 CapturePart::Frame(row(&shown, worker as u16, names, self.start)).put(bytes, into);
             }
             self.read[worker] += 1;

@@ -2,6 +2,7 @@
 //!
 //! Owns the way from the controller's own words to rows. Changes nothing.
 
+use super::capture_feed::flow_name;
 use super::controller::Controller;
 use super::facts::{PortCounters, WorkerCounters, counter};
 use super::pools::Share;
@@ -453,6 +454,7 @@ pub(super) fn uses_of(workers: &[Arc<MemberUse>], member: MemberId) -> Uses {
 fn flow_row(row: &mailbox::FlowRow, member: Option<String>) -> FlowRow {
     FlowRow {
         worker: row.worker.0,
+        flow: flow_name(row.worker.0, row.name),
         path: row.path.into(),
         protocol: row.protocol.to_string(),
         original: row.opened_by.into(),

@@ -49,13 +49,17 @@ impl Engine {
     /// says; nor does any of these packets make or end a flow, so that it is sure of all packets of a burst at once.
     #[inline(always)]
     pub fn ports_after(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<Ports> {
-        let is_outside =
-            |address| matches!(self.snapshot.class(address), AddressClass::Other | AddressClass::Broadcast);
         match lookup.service_port() {
-            Some(DatagramPort::In(_)) => is_outside(packet.src()).then_some(packet.ports),
-            Some(DatagramPort::Out(_)) => is_outside(packet.dst()).then_some(packet.ports),
+            Some(DatagramPort::In(_)) => self.is_outside(packet.src()).then_some(packet.ports),
+            Some(DatagramPort::Out(_)) => self.is_outside(packet.dst()).then_some(packet.ports),
             None => self.state.ports_after(&self.snapshot, packet, port, lookup),
         }
+    }
+
+    /// The address is neither ours, nor virtual, nor a member's.
+    #[inline(always)]
+    pub(super) fn is_outside(&self, address: Ipv4Addr) -> bool {
+        matches!(self.snapshot.class(address), AddressClass::Other | AddressClass::Broadcast)
     }
 }
 

@@ -5,8 +5,8 @@
 //! `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says, `redelivery` for
 //! what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which
-//! worker decides; `party` for whose a datagram is, where that is counted; `impact` for
-//! what another file would do to a flow; [`verdict`] for every verdict there is.
+//! worker decides; `party` for whose a datagram is, where that is counted; `flow_name` for
+//! which flow a packet was of; `impact` for what another file would do to a flow; [`verdict`] for every verdict there is.
 
 mod admission;
 mod affinity;
@@ -16,6 +16,7 @@ mod direct;
 pub mod events;
 mod excerpt;
 mod flow_book;
+mod flow_name;
 mod forward;
 mod hairpin;
 mod icmp_error;

@@ -33,6 +33,6 @@ pub use ports::PortAllocator;
 pub use route_cache::RouteCache;
 pub use snat_ports::SnatPorts;
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
-pub use table::{CachedRoute, Fate, FlowId, FlowTable, Refused, SlotHint};
+pub use table::{CachedRoute, Fate, FlowId, FlowName, FlowTable, Refused, SlotHint};
 pub use tcp::{ResetSegment, Track};
 pub use tcp_state::State;

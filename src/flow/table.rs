@@ -18,11 +18,27 @@ use crate::time::Instant;
 use crate::wire::facts::Segment;
 use crate::wire::{Kind, Packet, Ports, Rewrite, Tuple};
 use expiry::{AT_ONCE, nanos_by_class, relist_after, ticks};
+use std::fmt;
 use std::net::Ipv4Addr;
 
 /// The place of a flow. Good until the flow is removed; after that it may name another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(u32);
+
+/// Names a flow of a table as long as it lives, and after that no other one for a long time: the next in its place has another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowName {
+    /// Where it is.
+    pub place: u32,
+    /// Counts the flows that this place has had, from 1; it comes round after 2^24.
+    pub number: u32,
+}
+
+impl fmt::Display for FlowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.place, self.number)
+    }
+}
 
 /// Where a flow very probably is: what an index cell said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +117,8 @@ struct Slot<A: KeyAddress> {
     listed: u32,
     /// The list it is in.
     class: TimeoutClass,
+    /// Of [`FlowName`], the lowest byte first, in what would be padding.
+    number: [u8; 3],
     /// By [`Direction::index`].
     routes: [CachedRoute; 2],
     flow: Option<Flow<A>>,
@@ -121,6 +139,7 @@ impl<A: KeyAddress> FlowTable<A> {
             last_seen: Instant::ZERO,
             listed: 0,
             class: TimeoutClass::Routed,
+            number: [0; 3],
             routes: [CachedRoute::NONE; 2],
             flow: None,
             links: Links::NONE,
@@ -207,8 +226,8 @@ impl<A: KeyAddress> FlowTable<A> {
         let at = self.take_slot().ok_or(Refused::Full)?;
         let class = flow.class();
         let slot = &mut self.slots[at as usize];
-        let (listed, routes) = (ticks(now), [CachedRoute::NONE; 2]);
-        *slot = Slot { last_seen: now, listed, class, routes, flow: Some(flow), links: Links::NONE };
+        let (listed, routes, number) = (ticks(now), [CachedRoute::NONE; 2], number_after(slot.number));
+        *slot = Slot { last_seen: now, listed, class, number, routes, flow: Some(flow), links: Links::NONE };
         self.lists[class as usize].push_back(&mut self.slots, at);
         for (tag, side) in tags.into_iter().flatten().zip(0..) {
             self.index.insert(tag.0, at << 1 | side);
@@ -234,6 +253,12 @@ impl<A: KeyAddress> FlowTable<A> {
     #[inline]
     pub fn at(&self, id: FlowId) -> Option<&Flow<A>> {
         self.slots.get(id.0 as usize)?.flow.as_ref()
+    }
+
+    /// What the flow at a place is called.
+    pub fn name(&self, id: FlowId) -> Option<FlowName> {
+        let slot = self.slots.get(id.0 as usize).filter(|slot| slot.flow.is_some())?;
+        Some(FlowName { place: id.0, number: number_of(slot.number) })
     }
 
     /// The flow at a place, to be changed. A change of its class takes effect at the next [`FlowTable::touch`].
@@ -372,6 +397,18 @@ impl<A: KeyAddress> FlowTable<A> {
         let [opener, answer] = Direction::BOTH.map(|side| flow.stored(side));
         [Some(self.key.tag(opener)), (opener != answer).then(|| self.key.tag(answer))]
     }
+}
+
+fn number_of([a, b, c]: [u8; 3]) -> u32 {
+    u32::from_le_bytes([a, b, c, 0])
+}
+
+/// 0 is no flow's.
+fn number_after(bytes: [u8; 3]) -> [u8; 3] {
+    let number = number_of(bytes) + 1;
+    let [a, b, c, over] = (if number < 1 << 24 { number } else { 1 }).to_le_bytes();
+    debug_assert_eq!(over, 0);
+    [a, b, c]
 }
 
 #[cfg(test)]

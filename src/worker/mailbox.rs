@@ -9,7 +9,7 @@ use super::tap::Tap;
 use super::tape::Tape;
 use crate::engine::verdict::PuntReason;
 use crate::engine::{Excerpt, Impacts};
-use crate::flow::SnatPorts;
+use crate::flow::{FlowName, SnatPorts};
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::Generation;
 use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, PortId};
@@ -372,6 +372,8 @@ pub struct ServedAt {
 pub struct FlowRow {
     /// Whose table it is in.
     pub worker: WorkerId,
+    /// What it is called there.
+    pub name: FlowName,
     /// What kind of traffic: `service`, `outbound`, `hairpin` or `routed`.
     pub path: &'static str,
     /// TCP, UDP or ICMP.

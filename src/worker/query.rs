@@ -7,7 +7,7 @@
 use super::mailbox::{Asked, Event, FlowFilter, FlowRow, WorkerId};
 use super::pipeline::Pipeline;
 use crate::engine::{Engine, Excerpt, Impacts, impact};
-use crate::flow::{Direction, Flow, PathKind};
+use crate::flow::{Direction, Flow, FlowName, PathKind};
 use crate::io::Port;
 use crate::policy::Snapshot;
 use crate::policy::intent::Listen;
@@ -180,7 +180,8 @@ fn list(
         *matching += 1;
         if rows.len() < left {
             let members = if flow.path == PathKind::Routed { [members[1]; 2] } else { members };
-            rows.push(row(worker, flow, members[0], flows.idle(id, now), flows.expires_in(id, now)));
+            let times = (flows.idle(id, now), flows.expires_in(id, now));
+            rows.extend(flows.name(id).map(|name| row((worker, name), flow, members[0], times)));
         }
     });
     (rows, next)
@@ -215,9 +216,15 @@ fn matches(flow: &Flow, members: [Option<Ipv4Addr>; 2], filter: &FlowFilter) -> 
         })
 }
 
-fn row(worker: WorkerId, flow: &Flow, member: Option<Ipv4Addr>, idle: Duration, expires_in: Duration) -> FlowRow {
+fn row(
+    (worker, name): (WorkerId, FlowName),
+    flow: &Flow,
+    member: Option<Ipv4Addr>,
+    (idle, expires_in): (Duration, Duration),
+) -> FlowRow {
     FlowRow {
         worker,
+        name,
         path: flow.path.name(),
         protocol: flow.protocol(),
         opened_by: flow.key(Direction::Original),

@@ -6,7 +6,7 @@
 //! and what was lost, always. [`Workspace`] comes with them: a worker that looks at frames needs memory, which it does not ask for.
 //! Decides nothing about packets; when a frame is looked at, [`super::tapping`] says.
 
-use crate::flow::MOST_FRAGMENTS;
+use crate::flow::{FlowName, MOST_FRAGMENTS};
 use crate::policy::Life;
 use crate::policy::intent::{Listen, PortId};
 use crate::time::Instant;
@@ -123,6 +123,8 @@ pub struct Record {
     pub reason: Option<&'static str>,
     /// The member it concerns.
     pub member: Option<Ipv4Addr>,
+    /// The packet's flow.
+    pub flow: Option<FlowName>,
     /// How many frames were lost before it, since the record before.
     pub lost: u64,
     /// The frame's length, of which `bytes` may have only the beginning.
@@ -142,6 +144,7 @@ impl Record {
             fate: Fate::Wait,
             reason: None,
             member: None,
+            flow: None,
             lost: 0,
             length: 0,
             kept: 0,
@@ -165,6 +168,7 @@ pub(super) struct Seen<'a> {
     pub fate: Fate,
     pub reason: Option<&'static str>,
     pub member: Option<Ipv4Addr>,
+    pub flow: Option<FlowName>,
     pub bytes: &'a [u8],
     pub length: usize,
 }
@@ -313,9 +317,9 @@ impl Tap {
         };
         let kept = seen.bytes.len().min(record.buffer.len());
         record.buffer[..kept].copy_from_slice(&seen.bytes[..kept]);
-        let Seen { packet, side, at, port, fate, reason, member, length, .. } = *seen;
+        let Seen { packet, side, at, port, fate, reason, member, flow, length, .. } = *seen;
         let (lost, length, buffer) = (std::mem::take(&mut self.unsaid), length as u32, record.buffer);
-        let full = Record { packet, side, at, port, fate, reason, member, lost, length, kept, buffer };
+        let full = Record { packet, side, at, port, fate, reason, member, flow, lost, length, kept, buffer };
         // There are as many places as records.
         if self.records.push(full).is_err() {
             self.lost += 1;
@@ -407,6 +411,7 @@ mod tests {
             fate: Fate::Forward,
             reason: None,
             member: None,
+            flow: None,
             bytes,
             length: bytes.len(),
         }

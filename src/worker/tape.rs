@@ -120,8 +120,8 @@ impl Tape {
     /// Writes a frame that was forwarded.
     #[cfg(test)]
     pub(crate) fn forwarded(&mut self, packet: u64, at: Instant, side: Side, bytes: &[u8]) {
-        let (port, fate, reason, member, length) = (PortId(0), Fate::Forward, None, None, bytes.len());
-        self.write(&Seen { packet, side, at, port, fate, reason, member, bytes, length });
+        let (port, fate, reason, member, flow, length) = (PortId(0), Fate::Forward, None, None, None, bytes.len());
+        self.write(&Seen { packet, side, at, port, fate, reason, member, flow, bytes, length });
     }
 
     /// How many frames are on it.
@@ -162,6 +162,7 @@ mod tests {
                 fate: Fate::Drop,
                 reason: Some("no_route"),
                 member: None,
+                flow: None,
                 bytes: &bytes,
                 length: bytes.len(),
             });

@@ -11,8 +11,8 @@ use super::ports::Ports;
 use super::tap::Tap;
 use super::tape::Tape;
 use super::taps::Come;
+use crate::engine::Engine;
 use crate::io::Port;
-use crate::policy::Snapshot;
 use crate::time::Instant;
 
 impl<P: Port> Pipeline<P> {
@@ -35,7 +35,7 @@ impl<P: Port> Pipeline<P> {
             let waiting = self.hand_off.waiting();
             cached += u64::from(self.decide_one(frame, place, origin, now));
             let is_elsewhere = self.hand_off.waiting() != waiting;
-            self.out.ports.end_watch(self.engine.snapshot(), is_elsewhere);
+            self.out.ports.end_watch(&self.engine, is_elsewhere);
         }
         cached
     }
@@ -59,14 +59,14 @@ impl<P: Port> Pipeline<P> {
                 for (number, frame) in all.iter().enumerate().rev() {
                     self.out.ports.taps.note(frame, *port, *at, come);
                     if number > 0 {
-                        self.out.ports.end_watch(self.engine.snapshot(), false);
+                        self.out.ports.end_watch(&self.engine, false);
                     }
                 }
             }
         }
         self.out.ports.watch_whole(&datagram.frames);
         does(self, datagram);
-        self.out.ports.end_watch(self.engine.snapshot(), false);
+        self.out.ports.end_watch(&self.engine, false);
     }
 
     /// A capture begins here.
@@ -115,7 +115,7 @@ impl<P: Port> Ports<P> {
         }
     }
 
-    pub(super) fn end_watch(&mut self, snapshot: &Snapshot, is_elsewhere: bool) {
-        self.taps.conclude(&self.counters, &self.queues, snapshot, is_elsewhere);
+    pub(super) fn end_watch(&mut self, engine: &Engine, is_elsewhere: bool) {
+        self.taps.conclude(&self.counters, &self.queues, engine, is_elsewhere);
     }
 }

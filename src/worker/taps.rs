@@ -8,6 +8,7 @@ use super::counters::Counters;
 use super::tap::{CAPTURES, Fate, Only, Seen, Side, Tap, Workspace};
 use super::tape::{KEPT, Tape};
 use crate::engine::{DropReason, Engine, IgnoreReason, Lookup, PuntReason};
+use crate::flow::FlowName;
 use crate::io::Frame;
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
@@ -307,7 +308,7 @@ impl Taps {
         &mut self,
         counters: &Counters,
         queues: &[Vec<F>],
-        snapshot: &Snapshot,
+        engine: &Engine,
         is_elsewhere: bool,
     ) {
         let (mut fate, mut reason) = self.fate(counters, queues);
@@ -316,7 +317,7 @@ impl Taps {
         }
         if !is_elsewhere || self.handed_off_whole {
             let mut recorded = self.write_tape(fate, reason, queues);
-            recorded |= if self.on == 0 { 0 } else { self.record(fate, reason, queues, snapshot) };
+            recorded |= if self.on == 0 { 0 } else { self.record(fate, reason, queues, engine) };
             if fate == Fate::Wait && !self.handed_off_whole {
                 self.work.remember(self.before.place, self.before.number, recorded);
             }
@@ -347,6 +348,7 @@ impl Taps {
             fate: Fate::Originate,
             reason: None,
             member: None,
+            flow: None,
             bytes,
             length: bytes.len(),
         };
@@ -378,8 +380,8 @@ impl Taps {
         let (bytes, at) = (frame.bytes(), self.now);
         let (length, reason) = (bytes.len(), Some(reason.name()));
         let headers = Packet::parse(bytes).ok();
-        let (member, fate) = (None, Fate::Drop);
-        let seen = Seen { packet, side, at, port, fate, reason, member, bytes, length };
+        let (member, flow, fate) = (None, None, Fate::Drop);
+        let seen = Seen { packet, side, at, port, fate, reason, member, flow, bytes, length };
         self.tape.iter_mut().for_each(|tape| tape.write(&seen));
         for tap in self.open.iter_mut().flatten() {
             let meant =
@@ -420,7 +422,7 @@ impl Taps {
     fn write_tape<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>]) -> u8 {
         let Taps { tape, now, work, length, kept, before, queued, .. } = self;
         let Some(tape) = tape else { return 0 };
-        let seen = before.seen(fate, reason, None, &work.scratch[..*kept], *length);
+        let seen = before.seen(fate, reason, &work.scratch[..*kept], *length);
         let is_shown = before.come == Come::HandedIn || before.recorded & TAPE != 0;
         if !(is_shown && fate.leaves_or_waits()) {
             tape.write(&seen);
@@ -434,13 +436,7 @@ impl Taps {
     }
 
     /// Records the frame, and what has been queued, where they match. Says which taps have a record of it.
-    fn record<F: Frame>(
-        &mut self,
-        fate: Fate,
-        reason: Option<&'static str>,
-        queues: &[Vec<F>],
-        snapshot: &Snapshot,
-    ) -> u8 {
+    fn record<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>], engine: &Engine) -> u8 {
         let Taps { open, now, work, length, kept, before, queued, .. } = self;
         let (now, length, before) = (*now, *length, *before);
         let bytes = &work.scratch[..*kept];
@@ -454,11 +450,11 @@ impl Taps {
                 continue;
             }
             // Read only of what matches: most does not.
-            let Facts { came, went, member } = facts.get_or_insert_with(|| Facts::of(bytes, left(), snapshot));
+            let Facts { came, went, member, flow } = facts.get_or_insert_with(|| Facts::of(bytes, left(), engine));
             if tap.needs_headers() && !tap.concerns(came.as_ref(), went.as_ref()) {
                 continue;
             }
-            let seen = before.seen(fate, reason, *member, bytes, length);
+            let seen = Seen { member: *member, flow: *flow, ..before.seen(fate, reason, bytes, length) };
             let is_shown = match before.come {
                 // As it was there when it began to wait.
                 Come::HandedIn => {
@@ -482,16 +478,9 @@ impl Taps {
 
 impl Before {
     /// As a record of it says.
-    fn seen<'b>(
-        &self,
-        fate: Fate,
-        reason: Option<&'static str>,
-        member: Option<Ipv4Addr>,
-        bytes: &'b [u8],
-        length: usize,
-    ) -> Seen<'b> {
+    fn seen<'b>(&self, fate: Fate, reason: Option<&'static str>, bytes: &'b [u8], length: usize) -> Seen<'b> {
         let Before { number: packet, at, port, .. } = *self;
-        Seen { packet, side: Side::Before, at, port, fate, reason, member, bytes, length }
+        Seen { packet, side: Side::Before, at, port, fate, reason, member: None, flow: None, bytes, length }
     }
 }
 
@@ -500,20 +489,18 @@ struct Facts {
     came: Option<Packet>,
     went: Option<Packet>,
     member: Option<Ipv4Addr>,
+    flow: Option<FlowName>,
 }
 
 impl Facts {
-    fn of<'f, F: Frame + 'f>(
-        bytes: &[u8],
-        mut left: impl Iterator<Item = (PortId, &'f F)>,
-        snapshot: &Snapshot,
-    ) -> Facts {
+    fn of<'f, F: Frame + 'f>(bytes: &[u8], mut left: impl Iterator<Item = (PortId, &'f F)>, engine: &Engine) -> Facts {
         let came = Packet::parse(bytes).ok();
         let went = left.next().and_then(|(_, frame)| Packet::parse(frame.bytes()).ok());
-        let addresses = went.iter().chain(&came).flat_map(|packet| [packet.src(), packet.dst()]);
-        let mut members = addresses.filter(|address| matches!(snapshot.class(*address), AddressClass::Member(..)));
-        let member = members.next();
-        Facts { came, went, member }
+        let mut addresses = went.iter().chain(&came).flat_map(|packet| [packet.src(), packet.dst()]);
+        let class = |address: Ipv4Addr| engine.snapshot().class(address);
+        let member = addresses.find(|address| matches!(class(*address), AddressClass::Member(..)));
+        let flow = engine.flow_name(came.as_ref(), went.as_ref());
+        Facts { came, went, member, flow }
     }
 }
 

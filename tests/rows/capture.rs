@@ -2,6 +2,7 @@
 
 use super::*;
 use fairlead::engine::DropReason;
+use fairlead::flow::FlowName;
 use fairlead::policy::adjacency::NextHop;
 use fairlead::policy::intent::{InterfaceId, Listen, MemberId, PortId, Route};
 use fairlead::time::Duration;
@@ -25,6 +26,7 @@ struct Seen {
     fate: Fate,
     reason: Option<&'static str>,
     member: Option<String>,
+    flow: Option<FlowName>,
     port: PortId,
     bytes: Vec<u8>,
 }
@@ -59,6 +61,7 @@ impl Watch {
                 fate: record.fate,
                 reason: record.reason,
                 member: record.member.map(|address| address.to_string()),
+                flow: record.flow,
                 port: record.port,
                 bytes: record.bytes().to_vec(),
             }) {
@@ -392,6 +395,63 @@ fn s102_a_frame_that_gives_way_to_another_is_dropped_and_not_the_other_one() {
         assert_eq!((gone.packet, &gone.bytes), (oldest.packet, &oldest.bytes), "the oldest gives way");
         assert_eq!(gone.reason, Some("reassembly_full"));
     }
+}
+
+/// The flow that the packet of a frame says, as it came and as it left.
+fn flow_of(watch: &mut Watch, lab: &mut Lab, from: Far, sent: &Build) -> Option<FlowName> {
+    lab.send(from, sent);
+    let seen = watch.seen();
+    assert!(!seen.is_empty() && seen.iter().all(|frame| frame.flow == seen[0].flow), "{seen:#?}");
+    seen[0].flow
+}
+
+#[test]
+fn s102_packets_of_both_directions_say_their_flow_and_the_next_one_in_its_place_is_another() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let mut watch = Watch::all(&mut lab);
+    let (client, service, member) = (at(PHONE, 40_000), at(V, 5060), at(A, 5060));
+    let opened = Build::tcp(client, service, SYN, 1, 0);
+    let connection = flow_of(&mut watch, &mut lab, ROUTER, &opened);
+    assert!(connection.is_some());
+    let (tcp, error) = (Build::tcp, Build::icmp_error);
+    for (from, packet) in [
+        (HOST_A, tcp(member, client, SYN_ACK, 8, 2)),
+        (ROUTER, tcp(client, service, ACK, 2, 9)),
+        (ROUTER, tcp(client, service, ACK, 2, 9).ttl(1)),
+        (HOST_A, tcp(member, client, DATA, 9, 2)),
+        (HOST_A, error(A, PHONE, 3, 4, &tcp(client, member, ACK, 2, 9))),
+        (ROUTER, error(R, V, 11, 0, &tcp(service, client, DATA, 9, 2))),
+    ] {
+        assert_eq!(flow_of(&mut watch, &mut lab, from, &packet), connection, "{packet:?}");
+    }
+    // A member's, with another port outside, and from one to another member's virtual address.
+    let (own, peer) = (at(B, 33_000), at(PEER, 162));
+    flow_of(&mut watch, &mut lab, HOST_A, &Build::udp(at(A, 33_000), peer));
+    let (out, _) = lab.send(HOST_B, &Build::udp(own, peer));
+    let (port, trap) = (source_port(&out[0].1), watch.seen()[0].flow);
+    assert!(trap.is_some() && trap != connection && port != 33_000);
+    for (from, packet) in [
+        (ROUTER, Build::udp(peer, at(V, port))),
+        (HOST_B, Build::udp(own, peer)),
+        (ROUTER, error(R, V, 3, 1, &Build::udp(at(V, port), peer))),
+    ] {
+        assert_eq!(flow_of(&mut watch, &mut lab, from, &packet), trap, "{packet:?}");
+    }
+    // What has none: datagrams of service ports, what is routed as it is.
+    for (from, packet) in [(ROUTER, invite(V)), (HOST_A, ok(A)), (HOST_A, Build::udp(at(A, 7_004), at(CONFIG, 2020)))] {
+        assert_eq!(flow_of(&mut watch, &mut lab, from, &packet), None, "{packet:?}");
+    }
+    // Operators see the same names in the list of flows.
+    let mut names = BTreeSet::new();
+    for worker in &lab.rig.workers {
+        let engine = worker.engine();
+        engine.scan(0, usize::MAX, |id, _, _| names.extend(engine.flows().name(id)));
+    }
+    assert!([connection, trap].into_iter().flatten().all(|name| names.contains(&name)), "{names:?}");
+    // The connection ends, and its client opens another one on the same ports.
+    flow_of(&mut watch, &mut lab, ROUTER, &tcp(client, service, Flags::RST, 3, 0));
+    let again = flow_of(&mut watch, &mut lab, ROUTER, &Build::tcp(client, service, SYN, 900_000, 0));
+    assert!(again.is_some() && again != connection, "{again:?}");
 }
 
 /// What libpcap makes of `port`, IPv4 without a tag.

@@ -138,8 +138,9 @@ pub fn line(row: &CapturedRow, frame: &[u8]) -> String {
     let (length, member) = (row.length, row.member.as_deref().unwrap_or("-"));
     let lost = if row.lost > 0 { format!("  [{} lost before this]", row.lost) } else { String::new() };
     let summary = summary.map_or_else(String::new, |summary| format!("  {summary}"));
+    let flow = row.flow.as_ref().map_or_else(String::new, |flow| format!(" flow {flow}"));
     let (interface, packet) = (&row.interface, &row.packet);
-    format!("{time} {interface} {way} {ends} {protocol} {length} {verdict} {member} #{packet}{summary}{lost}\n")
+    format!("{time} {interface} {way} {ends} {protocol} {length} {verdict} {member} #{packet}{flow}{summary}{lost}\n")
 }
 
 /// The frame as an object.
@@ -162,6 +163,7 @@ mod tests {
             verdict: CaptureVerdict::Drop,
             reason: Some("no_route".into()),
             member: Some("sip-a".into()),
+            flow: Some("0-5.1".into()),
             worker: 0,
             length: 66,
             lost: 3,
@@ -178,8 +180,8 @@ mod tests {
     #[test]
     fn a_line_says_who_sent_what_to_whom_and_what_came_of_it() {
         let frame = datagram(&[0x81, 0, 0, 20], b"INVITE sip:a@b SIP/2.0\r\nVia: x");
-        let expected = "13:04:05.123456 clients in  192.0.2.1:5060 > 192.0.2.2:5061 udp 66 drop (no_route) sip-a #0-17  INVITE \
-                        sip:a@b SIP/2.0  [3 lost before this]\n";
+        let expected = "13:04:05.123456 clients in  192.0.2.1:5060 > 192.0.2.2:5061 udp 66 drop (no_route) sip-a #0-17 flow 0-5.1  \
+                        INVITE sip:a@b SIP/2.0  [3 lost before this]\n";
         assert_eq!(line(&row(), &frame), expected);
         let object = serde_json::to_value(object(&row(), &frame)).unwrap();
         assert_eq!((&object["source"], &object["verdict"]), (&"192.0.2.1:5060".into(), &"drop".into()));

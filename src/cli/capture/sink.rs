@@ -211,7 +211,8 @@ fn comment(row: &CapturedRow) -> String {
     for (key, value) in more.into_iter().filter_map(|(key, value)| Some((key, value?))) {
         text += &format!(" {key}={value}");
     }
-    text + &format!(" side={} packet={} worker={}", row.side, row.packet, row.worker)
+    text += &format!(" side={} packet={} worker={}", row.side, row.packet, row.worker);
+    text + &row.flow.as_ref().map_or_else(String::new, |flow| format!(" flow={flow}"))
 }
 
 #[cfg(test)]

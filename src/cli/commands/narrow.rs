@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn flows_are_chosen_by_port_and_counted_by_who_opened_them() {
         let flow = |src: &str, dst: &str, idle: u64| {
-            json!({"worker": 0, "path": "service", "protocol": "tcp", "original": {"src": src, "dst": dst},
+            json!({"worker": 0, "flow": "0-5.1", "path": "service", "protocol": "tcp", "original": {"src": src, "dst": dst},
                    "translated": {"src": src, "dst": "10.20.0.11:5061"}, "member": "sip-a", "state": "established",
                    "idle_ms": idle, "expires_in_ms": 1})
         };

@@ -171,6 +171,7 @@ fn s107_a_member_leads_to_its_probes_and_to_who_has_most_of_its_flows() {
         let ends = Ends { src: src.parse().unwrap(), dst: dst.parse().unwrap() };
         FlowRow {
             worker: 0,
+            flow: "0-5.1".into(),
             path: if src.starts_with("10.20.0.12") { "outbound" } else { "service" }.into(),
             protocol: "tcp".into(),
             original: ends,

@@ -11,6 +11,7 @@ use crate::admin::rows::{
 };
 use crate::admin::{Answer, Request};
 use crate::config::{ConfigErrors, Configuration, LogLevel};
+use crate::flow::FlowName;
 use crate::policy::adjacency::Neighbour;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;

@@ -219,6 +219,7 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
     bench.flows = vec![
         FlowRow {
             worker: WorkerId(0),
+            name: FlowName { place: 5, number: 1 },
             path: "service",
             protocol: Protocol::Udp,
             opened_by: tuple,

@@ -480,7 +480,7 @@ fn member(name: &str, address: &str, spoke_ms: Option<u64>) -> Value {
 }
 
 fn flow(path: &str, [original, translated]: [[&str; 2]; 2], state: &str, idle_ms: u64) -> Value {
-    json!({"worker": 0, "path": path, "protocol": "tcp", "original": {"src": original[0], "dst": original[1]},
+    json!({"worker": 0, "flow": "0-5.1", "path": path, "protocol": "tcp", "original": {"src": original[0], "dst": original[1]},
         "translated": {"src": translated[0], "dst": translated[1]}, "member": "sip-a", "state": state, "idle_ms": idle_ms,
         "expires_in_ms": 1})
 }

@@ -385,3 +385,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_flow_keeps_its_name_and_the_next_one_in_its_place_gets_another() {
+    let mut table = table(4);
+    let flows = [1, 2].map(|n| flow(Protocol::Udp, n));
+    let id = table.insert(flows[0], second(0)).unwrap();
+    let name = table.name(id).unwrap();
+    table.touch(id, second(5));
+    assert_eq!((table.name(id), name.to_string()), (Some(name), "0.1".to_owned()));
+    table.remove(id);
+    assert_eq!(table.name(id), None);
+    for flow in flows {
+        let next = table.insert(flow, second(6)).unwrap();
+        assert_eq!(next, id, "the place is used again");
+        assert_ne!(table.name(next), Some(name));
+        table.remove(next);
+    }
+    let names = [[0, 0, 0], [255, 0, 0], [255, 255, 255]].map(|bytes| number_of(number_after(bytes)));
+    assert_eq!(names, [1, 256, 1], "it comes round, and is never 0");
+}
