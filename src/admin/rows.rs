@@ -80,8 +80,11 @@ pub struct MemberRow {
     pub address: Ipv4Addr,
     /// What its monitors say.
     pub state: MemberState,
-    /// What the operator lets it do.
+    /// What the operator lets it do, else the file.
     pub admin: AdminState,
+    /// What the file lets it do.
+    #[serde(default)]
+    pub admin_file: AdminState,
     /// What it does for its pool.
     pub role: Role,
     /// Why it is in that state.
@@ -543,6 +546,7 @@ mod tests {
             address: Ipv4Addr::new(10, 20, 0, 11),
             state: State::Up.into(),
             admin: AdminState::Enabled,
+            admin_file: AdminState::Enabled,
             role: Role::Active,
             reason: "200 OK".into(),
             since: Wall(0),
@@ -565,7 +569,7 @@ mod tests {
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(
             text,
-            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"tcp_connections":1,"direct":2,"udp_idle_ms":null,"spoke_ms":7,"drained":false,"drain_until":"1970-01-01T00:01:00.000000Z","drain_left_s":60,"connections":{"now":1,"limit":100,"rate_limit":null}}"#
+            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","admin_file":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"tcp_connections":1,"direct":2,"udp_idle_ms":null,"spoke_ms":7,"drained":false,"drain_until":"1970-01-01T00:01:00.000000Z","drain_left_s":60,"connections":{"now":1,"limit":100,"rate_limit":null}}"#
         );
         assert_eq!(serde_json::from_str::<MemberRow>(&text).unwrap(), row);
     }

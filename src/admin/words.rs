@@ -4,6 +4,7 @@
 
 pub use crate::policy::health::ProbeResult;
 use crate::policy::health::State;
+pub use crate::policy::intent::AdminState;
 use crate::policy::words::words;
 
 words! {
@@ -15,15 +16,6 @@ words! {
         Down = "down",
         /// Not probed often enough yet.
         Unknown = "unknown",
-    }
-    /// What the operator lets a member do.
-    AdminState {
-        /// Whatever its monitors allow.
-        Enabled = "enabled",
-        /// Finish what it has; no new work.
-        Draining = "draining",
-        /// Nothing.
-        Offline = "offline",
     }
     /// What a packet that is asked about carries.
     Transport {

@@ -7,7 +7,7 @@ use crate::config::{
     Configuration, LogFormat, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
 use crate::events::EventName;
-use crate::policy::intent::{FailBack, Intent, Mode, NoMember, OnDownUdp, Persistence, Pool};
+use crate::policy::intent::{AdminState, FailBack, Intent, Mode, NoMember, OnDownUdp, Persistence, Pool};
 use std::time::Duration;
 
 /// Everything `configuration` would build, and its warnings.
@@ -88,18 +88,21 @@ fn monitors(intent: &Intent) -> String {
 }
 
 fn pool(intent: &Intent, pool: &Pool) -> String {
+    let all_enabled = pool.members.iter().all(|id| intent.members[*id].admin_state == AdminState::Enabled);
     let members = grid(pool.members.iter().map(|id| &intent.members[*id]), |member| {
         let is_first = intent.members[pool.members[0]] == *member;
         let [weight, priority] = match pool.is_shared() {
             true => [left("WEIGHT", member.weight), left("PRIORITY", member.priority)],
             false => [left("", if is_first { "preferred" } else { "" }), left("", "")],
         };
+        let admin = if all_enabled { left("", "") } else { left("ADMIN", member.admin_state) };
         [
             left("MEMBER", &member.name),
             left("ADDRESS", member.address),
             left("INTERFACE", &intent.interfaces[member.interface].name),
             weight,
             priority,
+            admin,
         ]
     });
     let monitors = joined(&pool.monitors, ", ", |id| intent.monitors[*id].name.clone());
@@ -301,6 +304,14 @@ mod tests {
         let shown = text(&parse_for(64, "fairlead.toml", file).unwrap_or_else(|errors| panic!("{errors}")));
         assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
         shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn admin_states_are_shown_where_one_is_not_enabled() {
+        assert!(!words(FILE).contains("ADMIN"));
+        let drained = FILE.replacen("{ name = \"sip-a\"", "{ admin_state = \"draining\", name = \"sip-a\"", 1);
+        let expected = "MEMBER ADDRESS INTERFACE ADMIN sip-a 10.20.0.11 servers preferred draining sip-b 10.20.0.12 servers enabled";
+        assert!(words(&drained).contains(expected), "{}", words(&drained));
     }
 
     #[test]

@@ -346,6 +346,17 @@ fn a_member_that_was_taken_out_is_said_to_be_at_rest_or_what_is_left() {
     assert!(shown(&one).contains(rest));
     (one.admin, one.drained) = (AdminState::Offline, false);
     assert!(shown(&one).contains(rest));
+    let of_file = MemberRow { admin_file: AdminState::Offline, ..one.clone() };
+    assert!(shown(&of_file).contains(&format!("sip-a is offline by the file: {rest}")));
+    let enabled = MemberRow { admin: AdminState::Enabled, ..of_file };
+    assert!(shown(&enabled).ends_with("sip-a is enabled by the operator; the file has it offline "));
+    let draining = AdminState::Draining;
+    let limited = MemberRow { admin: draining, admin_file: draining, drain_left_s: Some(60), ..enabled };
+    let said = shown(&limited);
+    assert!(
+        said.contains("draining by the operator for another ") && said.contains("which is not in the file"),
+        "{said}"
+    );
     for (flows, direct, role) in [(1, 0, Role::None), (0, 1, Role::None), (0, 0, Role::Active)] {
         assert!(!shown(&MemberRow { flows, direct, role, ..one.clone() }).contains(rest), "{flows} {direct} {role}");
     }

@@ -185,7 +185,7 @@ pub fn duration_text(span: Duration) -> String {
     text
 }
 
-/// What a file written before the first release may hold, and the word for it now.
+/// What a file written before the first release may hold, or what BIG-IP calls it, and the word for it now.
 const RENAMED: &[(&str, &str)] = &[
     ("stall", "stall_threshold"),
     ("memory", "memory_mib"),
@@ -195,6 +195,11 @@ const RENAMED: &[(&str, &str)] = &[
     ("pause", "sleep"),
     ("when-active", "selective"),
     ("redelivery", "redeliver"),
+    ("disabled", "draining"),
+    ("drained", "draining"),
+    ("drain", "draining"),
+    ("forced-offline", "offline"),
+    ("user-down", "offline"),
 ];
 
 /// The candidate that `word` was renamed to or is a typing mistake away from, if one is near enough.

@@ -47,6 +47,7 @@ fn intent(document: &Document) -> Option<Intent> {
             let (pool, interface) = (Id::of(pools.len()), document.link_of(address)?);
             let connection_limit = member.connection_limit.meant()?;
             let connection_rate_limit = member.connection_rate_limit.meant()?;
+            let admin_state = member.admin_state.meant()?;
             members.push(Member {
                 name,
                 address,
@@ -56,6 +57,7 @@ fn intent(document: &Document) -> Option<Intent> {
                 priority,
                 connection_limit,
                 connection_rate_limit,
+                admin_state,
             });
         }
         pools.push(pool(entry, (first..members.len()).map(Id::of).collect(), monitors)?);

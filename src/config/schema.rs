@@ -16,8 +16,8 @@ use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogFormat, LogLevel,
 use super::value::Needed;
 use crate::events::EventName;
 use crate::policy::intent::{
-    self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp, OnDownUdp, PemFile,
-    Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
+    self, AdminState, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp,
+    OnDownUdp, PemFile, Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -342,6 +342,8 @@ section! { "pool.members", Some(64), Member, compared intent::Member; "A server 
         "Connections to service ports that the member has at a time, at most; 0: no limit. A connection is a TCP connection to a service port, from its SYN until both ends have said FIN, one has reset it, or it is forgotten; where several members are active also a UDP peer, as long as its flow lasts. UDP of a pair is in no flow and not limited, nor are calls that are kept together by Call-ID, and what members begin themselves. At the limit a new one goes to another active member that has room, also against persistence and the client's address; where none has, or one member is active, a SYN is reset (within rejects_per_second; beyond that nothing is sent, and reject_rate_limited counts it) and a datagram dropped in silence, counted as connection_limit. What stands is never touched. All workers count together: the limit is exceeded by one for each other worker at most, if they take connections at the same moment, and by connections that stood before a restart of Fairlead. A handshake that is not finished counts; at the limit one of which nothing was heard for 3 seconds gives way to a new TCP connection (a worker looks at the 16 that are idle longest, of all services), so that forged SYNs that nobody repeats keep clients out for seconds. UDP peers give way to nobody: whoever can forge addresses can fill the limit of a pool that serves UDP, so leave that to the network in front. A UDP peer that continues with another member because its own was lost is nothing new, and is not refused.";
     connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
         "New connections that the member takes in a second, at most; 0: no limit. So many may begin at once if none has for a second, then one by one; over all workers, and exceeded by one for each other worker at most. What is beyond is treated as by connection_limit and counted as connection_rate_limit; what is refused does not count.";
+    admin_state: AdminState = "enabled", choice::<AdminState>(&[]), live,
+        "What it is let do: whatever its monitors allow (enabled); finish what it has and take nothing new, as long as another member is up (draining; BIG-IP: disabled); nothing, and what it has is lost as on_down says (offline; BIG-IP: forced offline). What `fairlead member` sets at run time goes over it, also when a reload changes it, until `fairlead state drop`; `fairlead save` writes it here.";
 } }
 
 section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a member that is lost." {

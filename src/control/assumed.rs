@@ -5,14 +5,15 @@
 
 use super::outbox::Outbox;
 use super::pools::Pools;
-use crate::admin::rows::Wall;
+use crate::admin::rows::{AdminState, Wall};
 use crate::monitor::Verdict;
 use crate::policy::health::{Health, State};
 use crate::policy::intent::{Intent, MemberId, Mode, PoolId};
 use crate::time::Instant;
 use std::collections::HashSet;
 
-/// Members that are up but for those said to be down, and who is active by that.
+/// Members that are up but for those said to be down, and who is active by that. Who is drained or offline in the file is, unless it is
+/// said to be active.
 pub struct AssumedHealth {
     pools: Pools,
     health: Health,
@@ -32,6 +33,7 @@ impl AssumedHealth {
             |state| Verdict { state, reason: format!("assumed to be {state}"), since: now, says: Default::default() };
         let mut pools = Pools::new(intent, now);
         for (member, meant) in active.iter().filter_map(|id| Some((*id, intent.members.get(*id)?))) {
+            pools.set_admin(member, AdminState::Enabled, Wall::default());
             pools.force(meant.pool, Some(member), Wall::default());
         }
         let health = pools.health();
@@ -47,6 +49,7 @@ impl AssumedHealth {
         let lost = self.active(pool).filter(|active| *active != to);
         self.down.extend(lost);
         self.down.remove(&to);
+        self.pools.set_admin(to, AdminState::Enabled, Wall::default());
         self.pools.force(pool, Some(to), Wall::default());
         self.reconsider(intent, now);
     }

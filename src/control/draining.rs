@@ -95,7 +95,7 @@ impl Controller {
         }
     }
 
-    fn is_wanted(&self, member: MemberId) -> bool {
+    pub(super) fn is_wanted(&self, member: MemberId) -> bool {
         self.pools.pool(self.intent.members[member].pool).forced == Some(member)
     }
 
@@ -195,7 +195,7 @@ fn outcome(state: DrainState, status: &MemberStatus, uses: &Uses, pool: &Pool, i
         (DrainState::Drained, _) => "drained completely".into(),
         (DrainState::Running, _) => format!("draining: {}", Left::of(uses).text(pool)),
         (DrainState::Ended, _) => match status.admin {
-            AdminState::Offline => "taken offline by the operator".into(),
+            AdminState::Offline => format!("taken offline {}", status.whose()),
             admin => format!("not drained: it is {admin}"),
         },
     }

@@ -1,4 +1,4 @@
-//! What the operator has set of members and pools.
+//! What the operator has set of members and pools, over what the file says.
 //!
 //! Owns admin states with the drains that go with them, forced choices, and what a forced choice means that was taken up again. Says nothing of
 //! who is active by that.
@@ -9,21 +9,36 @@ use super::pools::{Pools, restored_key};
 use super::restored::{Binding, Restored};
 use crate::admin::events::Subject;
 use crate::admin::rows::{AdminState, Wall};
-use crate::events::AlarmCode;
+use crate::config::LogLevel;
+use crate::events::{AlarmCode, EventName};
 use crate::monitor::Verdict;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, Pool, PoolId};
+use crate::policy::intent::{Member, MemberId, Pool, PoolId};
 use crate::time::Instant;
 
 impl Pools {
     /// The operator sets a member, at `since`; drained, without a limit. Drained or offline, it is no longer forced; enabled, nothing
     /// holds it back.
     pub fn set_admin(&mut self, member: MemberId, admin: AdminState, since: Wall) {
+        self.put_admin(member, admin, since);
+        if admin != AdminState::Enabled {
+            self.release_forced(member);
+        }
+    }
+
+    /// The member is as the file has it again. If it was forced it stays so, unless that is offline; says whether it does not.
+    pub(super) fn unset_admin(&mut self, member: MemberId) -> bool {
+        let Some(admin) = self.members.get(&member).map(|known| known.admin_file) else { return false };
+        self.put_admin(member, admin, Wall::default());
+        admin == AdminState::Offline && self.release_forced(member)
+    }
+
+    fn put_admin(&mut self, member: MemberId, admin: AdminState, since: Wall) {
         let Some(status) = self.members.get_mut(&member) else { return };
         if admin == AdminState::Enabled {
             status.reserve.release();
         }
-        if status.admin != admin {
+        if status.admin != admin || !status.is_set() {
             (status.admin, status.admin_since) = (admin, since);
         }
         status.drain = Drain::default();
@@ -32,10 +47,33 @@ impl Pools {
             AdminState::Enabled | AdminState::Offline => self.drained.remove(&member),
         };
         self.touched.insert(status.pool);
-        if let Some(pool) = self.pools.get_mut(&status.pool)
-            && admin != AdminState::Enabled
-        {
-            pool.forced = pool.forced.filter(|forced| *forced != member);
+    }
+
+    /// The choice is free again where this one was forced. Says whether it was.
+    fn release_forced(&mut self, member: MemberId) -> bool {
+        let pool = self.members.get(&member).and_then(|known| self.pools.get_mut(&known.pool));
+        pool.and_then(|pool| pool.forced.take_if(|forced| *forced == member)).is_some()
+    }
+
+    /// Another file: who is as it had him is as this one has him; what the operator has set stays, and is said where the file has changed.
+    pub(super) fn follow_file(&mut self, (id, meant): (MemberId, &Member), pool: &str, out: &mut Outbox) {
+        let Some(known) = self.members.get_mut(&id) else { return };
+        let (was_set, file) = (known.is_set(), meant.admin_state);
+        let before = std::mem::replace(&mut known.admin_file, file);
+        let (about, admin) = (|| Subject::member(&meant.name, pool), known.admin);
+        if was_set && known.is_set() && before != file {
+            let message = format!(
+                "member {} stays {admin}, as the operator has set it, though the file has {file}: `fairlead state show`",
+                meant.name
+            );
+            out.log_of(EventName::StateKept, LogLevel::Warn, about(), message);
+        }
+        if was_set || admin == file {
+            return;
+        }
+        if self.unset_admin(id) {
+            let message = format!("pool {pool}: {} is not forced active any more: the file has it offline", meant.name);
+            out.log_of(EventName::StateForgotten, LogLevel::Warn, about(), message);
         }
     }
 

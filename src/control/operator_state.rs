@@ -27,7 +27,7 @@ pub struct SavedState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OperatorState {
-    /// Members that are not enabled.
+    /// Members that are not as the file has them.
     pub members: Vec<SavedMember>,
     /// Pools with a forced choice or a changed exclusion group.
     pub pools: Vec<SavedPool>,
@@ -70,7 +70,7 @@ impl OperatorState {
     }
 }
 
-/// A member that is not enabled.
+/// A member that is not as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMember {
     /// Who it is.

@@ -155,10 +155,12 @@ impl Pools {
         self.touched.insert(pool);
     }
 
-    /// A member at a new address is another one; but what the operator has set goes with the name as well.
+    /// A member at a new address is another one; but what the operator has set goes with the name as well. What he has not set is as
+    /// the file has it.
     fn follow_members(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) {
         let of = |known: &MemberStatus| (known.name.clone(), (known.admin, known.admin_since, known.drain));
-        let set: BTreeMap<String, (AdminState, Wall, Drain)> = self.members.values().map(of).collect();
+        let set = self.members.values().filter(|known| known.is_set());
+        let set: BTreeMap<String, (AdminState, Wall, Drain)> = set.map(of).collect();
         self.members.retain(|id, _| {
             let stays = intent.members.contains(*id);
             if !stays {
@@ -167,7 +169,7 @@ impl Pools {
             stays
         });
         for (id, meant) in intent.members.entries() {
-            let unset = (AdminState::Enabled, Wall::default(), Drain::default());
+            let unset = (meant.admin_state, Wall::default(), Drain::default());
             let admin = || set.get(&meant.name).copied().unwrap_or(unset);
             let serves = self.pools.get(&meant.pool).is_some_and(|pool| pool.served);
             let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, admin(), serves, now));
@@ -175,6 +177,8 @@ impl Pools {
                 member.slow_start = SlowStart::new(serves);
             }
             (member.pool, member.name) = (meant.pool, meant.name.clone());
+            let pool = intent.pools.get(meant.pool).map_or("", |pool| &pool.name);
+            self.follow_file((id, meant), pool, out);
         }
         let is_drained = |(_, known): &(&MemberId, &MemberStatus)| known.admin == AdminState::Draining;
         self.drained = self.members.iter().filter(is_drained).map(|(id, _)| *id).collect();

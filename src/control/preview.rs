@@ -3,14 +3,15 @@
 //! Owns the snapshot that would follow from a file and is never installed: workers compare their flows with it. Changes nothing.
 
 use super::controller::Controller;
+use super::pools::MemberStatus;
 use super::proposed::acceptable;
 use super::waiting::{Comparing, Outstanding, Parts, Pending};
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::configurations::{ImpactRow, Preview};
-use crate::admin::rows::Change;
+use crate::admin::rows::{AdminState, Change};
 use crate::config::{Configuration, difference};
 use crate::engine::{ImpactCounts, Impacts};
-use crate::policy::health::{Health, MemberHealth, PoolHealth};
+use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
 use crate::policy::ids::carry_over;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::policy::{Epoch, Intent, Snapshot};
@@ -57,7 +58,8 @@ impl Controller {
         let mut exclusions = self.exclusions.clone();
         exclusions.renew(&next);
         let next = exclusions.laid_over(&next);
-        let health = health_after(&self.intent, &self.health, &next);
+        let mut health = health_after(&self.intent, &self.health, &next);
+        self.take_out(&next, &mut health);
         let loses = |id: &PoolId| self.pools.pool(*id).active.is_some() && health.pools[id.index()].active.is_none();
         let stay = next.pools.ids().filter(|id| self.intent.pools.contains(*id));
         let lose_active = stay.filter(loses).map(|id| next.pools[id].name.clone()).collect();
@@ -69,6 +71,36 @@ impl Controller {
         self.compared = Some(Outstanding::of(query, self.machine.workers));
         let from = Parts::of(self.machine.workers);
         Comparing { changes, lose_active, lose_services, impacts: Impacts::new(), from, whole: true }
+    }
+
+    /// Whom `next` drains or takes offline, as far as the operator has not said otherwise: one that is drained keeps the role while nobody
+    /// else is up, or while it is forced.
+    fn take_out(&self, next: &Intent, health: &mut Health) {
+        let stay = next.members.entries().filter(|(id, _)| self.intent.members.contains(*id));
+        for (id, member) in stay {
+            let (known, admin) = (self.pools.member(id), member.admin_state);
+            if known.is_set() || admin == known.admin || admin == AdminState::Enabled {
+                continue;
+            }
+            let mut others = next.pools[member.pool].members.iter().filter(|other| **other != id);
+            let keeps = self.is_wanted(id) || !others.any(|other| self.would_be_up(*other, next));
+            let Some(pool) = health.pools.get_mut(member.pool.index()) else { continue };
+            let is_lost = admin == AdminState::Offline;
+            let after = &mut health.members[id.index()];
+            if is_lost {
+                (after.state, after.lost_before) = (State::Offline, Generation(pool.generation.0 + 1));
+            } else {
+                after.state = State::Drained;
+            }
+            pool.active = pool.active.filter(|active| *active != id || (keeps && !is_lost));
+        }
+    }
+
+    /// The member is up, and no less with `next`.
+    fn would_be_up(&self, member: MemberId, next: &Intent) -> bool {
+        let known = self.intent.members.get(member).map(|_| self.pools.member(member));
+        let stays = |known: &MemberStatus| known.is_set() || next.members[member].admin_state == AdminState::Enabled;
+        known.is_some_and(|known| known.state == State::Up && stays(known))
     }
 
     /// What the workers have found.

@@ -65,6 +65,9 @@ impl Controller {
                 Some(id) => {
                     self.pools.set_admin(id, admin, since);
                     self.pools.limit_drain(id, until.filter(|_| admin == AdminState::Draining));
+                    if !self.pools.member(id).is_set() {
+                        continue;
+                    }
                     let (name, admin) = (&self.intent.members[id].name, set_text(self.pools.member(id)));
                     let message = format!("member {name}: {admin}, as the operator had set it before the restart");
                     self.outputs.log_of(EventName::StateRestored, LogLevel::Warn, self.subject_of_member(id), message);
@@ -141,6 +144,9 @@ impl Controller {
         if let Some(why) = self.shares_work(id) {
             return Err(why);
         }
+        if self.pools.member(member).admin == AdminState::Offline {
+            return Err("it is offline".into());
+        }
         let asks = &self.intent.pools[id].monitors;
         let first = asks.iter().map(|id| self.intent.monitors[*id].timeout).max().unwrap_or_default();
         let first = first.min(self.intent.pools[id].gap);
@@ -202,9 +208,10 @@ impl Controller {
     /// Everything that the operator has set, as it is kept.
     pub(super) fn operator_state(&self) -> OperatorState {
         let members = self.intent.members.entries().filter_map(|(id, member)| {
-            let MemberStatus { admin, admin_since: since, drain: Drain { until, .. }, .. } = *self.pools.member(id);
+            let status = self.pools.member(id);
+            let MemberStatus { admin, admin_since: since, drain: Drain { until, .. }, .. } = *status;
             let kept = || SavedMember { address: member.address, name: member.name.clone(), admin, since, until };
-            (admin != AdminState::Enabled).then(kept)
+            status.is_set().then(kept)
         });
         let pools = self.intent.pools.entries().filter_map(|(id, pool)| {
             let status = self.pools.pool(id);
@@ -258,13 +265,13 @@ impl Controller {
 
     /// Everything in which the appliance differs from its file because an operator said so.
     pub(super) fn setting_rows(&self) -> Vec<SettingRow> {
-        let set = |(id, _): &(MemberId, &Member)| self.pools.member(*id).admin != AdminState::Enabled;
+        let set = |(id, _): &(MemberId, &Member)| self.pools.member(*id).is_set();
         let members = self.intent.members.entries().filter(set).map(|(id, member)| SettingRow {
             kind: SettingKind::Member,
             pool: self.pool_name(member.pool),
             what: member.name.clone(),
             setting: set_text(self.pools.member(id)),
-            file: AdminState::Enabled.to_string(),
+            file: self.pools.member(id).admin_file.to_string(),
             since: self.pools.member(id).admin_since,
         });
         let pools = self.operator_state().pools.into_iter().flat_map(|pool| {
@@ -289,8 +296,7 @@ impl Controller {
 
     /// How many rows that are.
     pub(super) fn settings(&self) -> usize {
-        let members =
-            self.intent.members.ids().filter(|id| self.pools.member(*id).admin != AdminState::Enabled).count();
+        let members = self.intent.members.ids().filter(|id| self.pools.member(*id).is_set()).count();
         let pools = self
             .intent
             .pools
@@ -360,7 +366,7 @@ impl Controller {
         let rows = self.setting_rows();
         let wall = self.wall(now);
         let members: Vec<MemberId> = self.intent.members.ids().collect();
-        members.into_iter().for_each(|id| self.pools.set_admin(id, AdminState::Enabled, wall));
+        members.into_iter().for_each(|id| _ = self.pools.unset_admin(id));
         let pools: Vec<PoolId> = self.intent.pools.entries().map(|(id, _)| id).collect();
         pools.into_iter().for_each(|id| self.pools.force(id, None, wall));
         self.exclusions.clear();

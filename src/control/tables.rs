@@ -80,6 +80,7 @@ impl Controller {
             address: meant.address,
             state: self.probing.monitors().verdict(id).state.into(),
             admin: standing.admin,
+            admin_file: standing.admin_file,
             role,
             reason: self.member_reason(id),
             since: self.wall(standing.since),

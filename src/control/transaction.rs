@@ -261,8 +261,10 @@ impl Controller {
             back.number
         );
         self.log(EventName::ConfigurationExpired, LogLevel::Warn, message);
+        // What was set under the one that goes may be what the one before says itself.
+        let set = self.operator_state();
         self.take_over((*before).clone(), now);
-        self.set_again(*lost, now);
+        self.set_again(lost.without(&set), now);
         let changes = Some(format!("back to {}: {number} was not confirmed in time", back.number));
         let file = Arc::clone(self.configurations.file());
         let cause = ConfigurationCause::Rollback;

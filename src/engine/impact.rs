@@ -5,9 +5,10 @@
 //! their exclusion group.
 
 use super::flow_book::is_live;
+use super::revalidate::{has_lost_its_member, heeded_loss};
 use crate::flow::{Direction, Flow, NO_MEMBER, PathKind};
 use crate::policy::Snapshot;
-use crate::policy::intent::{MemberId, PoolId, VirtualServerId};
+use crate::policy::intent::{MemberId, OnDownTcp, OnDownUdp, PoolId, VirtualServerId};
 use crate::policy::snapshot::ServiceView;
 use crate::wire::{Endpoint, Protocol};
 use std::collections::BTreeMap;
@@ -83,6 +84,9 @@ fn fate(now: &Snapshot, next: &Snapshot, flow: &Flow) -> Impact {
     if !is_live(next, flow) {
         return if is_taken_by_another(next, flow) { Impact::Resteered } else { Impact::Cut };
     }
+    if let Some(fate) = with_lost_member(now, next, flow) {
+        return fate;
+    }
     let hops =
         Direction::BOTH.map(|side| flow.translated(side).dst.addr).map(|to| (now.next_hop(to), next.next_hop(to)));
     if hops.iter().any(|(before, after)| before.is_some() && after.is_none()) {
@@ -94,6 +98,24 @@ fn fate(now: &Snapshot, next: &Snapshot, flow: &Flow) -> Impact {
     match flow.path == PathKind::Outbound && source(now, flow) != source(next, flow) {
         true => Impact::KeepsSource,
         false => Impact::Unchanged,
+    }
+}
+
+/// Its member is taken offline: what is not left with it is reset or dropped, or goes to another one. `None`: nothing follows from that.
+fn with_lost_member(now: &Snapshot, next: &Snapshot, flow: &Flow) -> Option<Impact> {
+    if flow.protocol() == Protocol::Tcp {
+        let is_news = heeded_loss(now, flow).is_none();
+        let (_, policy) = heeded_loss(next, flow).filter(|_| is_news)?;
+        return (policy != OnDownTcp::Drain).then_some(Impact::Cut);
+    }
+    let is_news = has_lost_its_member(next, flow) && !has_lost_its_member(now, flow);
+    if !is_news || !is_taken_by_another(next, flow) {
+        return None;
+    }
+    match next.pool(next.members.get(MemberId(flow.member))?.pool).on_down_udp {
+        OnDownUdp::Reselect => Some(Impact::Resteered),
+        OnDownUdp::Drain => None,
+        OnDownUdp::Drop => Some(Impact::Cut),
     }
 }
 

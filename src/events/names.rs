@@ -55,6 +55,7 @@ events! {
     ConfigurationExpired = "configuration.expired", "A configuration was not confirmed: the one before is in force again, or will be.";
     StateRestored = "state.restored", "What an operator had set before the restart is in force again.";
     StateForgotten = "state.forgotten", "What an operator had set before the restart does not fit the file any more.";
+    StateKept = "state.kept", "The file says something else of what an operator has set: what he has set is kept.";
     StateDropped = "state.dropped", "An operator has dropped all that differs from the file.";
     StateLost = "state.lost", "At the end something could not be saved.";
     PortUp = "port.up", "The link of a port is up.";

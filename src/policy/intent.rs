@@ -286,13 +286,38 @@ pub struct Member {
     pub connection_limit: u32,
     /// New ones a second, at most; 0: no limit.
     pub connection_rate_limit: u32,
+    /// As the file has it, which an operator's word goes over.
+    pub admin_state: AdminState,
 }
 
 impl Member {
     /// A member of whose other keys the file holds none.
     pub fn new(name: &str, address: Ipv4Addr, pool: PoolId, interface: InterfaceId) -> Member {
-        let (name, weight, priority) = (name.into(), 1, 0);
-        Member { name, address, pool, interface, weight, priority, connection_limit: 0, connection_rate_limit: 0 }
+        Member {
+            name: name.into(),
+            address,
+            pool,
+            interface,
+            weight: 1,
+            priority: 0,
+            connection_limit: 0,
+            connection_rate_limit: 0,
+            admin_state: AdminState::Enabled,
+        }
+    }
+}
+
+words! {
+    /// What a member is let do.
+    #[derive(Default, PartialOrd, Ord)]
+    AdminState {
+        /// Whatever its monitors allow.
+        #[default]
+        Enabled = "enabled",
+        /// Finish what it has; no new work.
+        Draining = "draining",
+        /// Nothing.
+        Offline = "offline",
     }
 }
 

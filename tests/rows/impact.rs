@@ -4,7 +4,8 @@ use super::reload::with_a_connection_of_every_kind;
 use super::*;
 use fairlead::engine::{ImpactCounts, ImpactOn};
 use fairlead::policy::Intent;
-use fairlead::policy::intent::{DirectAccess, InterfaceId, MemberId, Mode, Route};
+use fairlead::policy::health::{Generation, State};
+use fairlead::policy::intent::{DirectAccess, InterfaceId, MemberId, Mode, OnDownTcp, OnDownUdp, Route};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::worker::{Command, Event};
@@ -99,6 +100,31 @@ fn s83_peers_of_a_member_that_is_taken_out_would_go_to_another() {
     assert_eq!((resteered + cut + unchanged, keep, resteered + cut), (12, 0, 12 - unchanged));
     lab.rig.publish();
     assert_eq!(lab.rig.counters().flows, flows - resteered - cut, "what ends and what begins again elsewhere");
+}
+
+/// What a member has that the file takes offline, by what its pool says of lost ones: connections and UDP peers.
+#[test]
+fn s83_what_a_member_has_that_would_be_offline_is_lost_as_on_down_says() {
+    let mut lab = Lab::with(|intent| super::sharing::three(intent, Mode::RoundRobin));
+    lab.rig.share(0, &super::sharing::ALL, &[]);
+    for port in 0..6 {
+        let from = |dst: &str| Build::udp(at(PHONE, 30_000 + port), at(dst, 5060)).payload(b"OPTIONS");
+        assert_eq!(lab.send(ROUTER, &from(V)).1.transmitted, 1);
+        let syn = |dst: &str| Build::tcp(at(PHONE, 30_000 + port), at(dst, 5060), SYN, 1, 0);
+        assert_eq!(lab.send(ROUTER, &syn(V)).1.transmitted, 1);
+    }
+    let generation = lab.rig.health.pools[0].generation.0;
+    let member = &mut lab.rig.health.members[2];
+    (member.state, member.lost_before) = (State::Offline, Generation(generation + 1));
+    let mut sums = |tcp, udp| {
+        let pool = &mut lab.rig.intent.pools[0];
+        (pool.on_down_tcp, pool.on_down_udp) = (tcp, udp);
+        sums(&mut lab)
+    };
+    let [peers, connections, _, others] = sums(OnDownTcp::Reset, OnDownUdp::Reselect);
+    assert!(peers > 0 && connections > 0 && peers + connections + others == 12, "{peers} {connections} {others}");
+    assert_eq!(sums(OnDownTcp::Drop, OnDownUdp::Drop), [0, peers + connections, 0, others]);
+    assert_eq!(sums(OnDownTcp::Drain, OnDownUdp::Drain), [0, 0, 0, 12]);
 }
 
 /// Nobody waits for it any more: what is not looked at by then is not looked at, and the snapshot comes back.

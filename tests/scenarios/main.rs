@@ -3,6 +3,7 @@
 //!
 //! Each test says a scenario's own words with whole frames and counters. Scenarios about packets alone are in `rows.rs`.
 
+mod admin_states;
 mod boot;
 mod choice;
 mod connections;

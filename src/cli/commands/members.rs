@@ -21,7 +21,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
         ]
     })?;
     let limited = connections("MEMBER", rows.iter().map(|row| (&row.name, row.connections)));
-    Ok(members + &by_operator(&rows) + &limited)
+    Ok(members + &not_enabled(&rows) + &limited)
 }
 
 /// How long ago the last datagram of a service port was.
@@ -33,14 +33,23 @@ fn udp(row: &MemberRow) -> String {
     }
 }
 
-/// What is not as the file has it, where every member is enabled; and whether anything is left of such a member.
-fn by_operator(rows: &[MemberRow]) -> String {
-    let set = rows.iter().filter(|row| row.admin != AdminState::Enabled);
+/// Who is not enabled, or not as the file has him; and whether anything is left of one that is not.
+fn not_enabled(rows: &[MemberRow]) -> String {
     let line = |row: &MemberRow| {
-        let (limit, remains) = (limit(row), remains(row));
-        paragraph(&format!("{} is {} by the operator{limit}, which is not in the file: {remains}", row.name, row.admin))
+        let MemberRow { name, admin, admin_file, .. } = row;
+        let is_set = admin != admin_file || row.drain_left_s.is_some();
+        let said = match (admin, is_set) {
+            (AdminState::Enabled, false) => return String::new(),
+            (AdminState::Enabled, true) => format!("{name} is enabled by the operator; the file has it {admin_file}"),
+            (_, false) => format!("{name} is {admin} by the file: {}", remains(row)),
+            (_, true) => {
+                let (limit, remains) = (limit(row), remains(row));
+                format!("{name} is {admin} by the operator{limit}, which is not in the file: {remains}")
+            }
+        };
+        paragraph(&said)
     };
-    set.map(line).collect()
+    rows.iter().map(line).collect()
 }
 
 /// For how long a member is drained, if for a time.

@@ -21,6 +21,7 @@ pub(in crate::cli) fn members() -> Vec<MemberRow> {
         address: Ipv4Addr::new(10, 20, 0, last),
         state,
         admin,
+        admin_file: AdminState::Enabled,
         role,
         reason: reason.into(),
         since: ago(since),

@@ -4,7 +4,7 @@ use crate::config::document::Document;
 use crate::config::reader::Section;
 use crate::config::report::Report;
 use crate::config::schema::Pool;
-use crate::policy::intent::{FailBack, Mode, Persistence, Unreachable};
+use crate::policy::intent::{AdminState, FailBack, Mode, Persistence, Unreachable};
 use std::time::Duration;
 
 /// Members that there can be in all: they are numbered by 16 bits, one number of which means nobody.
@@ -13,6 +13,7 @@ const MEMBERS: usize = u16::MAX as usize;
 /// Reports what contradicts the pools' modes.
 pub(super) fn check(document: &Document, report: &mut Report) {
     for pool in &document.pools {
+        nobody_enabled(pool, report);
         match pool.mode.as_deref() {
             None => {}
             Some(Mode::ActiveStandby) => {
@@ -29,6 +30,20 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             .error(span, "pool.members", message)
             .instead(format!("at most {MEMBERS} in all pools"), "have fewer pools, or fewer members in them");
     }
+}
+
+/// Who is drained serves at most while nobody else is up, who is offline never.
+fn nobody_enabled(pool: &Pool, report: &mut Report) {
+    let states = || pool.members.iter().filter_map(|member| member.admin_state.as_ref());
+    if pool.members.is_empty() || states().count() < pool.members.len() {
+        return;
+    }
+    let Some(first) = states().next().filter(|_| states().all(|state| state.value != AdminState::Enabled)) else {
+        return;
+    };
+    let message = "no member is enabled: all are drained or offline";
+    pool.warning(report, "members", &first.span, message)
+        .remedy("enable one of them here, or at run time by `fairlead member enable`");
 }
 
 /// Of a pair one member has all the work.

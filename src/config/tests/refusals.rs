@@ -120,6 +120,13 @@ fn modes() {
                     ("name = \"sip-b\",", "name = \"sip-b\", connection_limit = 100,"),
                 ],
             ),
+            (
+                "what BIG-IP calls a member that is drained, and nothing that is known",
+                &[
+                    ("name = \"sip-a\",", "name = \"sip-a\", admin_state = \"disabled\","),
+                    ("name = \"sip-b\",", "name = \"sip-b\", admin_state = false,"),
+                ],
+            ),
             ("a limit below nothing", &[("name = \"sip-b\",", "name = \"sip-b\", connection_limit = -1,")]),
             (
                 "a weight of nothing",
@@ -485,6 +492,21 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];
     insta::assert_snapshot!("warnings", warned(rows).trim_end());
+}
+
+#[test]
+fn that_nobody_is_enabled_is_a_warning() {
+    let rows: &[Row] = &[
+        (
+            "nobody enabled",
+            &[
+                ("name = \"sip-a\",", "name = \"sip-a\", admin_state = \"draining\","),
+                ("name = \"sip-b\",", "name = \"sip-b\", admin_state = \"offline\","),
+            ],
+        ),
+        ("one who is not", &[("name = \"sip-b\",", "name = \"sip-b\", admin_state = \"offline\",")]),
+    ];
+    insta::assert_snapshot!("admin_states", warned(rows).trim_end());
 }
 
 #[test]

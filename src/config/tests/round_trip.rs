@@ -370,6 +370,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         priority: if is_pair || n > 0 { 0 } else { (require % 3) as u16 },
         connection_limit: limit(3 + n),
         connection_rate_limit: limit(7),
+        admin_state: [AdminState::Enabled, AdminState::Draining, AdminState::Offline][(require + n) % 3],
     }));
     let address = Ipv4Addr::new(10, net as u8, 100, 1 + place as u8);
     intent.pools.push(Pool {

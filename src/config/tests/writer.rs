@@ -204,10 +204,12 @@ fn http(file: &mut Lines, probe: &HttpProbe) {
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     let members = pool.members.iter().map(|id| &intent.members[id.index()]);
     let members = members.map(|member| {
-        let Member { name, address, weight, priority, connection_limit, connection_rate_limit, .. } = member;
+        let Member { name, address, weight, priority, connection_limit, connection_rate_limit, admin_state, .. } =
+            member;
         format!(
             "{{ name = \"{name}\", address = \"{address}\", weight = {weight}, priority = {priority}, \
-             connection_limit = {connection_limit}, connection_rate_limit = {connection_rate_limit} }}"
+             connection_limit = {connection_limit}, connection_rate_limit = {connection_rate_limit}, \
+             admin_state = \"{admin_state}\" }}"
         )
     });
     // A key that another leaves without effect would be warned about.

@@ -1,4 +1,4 @@
-//! One member: what its monitors and the operator say of it, and what it has lost.
+//! One member: what its monitors, the operator and the file say of it, and what it has lost.
 //!
 //! Owns [`MemberStatus`], the lines that are logged of it, and the alarm while it is held back. Who is active is no business of its own.
 
@@ -22,10 +22,12 @@ pub struct MemberStatus {
     pub name: String,
     /// Its pool, whose generations it counts by.
     pub(in crate::control) pool: PoolId,
-    /// As the operator has set it.
+    /// As the operator has set it, else as the file has it.
     pub admin: AdminState,
     /// Since when that is so.
     pub admin_since: Wall,
+    /// As the file has it.
+    pub admin_file: AdminState,
     /// While it is drained: until when, and how far that has come.
     pub(in crate::control) drain: Drain,
     /// What the monitors say, with that laid over.
@@ -44,7 +46,7 @@ pub struct MemberStatus {
     pub(super) is_held: bool,
     /// What the monitors said when it was last logged.
     pub(super) reported: State,
-    /// Its monitors say that it is down, or the operator has taken it offline: what it had is gone.
+    /// Its monitors say that it is down, or it was taken offline: what it had is gone.
     pub(in crate::control) is_lost: bool,
     pub(super) lost_role: Option<Instant>,
     pub(in crate::control) lost_before: Generation,
@@ -85,6 +87,16 @@ impl MemberStatus {
             (State::Up, None, _) => None,
             _ => Some(format!("{name} is {state} ({reason})")),
         }
+    }
+
+    /// The operator has set it otherwise than the file has it.
+    pub fn is_set(&self) -> bool {
+        self.admin != self.admin_file || self.drain.until.is_some()
+    }
+
+    /// Who has it so, if it is not enabled: `by the operator`.
+    pub(in crate::control) fn whose(&self) -> &'static str {
+        if self.is_set() { "by the operator" } else { "by the file" }
     }
 
     /// Its flows of generations before this one were lost with it.
@@ -146,15 +158,15 @@ impl MemberStatus {
         self.reserve.ends().filter(|ends| ended != Some(*ends))
     }
 
-    /// Lays what the operator has set over the verdict.
+    /// Lays over the verdict what the operator has set, or the file.
     pub(super) fn overlay(&mut self, verdict: &Verdict, pool: &Pool, now: Instant) {
         let (state, reason) = match self.admin {
             AdminState::Enabled => match self.reserve.reason(&self.name, pool) {
                 Some(held) => (verdict.state, format!("{held}; {}", verdict.reason)),
                 None => (verdict.state, verdict.reason.clone()),
             },
-            AdminState::Draining => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
-            AdminState::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
+            AdminState::Draining => (State::Drained, format!("drained {}; {}", self.whose(), verdict.reason)),
+            AdminState::Offline => (State::Offline, format!("taken offline {}; {}", self.whose(), verdict.reason)),
         };
         if state != self.state {
             self.since = if self.admin == AdminState::Enabled { verdict.since.max(self.since) } else { now };
@@ -176,6 +188,7 @@ pub(super) fn fresh_member(
         name: member.name.clone(),
         pool: member.pool,
         admin,
+        admin_file: member.admin_state,
         admin_since,
         drain,
         state: State::Unknown,

@@ -339,6 +339,27 @@ fn what_the_operator_had_set_is_set_again() {
     assert_eq!(members(&mut kept.bench)[B].admin, AdminState::Offline);
 }
 
+/// The file says for a minute what the operator had set: it is his again when the file does not, unless he has said otherwise since.
+#[test]
+fn what_the_file_has_said_for_a_while_is_the_operators_again() {
+    for (since, [operator, settings]) in [(None, ["draining", "1"]), (Some(AdminState::Enabled), ["enabled", "0"])] {
+        let mut kept = Kept::start(None, OLD);
+        kept.bench.ask(member_set("sip-b", AdminState::Draining)).expect("an answer").unwrap();
+        let mut file = two_arm();
+        file.members[B].admin_state = AdminState::Draining;
+        kept.file = NEW;
+        assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None }).is_none());
+        let request_id = kept.bench.reads.pop().unwrap();
+        kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
+        kept.save(Ok(()));
+        assert!(reloaded(kept.answer()).settings.is_empty());
+        since.into_iter().for_each(|word| _ = kept.bench.ask(member_set("sip-b", word)).expect("an answer").unwrap());
+        kept.bench.run(61_000);
+        assert_eq!(members(&mut kept.bench)[B].admin.to_string(), operator);
+        assert_eq!(kept.bench.controller.settings().to_string(), settings);
+    }
+}
+
 /// The new file, without the second member, is in force for a minute.
 fn without_b(kept: &mut Kept) {
     let mut file = two_arm();

@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 mod absence;
+mod admin_states;
 mod captures;
 mod choice;
 mod confirm;

@@ -72,6 +72,32 @@ fn who_loses_his_active_member_is_named_and_what_a_reload_refuses_is_said() {
 }
 
 #[test]
+fn whoever_would_be_drained_loses_the_role_if_another_is_up_and_whoever_would_be_offline_does_at_once() {
+    const EN: AdminState = AdminState::Enabled;
+    const DR: AdminState = AdminState::Draining;
+    const OF: AdminState = AdminState::Offline;
+    // Alone, with another that is up, and forced beside that one.
+    let rows = [
+        ([DR, EN], [false, true, false]),
+        ([OF, EN], [true, true, true]),
+        ([DR, DR], [false, false, false]),
+        ([EN, OF], [false, false, false]),
+    ];
+    for (states, expected) in rows {
+        let mut file = two_arm();
+        file.members.iter_mut().zip(states).for_each(|(member, admin)| member.admin_state = admin);
+        let mut bench = Bench::settled();
+        let loses = |bench: &mut Bench| !preview(bench, &file).lose_active.is_empty();
+        let alone = loses(&mut bench);
+        bench.hosts[B].manner = Manner::Answers(200);
+        bench.run(1_000);
+        let beside = loses(&mut bench);
+        bench.ask(force("sip-a")).expect("an answer").unwrap();
+        assert_eq!([alone, beside, loses(&mut bench)], expected, "{states:?}");
+    }
+}
+
+#[test]
 fn a_text_that_was_sent_is_read_and_its_faults_are_answered() {
     let mut bench = Bench::settled();
     let text = Some(FileText("[appliance]\nnmae = 1\n".into()));
