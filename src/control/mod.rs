@@ -28,6 +28,7 @@ mod exclusions;
 mod explanations;
 mod facts;
 mod fail_back;
+mod file_edits;
 mod forecast;
 mod groups;
 mod latency;

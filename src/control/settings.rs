@@ -12,19 +12,16 @@ use super::proposed::Transaction;
 use super::requests::Begun;
 use super::restored::Restored;
 use super::waiting::Then;
-use crate::admin::answer::{AdminError, Code};
 use crate::admin::events::Subject;
 use crate::admin::rows::{AdminState, Cause, SettingKind, SettingRow, Wall};
-use crate::admin::save::{SavePlan, SavedExclusionsRow};
 use crate::config::{LogLevel, count};
 use crate::events::{AlarmCode, EventName};
 use crate::policy::Intent;
-use crate::policy::intent::{Member, MemberId, PoolId, Snat};
+use crate::policy::intent::{Member, MemberId, PoolId};
 use crate::time::Instant;
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 /// Prefixes of one pool of which each has its own line in the log.
 const LINES: usize = 20;
@@ -303,62 +300,6 @@ impl Controller {
             .entries()
             .map(|(id, _)| usize::from(self.pools.pool(id).forced.is_some()) + self.exclusions.count(id));
         members + pools.sum::<usize>()
-    }
-
-    /// What to write into the file so that it says the same, a line each.
-    pub(super) fn setting_lines(&self) -> Vec<String> {
-        let state = self.operator_state();
-        let pools: HashMap<&str, PoolId> =
-            self.intent.pools.entries().map(|(id, pool)| (pool.name.as_str(), id)).collect();
-        let groups: HashMap<PoolId, &Snat> = self.intent.snats.iter().map(|snat| (snat.pool, snat)).collect();
-        let mut lines = Vec::new();
-        for pool in state.pools.iter().filter(|pool| !pool.added.is_empty() || !pool.removed.is_empty()) {
-            let snat = pools.get(pool.name.as_str()).and_then(|id| groups.get(id));
-            let group = snat.into_iter().flat_map(|snat| &snat.exclude);
-            let group: Vec<String> = group.map(|prefix| format!("\"{prefix}\"")).collect();
-            lines.push(format!("# in the [[snat]] of pool {}:", pool.name));
-            lines.push(format!("exclude = [{}]", group.join(", ")));
-        }
-        let others: Vec<_> = self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect();
-        if !others.is_empty() {
-            let kept = match &self.saves.place {
-                Some(place) => format!("they are kept over restarts in {place}"),
-                None => "they are lost by a restart".into(),
-            };
-            lines.push(format!("# The file has no key for these; {kept}:"));
-            lines.extend(others.iter().map(|row| format!("# pool {}: {} {}", row.pool, row.what, row.setting)));
-        }
-        lines
-    }
-
-    /// What makes the file say the same, as far as it has keys for it.
-    pub(super) fn save_plan(&self, now: Instant) -> Result<SavePlan, AdminError> {
-        let refused = |why: String| Err(AdminError::new(Code::Refused, why));
-        if let Some(why) = self.in_the_way(now) {
-            return refused(why);
-        }
-        let number = self.configurations.last().number;
-        if self.configurations.differ_from_file() {
-            return refused(format!(
-                "the file is not what is in force, configuration {number}: `fairlead diff` compares them; `fairlead reload` \
-                 applies the file, and then it can be saved to"
-            ));
-        }
-        let pools = self.operator_state().pools.into_iter();
-        let changed = pools.filter(|pool| !pool.added.is_empty() || !pool.removed.is_empty());
-        let exclusions = changed.map(|pool| SavedExclusionsRow {
-            pool: pool.name,
-            added: pool.added.into_keys().collect(),
-            removed: pool.removed.into_keys().collect(),
-        });
-        Ok(SavePlan {
-            file: self.path.clone(),
-            text: Arc::clone(&self.configurations.last().text),
-            exclusions: exclusions.collect(),
-            settings: self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect(),
-            kept_in: self.saves.place.clone(),
-            log_level: Some(self.outputs.level()).filter(|level| *level != self.file.settings.log),
-        })
     }
 
     /// The file alone counts from now on.
