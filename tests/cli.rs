@@ -650,6 +650,47 @@ fn leaked_all<const N: usize>(answers: [&'static str; N]) -> &'static [&'static 
 }
 
 #[test]
+fn an_admin_state_is_written_at_its_member_and_comments_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fairlead.toml");
+    let text = "[[pool]]\nmembers = [ # ours\n  { name = \"sip-a\" }, # rack 7\n  { name = \"sip-b\", admin_state = \"offline\" }, # why\n]\n";
+    std::fs::write(&file, text).unwrap();
+    let good = |data: serde_json::Value| leaked(format!("{{\"id\":1,\"ok\":true,\"epoch\":1,\"data\":{data}}}\n"));
+    let row = |member: &str, admin: &str| serde_json::json!({ "pool": "pair-1", "member": member, "admin": admin });
+    let members = [row("sip-a", "draining"), row("sip-b", "enabled")];
+    let plan =
+        good(serde_json::json!({ "file": file, "text": text, "exclusions": [], "members": members, "settings": [] }));
+    let preview = good(serde_json::json!({
+        "changes": [], "refused": null, "resteered": 0, "cut": 0, "keep_source": 0, "unchanged": 0, "exact": true,
+        "impact": [], "lose_active": [],
+    }));
+    let change = serde_json::json!({
+        "kind": "changed", "what": "member sip-a: admin_state", "before": "enabled", "after": "draining", "live": true,
+    });
+    let reloaded = serde_json::json!({ "changes": [change], "number": 7 });
+    for json in [false, true] {
+        std::fs::write(&file, text).unwrap();
+        let socket = directory.path().join("admin.sock");
+        let _ = std::fs::remove_file(&socket);
+        let appliance = appliance(&socket, leaked_all([plan, preview, good(reloaded.clone())]));
+        let asked =
+            [&["--socket", socket.to_str().unwrap(), "save"][..], if json { &["--json"] } else { &[] }].concat();
+        let (code, out, err) = ran(&asked);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        match json {
+            true => assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap(), reloaded),
+            false => {
+                let saved = format!("saved in {}\n", file.display());
+                assert_eq!(out, saved + "member sip-a: admin_state enabled → draining\n");
+            }
+        }
+        let written = text.replace("\"sip-a\"", "\"sip-a\", admin_state = \"draining\"").replace("offline", "enabled");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+        appliance.join().unwrap();
+    }
+}
+
+#[test]
 fn what_was_set_is_written_into_the_file_that_is_in_force_and_into_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("fairlead.toml");
@@ -684,22 +725,22 @@ fn what_was_set_is_written_into_the_file_that_is_in_force_and_into_no_other() {
     assert_eq!((sent["command"].as_str(), sent["args"]["text"].as_str()), (Some("diff"), Some(written)));
     assert!(asked[2].contains("\"reload\""), "{asked:?}");
     // What the file has no key for is not written, which is said, and why.
-    let offline = serde_json::json!({
-        "kind": "member", "pool": "pair-1", "what": "sip-b", "setting": "offline", "file": "enabled",
+    let forced = serde_json::json!({
+        "kind": "choice", "pool": "pair-1", "what": "sip-b", "setting": "forced active", "file": "automatic selection",
         "since": "2026-11-22T13:34:05.000000Z",
     });
     let left = good(serde_json::json!({
-        "file": file, "text": written, "exclusions": [], "settings": [offline.clone()],
+        "file": file, "text": written, "exclusions": [], "settings": [forced.clone()],
         "kept_in": "/var/lib/fairlead/operator.json", "log_level": "debug",
     }));
-    let reloaded = good(serde_json::json!({ "changes": [], "number": 7, "settings": [offline] }));
+    let reloaded = good(serde_json::json!({ "changes": [], "number": 7, "settings": [forced] }));
     let ((code, out, err), _) = run(leaked_all([left, reloaded]), &["save"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let said = out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("not written: 1 setting below, because the file has no key for admin states"), "{out}");
+    assert!(said.contains("not written: 1 setting below, because the file has no key for forced choices"), "{out}");
     assert!(said.contains("/var/lib/fairlead/operator.json keeps them over restarts"), "{out}");
     assert!(said.contains("not written: log level debug, because it was set for this run alone"), "{out}");
-    assert!(said.contains("sip-b offline"), "{out}");
+    assert!(said.contains("sip-b forced active"), "{out}");
     // The file is another one by now than the one in force.
     let ((code, _, err), _) = run(leaked_all([plan]), &["save"]);
     assert!(code == Some(1) && err.contains("is not what is in force") && err.contains("`fairlead diff`"), "{err}");

@@ -11,8 +11,8 @@ use crate::admin::Request;
 use crate::admin::configurations::Preview;
 use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
-use crate::admin::save::{SavePlan, SavedExclusionsRow};
-use crate::config::{ExclusionEdit, count, visible, with_exclusions};
+use crate::admin::save::{SavePlan, SavedExclusionsRow, SavedMemberRow};
+use crate::config::{ExclusionEdit, MemberEdit, count, visible, with_edits};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -39,8 +39,9 @@ pub fn run(socket: &Path, timeout: Option<u64>, json: bool) -> Result<ExitCode, 
     if let Err(why) = is_in_force(&path, &plan.text) {
         return Ok(fail(FAILED, &why));
     }
-    if !plan.exclusions.is_empty() {
-        let text = match with_exclusions(&plan.text, &edits(&plan)) {
+    if !is_empty(&plan) {
+        let (exclusions, members) = edits(&plan);
+        let text = match with_edits(&plan.text, &exclusions, &members) {
             Ok(text) => text,
             Err(why) => return Ok(fail(BAD, &format!("{} cannot be changed: {why}", plan.file))),
         };
@@ -77,19 +78,25 @@ fn unreadable(why: &serde_json::Error) -> Failure {
     Failure::Unreadable(format!("the appliance's answer cannot be read: {why}"))
 }
 
-fn edits(plan: &SavePlan) -> Vec<ExclusionEdit> {
-    let edit = |row: &SavedExclusionsRow| ExclusionEdit {
+/// The file says it all by now, as far as it has keys for it.
+fn is_empty(plan: &SavePlan) -> bool {
+    plan.exclusions.is_empty() && plan.members.is_empty()
+}
+
+fn edits(plan: &SavePlan) -> (Vec<ExclusionEdit>, Vec<MemberEdit>) {
+    let exclusions = |row: &SavedExclusionsRow| ExclusionEdit {
         pool: row.pool.clone(),
         add: row.added.clone(),
         remove: row.removed.clone(),
     };
-    plan.exclusions.iter().map(edit).collect()
+    let member = |row: &SavedMemberRow| MemberEdit { member: row.member.clone(), admin: row.admin };
+    (plan.exclusions.iter().map(exclusions).collect(), plan.members.iter().map(member).collect())
 }
 
 /// What is written, and what is not, and why.
 fn said(plan: &SavePlan) -> String {
     let file = visible(&plan.file);
-    let mut said = match plan.exclusions.is_empty() {
+    let mut said = match is_empty(plan) {
         true => format!("nothing to save: {file} has all that it has keys for\n"),
         false => format!("saved in {file}\n"),
     };
@@ -99,7 +106,7 @@ fn said(plan: &SavePlan) -> String {
             None => "they stay in force until the appliance ends".into(),
         };
         said += &paragraph(&format!(
-            "not written: {} below, because the file has no key for admin states and forced choices: {kept}",
+            "not written: {} below, because the file has no key for forced choices and drains for a time: {kept}",
             count(plan.settings.len(), "setting")
         ));
     }

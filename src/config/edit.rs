@@ -1,8 +1,9 @@
 //! The file, changed where an operator has changed what it says, and nowhere else.
 //!
 //! Owns what is written for exclusions that were added or removed: comments, order and layout of everything else stay. A comment on the
-//! line of a prefix goes with it. Reads and writes no file.
+//! line of a prefix goes with it. Admin states are [`edit_members`](super::edit_members)'s. Reads and writes no file.
 
+use super::edit_members::{self, MemberEdit};
 use super::value::{network_text, parse_prefix};
 use ipnet::Ipv4Net;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, RawString, TableLike, Value};
@@ -22,7 +23,7 @@ pub struct ExclusionEdit {
 ///
 /// # Errors
 /// Why it cannot be changed, in words for an operator.
-pub fn with_exclusions(text: &str, edits: &[ExclusionEdit]) -> Result<String, String> {
+pub fn with_edits(text: &str, exclusions: &[ExclusionEdit], members: &[MemberEdit]) -> Result<String, String> {
     let line_ends = text.matches('\n').count();
     let has_returns = text.contains('\r');
     if has_returns && (text.matches("\r\n").count() != line_ends || text.matches('\r').count() != line_ends) {
@@ -30,8 +31,11 @@ pub fn with_exclusions(text: &str, edits: &[ExclusionEdit]) -> Result<String, St
     }
     let mut document: DocumentMut =
         text.replace("\r\n", "\n").parse().map_err(|why: toml_edit::TomlError| why.message().to_owned())?;
-    for edit in edits {
+    for edit in exclusions {
         change(exclude_of(&mut document, &edit.pool)?, edit);
+    }
+    for edit in members {
+        edit_members::set(&mut document, edit)?;
     }
     let changed = document.to_string();
     Ok(if has_returns { changed.replace('\n', "\r\n") } else { changed })
@@ -138,7 +142,12 @@ fn text_of(raw: Option<&RawString>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::intent::AdminState;
     use proptest::prelude::*;
+
+    fn with_exclusions(text: &str, edits: &[ExclusionEdit]) -> Result<String, String> {
+        with_edits(text, edits, &[])
+    }
 
     fn edit(add: &[&str], remove: &[&str]) -> ExclusionEdit {
         let nets = |texts: &[&str]| texts.iter().map(|text| parse_prefix(text).unwrap()).collect();
@@ -226,6 +235,11 @@ mod tests {
         let windows = |text: &str| text.replace('\n', "\r\n");
         let change = [edit(&["10.2.0.0/16"], &[])];
         assert_eq!(with_exclusions(&windows(&before), &change), Ok(windows(&after)));
+        let pool = "[[pool]]\nmembers = [{ name = \"sip-b\" }]\n";
+        let drained = "[[pool]]\nmembers = [{ name = \"sip-b\", admin_state = \"draining\" }]\n";
+        let member = [MemberEdit { member: "sip-b".into(), admin: AdminState::Draining }];
+        let both = |file: &str, pool: &str| windows(&format!("{file}{pool}"));
+        assert_eq!(with_edits(&both(&before, pool), &change, &member), Ok(both(&after, drained)));
         let mixed = windows(&before).replacen("\r\n", "\n", 1);
         assert!(with_exclusions(&mixed, &change).unwrap_err().contains("CR LF"));
     }

@@ -8,6 +8,7 @@ mod checks;
 mod difference;
 mod document;
 mod edit;
+mod edit_members;
 mod form;
 mod index;
 mod names;
@@ -24,7 +25,8 @@ mod value;
 mod visible;
 
 pub use difference::{Change, ChangeKind, bounds, difference, good_answer, question};
-pub use edit::{ExclusionEdit, with_exclusions};
+pub use edit::{ExclusionEdit, with_edits};
+pub use edit_members::MemberEdit;
 pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Settings};

@@ -4,11 +4,11 @@
 
 use super::controller::Controller;
 use crate::admin::answer::{AdminError, Code};
-use crate::admin::rows::SettingKind;
-use crate::admin::save::{SavePlan, SavedExclusionsRow};
+use crate::admin::rows::{SettingKind, SettingRow};
+use crate::admin::save::{SavePlan, SavedExclusionsRow, SavedMemberRow};
 use crate::policy::intent::{PoolId, Snat};
 use crate::time::Instant;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 impl Controller {
@@ -26,7 +26,11 @@ impl Controller {
             lines.push(format!("# in the [[snat]] of pool {}:", pool.name));
             lines.push(format!("exclude = [{}]", group.join(", ")));
         }
-        let others: Vec<_> = self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect();
+        for SavedMemberRow { pool, member, admin } in self.members_to_save() {
+            lines.push(format!("# at member {member} of pool {pool}:"));
+            lines.push(format!("admin_state = \"{admin}\""));
+        }
+        let others = self.settings_without_key();
         if !others.is_empty() {
             let kept = match &self.saves.place {
                 Some(place) => format!("they are kept over restarts in {place}"),
@@ -36,6 +40,27 @@ impl Controller {
             lines.extend(others.iter().map(|row| format!("# pool {}: {} {}", row.pool, row.what, row.setting)));
         }
         lines
+    }
+
+    /// Members whose admin state the file can be made to say.
+    fn members_to_save(&self) -> Vec<SavedMemberRow> {
+        let set = self.intent.members.entries().filter_map(|(id, member)| {
+            let status = self.pools.member(id);
+            let has_key = status.is_set() && status.drain.until.is_none();
+            has_key.then(|| (self.pool_name(member.pool), member.name.clone(), status.admin))
+        });
+        set.map(|(pool, member, admin)| SavedMemberRow { pool, member, admin }).collect()
+    }
+
+    /// What it has no key for: forced choices, and drains that end at a time.
+    fn settings_without_key(&self) -> Vec<SettingRow> {
+        let can_be_said: BTreeSet<String> = self.members_to_save().into_iter().map(|row| row.member).collect();
+        let has_key = |row: &SettingRow| match row.kind {
+            SettingKind::Exclusion => true,
+            SettingKind::Choice => false,
+            SettingKind::Member => can_be_said.contains(&row.what),
+        };
+        self.setting_rows().into_iter().filter(|row| !has_key(row)).collect()
     }
 
     /// What makes the file say the same, as far as it has keys for it.
@@ -62,7 +87,8 @@ impl Controller {
             file: self.path.clone(),
             text: Arc::clone(&self.configurations.last().text),
             exclusions: exclusions.collect(),
-            settings: self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect(),
+            members: self.members_to_save(),
+            settings: self.settings_without_key(),
             kept_in: self.saves.place.clone(),
             log_level: Some(self.outputs.level()).filter(|level| *level != self.file.settings.log),
         })

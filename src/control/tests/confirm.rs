@@ -4,7 +4,7 @@
 use super::*;
 use crate::admin::configurations::Confirmed;
 use crate::admin::rows::{AwaitedRow, ConfigurationCause, Reloaded};
-use crate::admin::save::SavedExclusionsRow;
+use crate::admin::save::{SavedExclusionsRow, SavedMemberRow};
 use crate::control::{Configurations, SavedConfigurations};
 use crate::policy::Intent;
 
@@ -502,14 +502,21 @@ fn what_an_operator_has_set_is_said_as_it_is_written_into_the_file() {
     kept.bench.ask(Request::ExcludeAdd { pool: pool(), prefix: one }).expect("an answer").unwrap();
     kept.bench.ask(Request::ExcludeRemove { pool: pool(), prefix: other }).expect("an answer").unwrap();
     kept.bench.ask(member_set("sip-b", AdminState::Offline)).expect("an answer").unwrap();
+    let drain =
+        Request::MemberSet { member: "sip-a".into(), admin: AdminState::Draining, yes: false, for_s: Some(600) };
+    kept.bench.ask(drain).expect("an answer").unwrap();
     let found = plan(&mut kept);
+    let offline = SavedMemberRow { pool: pool(), member: "sip-b".into(), admin: AdminState::Offline };
+    assert_eq!(found.members, [offline]);
     assert_eq!(found.exclusions, [SavedExclusionsRow { pool: pool(), added: vec![one], removed: vec![other] }]);
-    assert_eq!(found.settings.len(), 1, "the file has no key for that");
+    let left: Vec<&str> = found.settings.iter().map(|row| row.what.as_str()).collect();
+    assert_eq!(left, ["sip-a"], "the file has no key for a drain that ends at a time");
     assert_eq!((found.kept_in, found.log_level), (None, None), "nothing is kept here");
     kept.bench.ask(Request::LogLevel { level: Some(LogLevel::Trace) }).expect("an answer").unwrap();
     assert_eq!(plan(&mut kept).log_level, Some(LogLevel::Trace));
-    // It is written, and read again: nothing but the member is different from it.
+    // It is written, and read again: nothing but that drain is different from it.
     let mut file = two_arm();
+    file.members[B].admin_state = AdminState::Offline;
     file.snats[0].exclude = vec![net("172.16.1.20/32"), one];
     assert!(kept.bench.ask(Request::reload()).is_none());
     let request_id = kept.bench.reads.pop().unwrap();

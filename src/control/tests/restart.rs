@@ -102,8 +102,12 @@ fn what_the_operator_has_set_is_in_force_again_after_a_restart_and_said() {
 
 #[test]
 fn the_lines_for_the_file_make_it_say_the_same() {
-    let requests =
-        [exclude("10.99.0.0/16", true), exclude("172.16.2.0/24", false), member_set("sip-b", AdminState::Draining)];
+    let requests = [
+        exclude("10.99.0.0/16", true),
+        exclude("172.16.2.0/24", false),
+        member_set("sip-b", AdminState::Draining),
+        force("sip-a"),
+    ];
     let mut bench = keeping(set(requests));
     let lines = |bench: &mut Bench| match bench.ask(Request::StateLines {}) {
         Some(Ok(Answered { data: Data::StateLines(lines), .. })) => lines.lines,
@@ -114,21 +118,24 @@ fn the_lines_for_the_file_make_it_say_the_same() {
         [
             "# in the [[snat]] of pool pair-1:",
             r#"exclude = ["172.16.1.20/32", "10.99.0.0/16"]"#,
+            "# at member sip-b of pool pair-1:",
+            r#"admin_state = "draining""#,
             "# The file has no key for these; they are kept over restarts in /var/lib/fairlead/operator.json:",
-            "# pool pair-1: sip-b draining",
+            "# pool pair-1: sip-a forced active",
         ]
     );
     let mut file = two_arm();
     file.snats[0].exclude = vec![net("172.16.1.20/32"), net("10.99.0.0/16")];
+    file.members[B].admin_state = AdminState::Draining;
     assert!(bench.ask(Request::reload()).is_none());
     let request_id = bench.reads.pop().unwrap();
     bench.give(Input::Reload { request_id, file: harness::read_as("", Ok(harness::file_of(&file))) });
     let kept = end_save(&mut bench, Ok(()));
-    assert_eq!((kept.pools.len(), kept.members.len()), (0, 1), "the file says it itself");
+    assert_eq!((kept.pools.len(), kept.members.len()), (1, 0), "the file says it itself");
     let (_, answer) = bench.answers.pop_last().unwrap();
     let Data::Reloaded(reloaded) = answer.unwrap().data else { panic!() };
     let still: Vec<&str> = reloaded.settings.iter().map(|row| row.what.as_str()).collect();
-    assert_eq!(still, ["sip-b"], "the answer to a reload says what still differs");
+    assert_eq!(still, ["sip-a"], "the answer to a reload says what still differs");
 }
 
 #[test]
