@@ -4,7 +4,7 @@
 
 use super::draft::Draft;
 use super::findings::Findings;
-use super::findings::Severity::{Check, Note, Severe};
+use super::findings::Severity::{Note, Severe};
 use super::services::{self, Server, Service};
 use super::source::{Source, Unreadable};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -87,13 +87,9 @@ fn server(service: &mut Service, words: &[&str], findings: &mut Findings) {
         findings.add(Severe, &service.title, "one of its servers is not of IPv4", "");
         return;
     };
-    service.servers.push(Server { address, port });
+    service.servers.push(Server { address, port, is_drained: after(words, &["-w"]) == Some("0") });
     let way = ["-g", "-i"].into_iter().find(|flag| words.contains(flag));
     services::passes_by(way.is_some(), &service.title, findings);
-    if after(words, &["-w"]) == Some("0") {
-        let message = format!("server {address} has weight 0: it gets nothing new, which no key of the file says");
-        findings.add(Check, &service.title, message, "after the start: `fairlead member drain`");
-    }
 }
 
 fn endpoint(text: &str) -> Option<(Ipv4Addr, u16)> {

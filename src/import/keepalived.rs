@@ -110,16 +110,10 @@ fn service(item: &Item, all: &[Item], findings: &mut Findings) -> Vec<Service> {
     let mut servers = Vec::new();
     for real in of(&item.block, "real_server") {
         match place(&real.words[1..]) {
-            Some((address, port)) => servers.push(Server { address, port }),
+            Some((address, port)) => {
+                servers.push(Server { address, port, is_drained: word(&real.block, "weight") == Some("0") });
+            }
             None => findings.add(Severe, &title, format!("{} is not of IPv4", self::title(real)), ""),
-        }
-        if word(&real.block, "weight") == Some("0") {
-            findings.add(
-                Check,
-                &title,
-                format!("{} has weight 0", self::title(real)),
-                "after the start: `fairlead member drain`",
-            );
         }
     }
     services::passes_by(word(&item.block, "lb_kind").is_some_and(|kind| kind != "NAT"), &title, findings);

@@ -5,6 +5,7 @@
 use super::draft::{self, Draft, Entry};
 use super::findings::Findings;
 use super::findings::Severity::{Check, Severe};
+use crate::policy::intent::AdminState;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -32,6 +33,8 @@ pub struct Server {
     pub address: Ipv4Addr,
     /// Where it listens.
     pub port: u16,
+    /// It gets nothing new.
+    pub is_drained: bool,
 }
 
 /// How a server is asked.
@@ -102,7 +105,14 @@ fn pool(first: &Service, together: &[&Service], draft: &mut Draft, findings: &mu
     for server in &first.servers {
         labels.push(draft.free_member(&format!("server-{}", server.address), &labels));
     }
-    let members = labels.iter().zip(&first.servers).map(|(label, server)| draft::member(label, server.address));
+    let members = labels.iter().zip(&first.servers).map(|(label, server)| {
+        let mut member = draft::member(label, server.address);
+        let state = is_drained(server.address, together, findings).then(|| AdminState::Draining.to_string());
+        if let (Some(state), Some(keys)) = (state, member.as_table_mut()) {
+            keys.insert("admin_state".into(), state.into());
+        }
+        member
+    });
     entry.set("members", members.collect::<Vec<_>>());
     entry.set("monitors", monitors(together, draft, findings));
     draft.add(entry);
@@ -111,6 +121,21 @@ fn pool(first: &Service, together: &[&Service], draft: &mut Draft, findings: &mu
         findings.add(Check, &first.title, message, ONE_OR_ALL);
     }
     name
+}
+
+/// The server gets nothing new, wherever it listens.
+fn is_drained(address: Ipv4Addr, together: &[&Service], findings: &mut Findings) -> bool {
+    let all = together.iter().flat_map(|service| service.servers.iter().map(move |server| (service, server)));
+    let (drained, others): (Vec<_>, Vec<_>) =
+        all.filter(|(_, server)| server.address == address).partition(|(_, server)| server.is_drained);
+    if let ([(service, server), ..], [_, ..]) = (&drained[..], &others[..]) {
+        let message = format!(
+            "server {address}:{} has weight 0, and another weight elsewhere: here it is one member",
+            server.port
+        );
+        findings.add(Check, &service.title, message, "set its admin_state by hand, if it is to get nothing new");
+    }
+    !drained.is_empty() && others.is_empty()
 }
 
 /// Nothing in a file of another program says whether its servers are a pair, of which one answers.

@@ -15,6 +15,7 @@ use crate::import::draft::{self, Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
 use crate::import::syntax::{all_words, word};
+use crate::policy::intent::AdminState;
 use listed::{Listed, Member, members};
 pub use persistence::report_dropped;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +109,12 @@ fn write(
             limited.push(key);
             table.as_table_mut().into_iter().for_each(|table| _ = table.insert(key.into(), limit.into()));
         }
+        if let Some(state) = admin_state(member, group, objects, findings) {
+            table
+                .as_table_mut()
+                .into_iter()
+                .for_each(|table| _ = table.insert("admin_state".into(), state.to_string().into()));
+        }
         table
     });
     entry.set("members", tables.collect::<Vec<_>>());
@@ -176,6 +183,34 @@ fn limits_of(
         }
     }
     carried
+}
+
+/// What a member is let do on all its ports, or its node is; `None`: whatever its monitors allow.
+fn admin_state(
+    member: &Member<'_>,
+    group: &[Listed<'_>],
+    objects: &Objects,
+    findings: &mut Findings,
+) -> Option<AdminState> {
+    let state = |state: Option<&str>, session: Option<&str>| match (state, session) {
+        (Some("user-down"), _) => Some(AdminState::Offline),
+        (_, Some("user-disabled")) => Some(AdminState::Draining),
+        _ => None,
+    };
+    let same = group.iter().flat_map(|(_, members)| members).filter(|other| other.address == member.address);
+    let of_port = |other: &Member<'_>| state(word(&other.item.block, "state"), word(&other.item.block, "session"));
+    let ports: BTreeSet<Option<AdminState>> = same.map(of_port).collect();
+    let node = objects.find("ltm node", &member.node);
+    let node = node.and_then(|node| state(node.word("state"), node.word("session")));
+    // The least of them: what is served by one of its ports is served.
+    let least = ports.first().copied().flatten();
+    let is_partly = ports.len() > 1 && ports.contains(&None) && node.is_none();
+    if let ([(pool, _), ..], true) = (group, is_partly) {
+        let name = member.item.words.first().map_or("", String::as_str);
+        let message = format!("member {name} is disabled on BIG-IP on some of its ports only: here it is one member");
+        findings.add(Check, pool.title(), message, "set its admin_state by hand, if it is to serve none of them");
+    }
+    least.max(node)
 }
 
 /// What Fairlead calls the monitors of all pools of the group, and of their nodes.
@@ -248,17 +283,6 @@ fn service_down(pool: &Object, entry: &mut Entry, findings: &mut Findings) {
 fn report(pool: &Object, members: &[Member<'_>], findings: &mut Findings) {
     for member in members {
         let name = member.item.words.first().map_or("", String::as_str);
-        let is_off = word(&member.item.block, "session") == Some("user-disabled")
-            || word(&member.item.block, "state") == Some("user-down");
-        if is_off {
-            let message = format!("member {name} is disabled on BIG-IP, which no key of the file says");
-            findings.add(
-                Check,
-                pool.title(),
-                message,
-                "after the start: `fairlead member drain` or `fairlead member offline`",
-            );
-        }
         if word(&member.item.block, "monitor").is_some_and(|monitor| monitor != "default") {
             let message = format!("member {name} has a monitor of its own, which is not carried over");
             findings.add(Check, pool.title(), message, "all members of a [[pool]] have its monitors");

@@ -174,6 +174,48 @@ fn limits_of_connections_are_carried_over() {
 }
 
 #[test]
+fn members_and_nodes_that_are_disabled_are_drained_or_offline() {
+    let conf = |first: &str, second: &str, node: &str| {
+        let member = |port: u16, keys: &str| format!("/Common/10.0.0.1:{port} {{\naddress 10.0.0.1\n{keys}}}\n");
+        let pool = |name: &str, member: String| format!("ltm pool /Common/{name} {{\nmembers {{\n{member}}}\n}}\n");
+        let server = |name: &str, port: u16| {
+            format!(
+                "ltm virtual /Common/{name} {{\ndestination /Common/10.0.9.1:{port}\nip-protocol tcp\npool /Common/{name}\n}}\n"
+            )
+        };
+        let node = format!("ltm node /Common/10.0.0.1 {{\naddress 10.0.0.1\n{node}}}\n");
+        [
+            pool("one", member(5060, first)),
+            pool("two", member(5061, second)),
+            server("one", 5060),
+            server("two", 5061),
+            node,
+        ]
+        .concat()
+    };
+    let (disabled, down) = ("session user-disabled\n", "session user-disabled\nstate user-down\n");
+    let up = "session monitor-enabled\nstate up\n";
+    let rows = [
+        ([up, up, ""], None, false),
+        ([disabled, disabled, ""], Some("draining"), false),
+        ([down, down, up], Some("offline"), false),
+        ([down, disabled, ""], Some("draining"), false),
+        ([disabled, up, ""], None, true),
+        ([up, up, disabled], Some("draining"), false),
+        ([disabled, up, down], Some("offline"), false),
+    ];
+    for ([first, second, node], expected, is_partly) in rows {
+        let file = imported(&[("bigip.conf", &conf(first, second, node))]);
+        let written =
+            file.text.split_once("admin_state = ").map(|(_, rest)| rest.split('"').nth(1).unwrap_or_default());
+        assert_eq!(written, expected, "{first}{second}{node}: {}", shown(&file));
+        let said =
+            file.findings.iter().any(|it| it.message.contains("is disabled on BIG-IP on some of its ports only"));
+        assert_eq!(said, is_partly, "{first}{second}{node}: {}", shown(&file));
+    }
+}
+
+#[test]
 fn a_rate_limit_of_each_source_is_said_to_be_none_of_ours() {
     let conf = "ltm pool /Common/p {\nmembers {\n/Common/10.0.0.1:5060 {\naddress 10.0.0.1\n}\n}\n}\n\
                 ltm virtual /Common/v {\ndestination /Common/10.0.9.1:5060\nip-protocol tcp\npool /Common/p\n\
