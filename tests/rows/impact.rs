@@ -78,17 +78,25 @@ fn s83_what_would_happen_is_said_of_whom_and_happens() {
     lab.forwards(ROUTER, there(V), HOST_A, there(A));
 }
 
+/// Three members that share the work of six peers, each with a connection.
+fn shared() -> Lab {
+    let mut lab = Lab::with(|intent| super::sharing::three(intent, Mode::RoundRobin));
+    lab.rig.share(0, &super::sharing::ALL, &[]);
+    for port in 30_000..30_006 {
+        for first in [
+            Build::udp(at(PHONE, port), at(V, 5060)).payload(b"OPTIONS"),
+            Build::tcp(at(PHONE, port), at(V, 5060), SYN, 1, 0),
+        ] {
+            assert_eq!(lab.send(ROUTER, &first).1.transmitted, 1);
+        }
+    }
+    lab
+}
+
 /// Where several members are active, the UDP peers of one that is taken out go to others, and its connections end.
 #[test]
 fn s83_peers_of_a_member_that_is_taken_out_would_go_to_another() {
-    let mut lab = Lab::with(|intent| super::sharing::three(intent, Mode::RoundRobin));
-    lab.rig.share(0, &super::sharing::ALL, &[]);
-    for port in 0..6 {
-        let from = |dst: &str| Build::udp(at(PHONE, 30_000 + port), at(dst, 5060)).payload(b"OPTIONS");
-        assert_eq!(lab.send(ROUTER, &from(V)).1.transmitted, 1);
-        let syn = |dst: &str| Build::tcp(at(PHONE, 30_000 + port), at(dst, 5060), SYN, 1, 0);
-        assert_eq!(lab.send(ROUTER, &syn(V)).1.transmitted, 1);
-    }
+    let mut lab = shared();
     let flows = lab.rig.counters().flows;
     lab.rig.intent.members.pop();
     lab.rig.intent.pools[0].members.retain(|id| *id != MemberId(2));
@@ -105,14 +113,7 @@ fn s83_peers_of_a_member_that_is_taken_out_would_go_to_another() {
 /// What a member has that the file takes offline, by what its pool says of lost ones: connections and UDP peers.
 #[test]
 fn s83_what_a_member_has_that_would_be_offline_is_lost_as_on_down_says() {
-    let mut lab = Lab::with(|intent| super::sharing::three(intent, Mode::RoundRobin));
-    lab.rig.share(0, &super::sharing::ALL, &[]);
-    for port in 0..6 {
-        let from = |dst: &str| Build::udp(at(PHONE, 30_000 + port), at(dst, 5060)).payload(b"OPTIONS");
-        assert_eq!(lab.send(ROUTER, &from(V)).1.transmitted, 1);
-        let syn = |dst: &str| Build::tcp(at(PHONE, 30_000 + port), at(dst, 5060), SYN, 1, 0);
-        assert_eq!(lab.send(ROUTER, &syn(V)).1.transmitted, 1);
-    }
+    let mut lab = shared();
     let generation = lab.rig.health.pools[0].generation.0;
     let member = &mut lab.rig.health.members[2];
     (member.state, member.lost_before) = (State::Offline, Generation(generation + 1));
