@@ -454,6 +454,9 @@ fn s102_packets_of_both_directions_say_their_flow_and_the_next_one_in_its_place_
     assert!(again.is_some() && again != connection, "{again:?}");
 }
 
+/// Of what has ports that no packet record shows.
+const SCTP_PORT: u16 = 2_905;
+
 /// What libpcap makes of `port`, IPv4 without a tag.
 fn of_port(port: u16) -> Program {
     let port = u32::from(port);
@@ -573,6 +576,13 @@ impl Story {
         for _ in 0..3 {
             self.burst(HOST_A, &[Build::udp(at(A, 7_004), at(CONFIG, 2020)), Build::udp(at(A, 5060), at(B, 7_005))]);
         }
+        let sctp = |src: &str, dst: &str| {
+            Build::other(src, dst, 132).payload(&[SCTP_PORT.to_be_bytes(), [0x1f, 0x90], [0, 1], [0, 2]].concat())
+        };
+        for _ in 0..3 {
+            self.burst(HOST_A, &[sctp(A, PEER), sctp(A, CONFIG), ok(A)]);
+            self.burst(ROUTER, &[sctp(PEER, V), invite(V)]);
+        }
         let mut pieces = self.lab.pieces(ROUTER, &request(V, 4_000), PIECE);
         let outward = Build::udp(at(B, 33_000), at(PEER, 162)).payload(&text(4_000));
         for (from, mut pieces) in
@@ -621,7 +631,7 @@ fn s102_a_capture_by_port_sees_all_that_has_it_before_or_after_whatever_translat
     let packets = frames.iter().filter_map(|frame| Packet::parse(frame).ok());
     let mut ports: BTreeSet<u16> = packets.flat_map(|packet| [packet.src_port(), packet.dst_port()]).collect();
     // Such as the beginning of an ICMP error of ours.
-    ports.extend([9, 0x0303, 0x0b00]);
+    ports.extend([9, 0x0303, 0x0b00, SCTP_PORT]);
     ports.remove(&0);
     assert!(ports.len() > 16, "{ports:?}");
     let numberless = |seen: &[Seen]| {
