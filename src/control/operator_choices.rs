@@ -63,7 +63,8 @@ impl Pools {
         let (about, admin) = (|| Subject::member(&meant.name, pool), known.admin);
         if was_set && known.is_set() && before != file {
             let message = format!(
-                "member {} stays {admin}, as the operator has set it, though the file has {file}: `fairlead state show`",
+                "member {} stays {admin}, as the operator has set it, though the file has {file}: `fairlead save` writes it into the \
+                 file, `fairlead state drop` returns to what that says",
                 meant.name
             );
             out.log_of(EventName::StateKept, LogLevel::Warn, about(), message);
