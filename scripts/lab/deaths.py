@@ -35,9 +35,11 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Death:
-    """What was seen of one: when, how it was over, the calls, and every datagram of them on the wires."""
+    """What was seen of one: when it was caused and when the member had certainly stopped, how it was over, the calls, and every datagram
+    of them on the wires. On a busy machine the member may answer in between."""
 
     at: float
+    stopped_at: float
     switchover: Switchover
     calls: Calls
     sent: list[Seen]
@@ -62,7 +64,7 @@ class Death:
 
     def _of_gap(self, packets) -> list[float]:
         began, then = _first(packet for packet in self.sent if packet.start.startswith("INVITE ")), _first(packets)
-        gap = (call for call, time in began.items() if self.at < time < self.switchover.installed_at)
+        gap = (call for call, time in began.items() if self.stopped_at < time < self.switchover.installed_at)
         return [1e3 * (then.get(call, math.inf) - self.at) for call in gap]
 
     @property
@@ -125,6 +127,7 @@ class Deaths:
         time.sleep(BEFORE)
         at = time.time()
         pair.freeze_primary()
+        stopped_at = time.time()
         switchover = appliance.wait_for_switchover(already + 1)
         pair.order(new, "primary")
         calls = caller.finish(60.0)
@@ -136,7 +139,7 @@ class Deaths:
         to_new = [seen for seen in requests(watchers[1]) if seen.dst == addresses.MEMBERS[new] and seen.src == addresses.PHONE]
         sent = [seen for seen in requests(watchers[0]) if seen.dst == addresses.VIP]
         answers = [seen for seen in watchers[2].seen() if seen.protocol == UDP and seen.start.startswith("SIP/2.0 ")]
-        return Death(at, switchover, calls, sent, to_new, answers, delivered)
+        return Death(at, stopped_at, switchover, calls, sent, to_new, answers, delivered)
 
     def _sign(self) -> float:
         row = self._silent().switchover.left

@@ -18,6 +18,8 @@ from ..topology import Lab
 
 #: Where nobody listens: a server that has no partner.
 NOBODY = "127.0.0.1"
+#: How long a process gets to stop where it is, in seconds.
+STOPS = 5.0
 
 
 @dataclass(frozen=True)
@@ -164,10 +166,17 @@ class Pair(Servers):
         return self.primary
 
     def freeze_primary(self) -> str:
-        """The primary's process is stopped where it is: its kernel takes what comes, and nobody answers. Returns the other, which is
-        primary from now on and has to be ordered so."""
+        """The primary's process is stopped where it is: its kernel takes what comes, and nobody answers once this returns. Returns the
+        other, which is primary from now on and has to be ordered so."""
         dead, self.primary = self.primary, addresses.other_member(self.primary)
-        self._programs[dead].process.send_signal(signal.SIGSTOP)
+        process = self._programs[dead].process
+        process.send_signal(signal.SIGSTOP)
+        # On a busy machine it may be a while until it takes the signal.
+        deadline = time.monotonic() + STOPS
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            if time.monotonic() > deadline:
+                raise LabError(f"{dead} was told to stop where it is, and did not within {STOPS:g} s")
+            time.sleep(0.001)
         return self.primary
 
     def replace(self, member: str) -> None:
