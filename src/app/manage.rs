@@ -16,6 +16,7 @@ use crate::dpdk::{DeviceEvents, Link};
 use crate::policy::intent::PortId;
 use crate::programs::{Ended, OURSELVES, Programs};
 use crate::time::{Duration, Instant};
+use crate::worker::mailbox::{Command, WorkerId};
 use std::collections::HashMap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -161,20 +162,31 @@ impl Manager {
         self.act_on_all();
     }
 
-    /// Does what the controller wants, workers' commands first: a switchover does not wait for its line in the log.
+    /// Does what the controller wants, workers' commands first: a switchover waits neither for its line in the log nor for those to be made.
     fn act_on_all(&mut self) {
-        let mut outputs: Vec<Output> = std::iter::from_fn(|| self.controller.poll_output()).collect();
-        outputs.sort_by_key(|output| !matches!(output, Output::ToWorker(..)));
-        let commands = outputs.partition_point(|output| matches!(output, Output::ToWorker(..)));
-        let others = outputs.split_off(commands);
-        outputs.into_iter().for_each(|output| self.act(output));
+        while let Some((worker, command)) = self.controller.poll_command() {
+            self.send(worker, command);
+        }
         self.flush();
-        others.into_iter().for_each(|output| self.act(output));
+        let mut is_flushed = true;
+        while let Some(output) = self.controller.poll_output() {
+            let is_command = matches!(output, Output::ToWorker(..));
+            if !is_command && !is_flushed {
+                self.flush();
+            }
+            is_flushed = !is_command;
+            self.act(output);
+        }
+        self.flush();
+    }
+
+    fn send(&mut self, worker: WorkerId, command: Command) {
+        self.outgoing[usize::from(worker.0)].push(command);
     }
 
     fn act(&mut self, output: Output) {
         match output {
-            Output::ToWorker(worker, command) => self.outgoing[usize::from(worker.0)].push(command),
+            Output::ToWorker(worker, command) => self.send(worker, command),
             Output::Answer { request_id, answer } => {
                 if let Some(asker) = self.answers.remove(&request_id) {
                     let _ = asker.send(answer);

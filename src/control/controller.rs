@@ -19,26 +19,27 @@ use super::pools::Pools;
 use super::probing::Probing;
 use super::program_run::ProgramExit;
 use super::proposed::{FileRead, Reading, Transaction};
-use super::publisher::{COALESCE, PACE, Publisher, Work};
+use super::publisher::{COALESCE, PACE, Publisher};
 use super::recorder::Recorder;
 use super::saves::Saves;
 use super::sip::SipCounts;
 use super::stopping::Stopping;
-use super::switchovers::{self, Switchovers};
+use super::switchovers::Switchovers;
+use super::turn::Rest;
 use super::waiting::{Outstanding, Waiting};
 use crate::admin::Request;
 use crate::admin::events::Subject;
 use crate::admin::request::Peer;
-use crate::admin::rows::{Cause, SwitchoverRow, Wall};
+use crate::admin::rows::{Cause, Wall};
 use crate::config::{Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::events::{AlarmCode, EventName};
 use crate::flow::SnatPorts;
 use crate::monitor::ProbeId;
 use crate::policy::adjacency::NextHop;
-use crate::policy::health::{Health, State};
-use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
-use crate::policy::{Epoch, Intent, Snapshot};
+use crate::policy::health::Health;
+use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::{Epoch, Intent};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet};
 use crate::worker::mailbox::{Command, Event};
@@ -136,7 +137,7 @@ pub struct Controller {
     pub(super) recorded_last: u64,
     pub(super) record_at: Instant,
     /// The last event that those who follow were told of.
-    followed: u64,
+    pub(super) followed: u64,
     pub(super) notifier: Notifier,
     /// Who has asked what is not answered yet.
     pub(super) askers: BTreeMap<u64, Peer>,
@@ -172,6 +173,8 @@ pub struct Controller {
     pub(super) readings: BTreeMap<u64, Reading>,
     pub(super) stopping: Option<Stopping>,
     pub(super) outputs: Outbox,
+    /// What is left of the last turn.
+    pub(super) rest: Rest,
     pub(super) deadline: Option<Instant>,
     /// What was last said of the calendar.
     pub(super) calendar: Option<Wall>,
@@ -223,6 +226,7 @@ impl Controller {
             readings: BTreeMap::new(),
             stopping: None,
             outputs: Outbox::new(machine.log),
+            rest: Rest::Nothing,
             deadline: None,
             calendar: None,
             calendar_was: None,
@@ -240,29 +244,26 @@ impl Controller {
         controller.plan_loads(now);
         controller.restore(now);
         controller.restore_configurations(now);
-        controller.turn(now);
+        controller.begin_turn(now);
         controller
     }
 
-    /// Something happened at `now`; then everything that is due is done.
+    /// Something happened at `now`; then what is due is done as far as workers wait for it, and the rest by [`Controller::poll_output`].
     pub fn handle(&mut self, input: Input, now: Instant) {
         self.handle_all([input], now);
     }
 
     /// The same for several things; what is due is done once, after them.
     pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Instant) {
+        self.end_turn();
         self.outputs.set_time(now, self.machine.wall(now));
         self.tell_of_calendar(now);
-        // What was set before: what is set now is with the workers before it is gathered.
-        self.save_events(now);
-        self.save_state(now);
-        self.save_configurations(now);
         for input in inputs {
-            self.on_input(input, now);
+            self.tell_of_switchovers();
             self.outputs.set_actor(None);
+            self.on_input(input, now);
         }
-        self.turn(now);
-        self.outputs.set_actor(None);
+        self.begin_turn(now);
     }
 
     fn on_input(&mut self, input: Input, now: Instant) {
@@ -310,11 +311,6 @@ impl Controller {
         self.followed
     }
 
-    /// The next thing to do; to be called until `None` after each [`Controller::handle`].
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop()
-    }
-
     /// When [`Input::Tick`] is due if nothing else comes before.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadline
@@ -335,58 +331,15 @@ impl Controller {
         self.publisher.outstanding()
     }
 
-    /// Everything that is due: the link first, because a probe may need a MAC; then probes, then the choice they lead to,
-    /// then the snapshot that tells of it all.
-    fn turn(&mut self, now: Instant) {
-        if self.stopping.is_some() {
-            self.save_events(now);
-            self.save_state(now);
-            self.save_configurations(now);
-        }
-        if let Some(stopping) = &mut self.stopping {
-            self.deadline = stopping.poll([&self.saves, &self.kept, &self.recorded], &mut self.outputs, now);
-            return;
-        }
-        self.poll_transaction(now);
-        self.probing.look(&self.machine, now);
-        self.link.poll(|asked, due| self.probing.was_away(asked, due), now);
-        self.on_link_events(now);
-        self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
-        self.on_link_events(now);
-        self.report_confirmed();
-        let news = self.probing.take_news();
-        if !news.is_empty() {
-            news.into_iter().for_each(|pool| self.pools.touch(pool));
-            self.choose(Cause::Monitor, now);
-        }
-        self.choose_what_is_due(now);
-        self.poll_drains(now);
-        self.poll_drills(now);
-        self.link.transmit(&mut self.outputs, now);
-        let meant = (&self.intent, self.publisher.latest());
-        self.checks.poll(meant, &self.link, &self.machine, &mut self.outputs, now);
-        self.count_loads(now);
-        self.publish(now);
-        self.publisher.prepare();
-        self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
-        self.sip.poll(&mut self.outputs, now);
-        self.notifier.poll(&self.file.settings.notify, &mut self.outputs, now);
-        self.poll_recorder(now);
-        self.answer_waiting(now);
-        self.followed = self.outputs.events.last();
-        self.look_for_events();
-        self.deadline = self.earliest(now);
-    }
-
     /// A gap that is over, a member that takes over again: before an operator changes anything, whose doing it is not.
-    fn choose_what_is_due(&mut self, now: Instant) {
+    pub(super) fn choose_what_is_due(&mut self, now: Instant) {
         if self.stopping.is_none() && self.pools.next_deadline().is_some_and(|due| due <= now) {
             self.choose(Cause::Monitor, now);
         }
     }
 
     /// What an active member has refused is passed on by the workers if it answers all the same.
-    fn report_confirmed(&mut self) {
+    pub(super) fn report_confirmed(&mut self) {
         for member in self.probing.take_confirmed() {
             let pool = self.intent.members.get(member).map(|member| member.pool);
             if pool.is_some_and(|pool| self.pools.pool(pool).active == Some(member)) {
@@ -499,7 +452,7 @@ impl Controller {
         }
     }
 
-    fn on_link_events(&mut self, now: Instant) {
+    pub(super) fn on_link_events(&mut self, now: Instant) {
         while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
             if let NeighbourEvent::Reachable(hop, _) | NeighbourEvent::Moved { hop, .. } = event {
                 self.probing.resolved(hop);
@@ -535,123 +488,6 @@ impl Controller {
             self.recorded.hasten(now);
             self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
         }
-    }
-
-    /// Who is active now, by what monitors and the operator say. `cause` is what has changed since the last choice.
-    pub(super) fn choose(&mut self, cause: Cause, now: Instant) {
-        let monitors = self.probing.monitors();
-        let verdict = |member| monitors.verdict(member);
-        let time = (now, self.machine.wall(now));
-        let (switched, news) = self.pools.reconsider(&self.intent, verdict, &mut self.health, &mut self.outputs, time);
-        for switched in switched {
-            let name = |id: MemberId| (id, self.intent.members[id].name.clone());
-            let (from, to) = (switched.from.map(name), switched.to.map(name));
-            // Who was drained has kept the role until a monitor found another one up.
-            let is_drained = |from: MemberId| self.pools.member(from).state == State::Drained && !self.is_down(from);
-            let cause = match cause {
-                Cause::Monitor if switched.first => Cause::Start,
-                Cause::Monitor if switched.from.is_some_and(is_drained) => Cause::Operator,
-                // One of before the restart, whose member answers now.
-                Cause::Monitor if self.is_forced(&switched) => Cause::Operator,
-                cause => cause,
-            };
-            let silence = self.silence_of_lost(switched.pool, switched.from, cause);
-            self.pools.set_silence(switched.pool, silence, &mut self.health);
-            self.record_switchover(switched.pool, from, to, (cause, switched.reason), now);
-        }
-        for (pool, active, candidates) in self.pools.take_candidates(&self.intent) {
-            self.probing.watch_active(pool, active, candidates);
-        }
-        // Of another set of members the flows are not counted yet.
-        self.loads_due = self.loads_due.map(|_| now);
-        self.publisher.changed_health(news, now);
-    }
-
-    /// Keeps and logs that a pool's active member is another one.
-    pub(super) fn record_switchover(
-        &mut self,
-        pool: PoolId,
-        from: Option<(MemberId, String)>,
-        to: Option<(MemberId, String)>,
-        (cause, reason): (Cause, String),
-        now: Instant,
-    ) {
-        let monitors = self.probing.monitors();
-        let detected = from.as_ref().filter(|_| cause == Cause::Monitor);
-        let deciding = detected.and_then(|(from, _)| monitors.deciding(*from));
-        let last_good = deciding.and_then(|check| check.last_good);
-        let failing_since = deciding.and_then(|check| check.failing_since);
-        let since = |who: &Option<(MemberId, String)>, state: State| {
-            let verdict = who.as_ref().map(|(member, _)| monitors.verdict(*member));
-            verdict.filter(|verdict| verdict.state == state).map(|verdict| switchovers::mark(verdict.since))
-        };
-        let (lost, up) = (since(&from, State::Down), since(&to, State::Up));
-        let row = SwitchoverRow {
-            time: self.machine.wall(now),
-            pool: self.intent.pools[pool].name.clone(),
-            from: from.map(|(_, name)| name),
-            to: to.map(|(_, name)| name),
-            cause,
-            reason,
-            last_good_answer: last_good.map(switchovers::mark),
-            first_failed_probe: failing_since.map(switchovers::mark),
-            lost,
-            up,
-            age_ms: 0,
-            detected: switchovers::mark(now),
-            published: None,
-            installed: None,
-            redelivered: 0,
-            redelivery_too_old: 0,
-            redelivery_no_room: 0,
-        };
-        self.outputs.happened(EventName::Switchover, switchovers::event(&row));
-        let status = self.pools.pool(pool);
-        let lost = status.silence.map(|silence| self.intent.members[silence.member].name.clone());
-        self.switchovers.record(row, (pool, status.generation), lost);
-    }
-
-    fn publish(&mut self, now: Instant) {
-        let Some(work) = self.publisher.take_work(now) else { return };
-        let epoch = self.publisher.next_epoch();
-        let (intent, health, adjacency) = (&self.intent, &self.health, self.link.neighbours.adjacency());
-        let snapshot = match work {
-            Work::Follow(spare, latest, pools) => spare.follow(latest, pools, intent, health, adjacency),
-            Work::Compile => {
-                let before = self.publisher.latest();
-                Snapshot::compile_after(before, intent, health, adjacency, &self.machine.macs, epoch)
-            }
-        };
-        for (worker, snapshot) in self.publisher.publish(snapshot, now) {
-            let snat_ports = self.checks.ports.snat_ports.clone();
-            self.outputs.send(worker, Command::Install(snapshot, snat_ports));
-        }
-        self.switchovers.on_published(epoch, now);
-    }
-
-    fn earliest(&mut self, now: Instant) -> Option<Instant> {
-        [
-            self.link.next_deadline(now),
-            self.probing.next_deadline(now),
-            self.pools.next_deadline(),
-            self.loads_due,
-            self.drains.next_deadline(),
-            self.next_of_drills(),
-            self.publisher.next_deadline(),
-            self.saves.next_deadline(now),
-            self.kept.next_deadline(now),
-            self.next_record(now),
-            self.notifier.next_deadline(),
-            self.next_of_transaction(),
-            self.waiting.next_deadline(),
-            Some(self.latencies.next_deadline()),
-            self.sip.next_deadline(),
-            self.recorder.next_deadline(),
-            Some(self.checks.next_deadline()),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
     }
 
     pub(super) fn log(&mut self, event: EventName, level: LogLevel, message: String) {

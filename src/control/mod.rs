@@ -15,6 +15,7 @@ mod capture_feed;
 mod captures;
 mod capturing;
 mod checks;
+mod choosing;
 mod configurations;
 mod controller;
 mod direct_access;
@@ -71,6 +72,7 @@ mod strangers;
 mod switchovers;
 mod tables;
 mod transaction;
+mod turn;
 mod unanswered;
 mod waiting;
 

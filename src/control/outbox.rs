@@ -88,6 +88,8 @@ pub enum Output {
 
 /// Outputs on their way out, what has happened, and the alarms that stand.
 pub(super) struct Outbox {
+    /// Of workers, which are before all else.
+    commands: VecDeque<(WorkerId, Command)>,
     outputs: VecDeque<Output>,
     pub(super) alarms: Alarms,
     pub(super) events: EventLog,
@@ -110,6 +112,7 @@ impl Outbox {
     /// Nothing is wanted, and what is at least as grave as `level` is logged.
     pub(super) fn new(level: LogLevel) -> Outbox {
         Outbox {
+            commands: VecDeque::new(),
             outputs: VecDeque::new(),
             alarms: Alarms::default(),
             events: EventLog::default(),
@@ -151,12 +154,25 @@ impl Outbox {
         self.outputs.push_back(output);
     }
 
+    /// The next output; workers' commands come first.
     pub(super) fn pop(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        match self.commands.pop_front() {
+            Some((worker, command)) => Some(Output::ToWorker(worker, command)),
+            None => self.outputs.pop_front(),
+        }
+    }
+
+    pub(super) fn pop_command(&mut self) -> Option<(WorkerId, Command)> {
+        self.commands.pop_front()
+    }
+
+    /// Nothing is to be done.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.outputs.is_empty()
     }
 
     pub(super) fn send(&mut self, worker: WorkerId, command: Command) {
-        self.push(Output::ToWorker(worker, command));
+        self.commands.push_back((worker, command));
     }
 
     /// This has happened: it is kept, and logged.

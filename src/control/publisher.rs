@@ -140,6 +140,11 @@ impl Publisher {
         }
     }
 
+    /// What is to be made now is the latest with other health: little work.
+    pub fn follows(&self, now: Instant) -> bool {
+        self.latest.is_some() && self.due.is_none_or(|due| due > now)
+    }
+
     /// When [`Publisher::take_work`] has something to do without anything else happening.
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = [self.due, self.pools_due].into_iter().flatten().min();

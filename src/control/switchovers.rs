@@ -36,6 +36,8 @@ pub struct Switchovers {
     before: Vec<SwitchoverRow>,
     /// Since the start, by [`Cause`].
     counts: [u64; 5],
+    /// How many of the last ones nobody was told of yet.
+    untold: usize,
 }
 
 impl Switchovers {
@@ -46,6 +48,19 @@ impl Switchovers {
         }
         self.counts[row.cause as usize] += 1;
         self.records.push_back(Record { row, choice, lost, epoch: None });
+        self.untold += 1;
+    }
+
+    /// There are some that nobody was told of yet.
+    pub fn has_untold(&self) -> bool {
+        self.untold > 0
+    }
+
+    /// Those, oldest first; they are told.
+    pub fn take_untold(&mut self) -> impl Iterator<Item = &SwitchoverRow> {
+        let untold = std::mem::take(&mut self.untold);
+        let told = self.records.len().saturating_sub(untold);
+        self.records.range(told..).map(|record| &record.row)
     }
 
     /// A worker has delivered, or lost, what the one who was active had not answered. Returns the line to be logged, if there is its

@@ -4,6 +4,7 @@ use super::*;
 use crate::admin::rows::{Choice, SettingKind, SettingRow};
 use crate::control::OperatorState;
 use crate::control::{Output, harness};
+use crate::events::EventName;
 use crate::worker::Command;
 
 fn exclude(prefix: &str, add: bool) -> Request {
@@ -276,28 +277,25 @@ fn a_disk_that_hangs_holds_up_no_operator_for_ever() {
 }
 
 #[test]
-fn a_switchover_is_with_the_workers_before_what_is_set_is_gathered() {
+fn a_switchover_is_with_the_workers_before_it_is_put_into_words_and_saved() {
     let mut bench = keeping(OperatorState::default());
     bench.run(1_000);
-    let request = force("sip-b");
-    let mut step = |input: Input| -> (usize, Vec<OperatorState>) {
-        bench.controller.handle(input, bench.now);
-        let (mut installs, mut saves) = (0, Vec::new());
-        while let Some(output) = bench.controller.poll_output() {
-            match output {
-                Output::ToWorker(_, Command::Install(..)) => installs += 1,
-                Output::SaveState { state, .. } => saves.push(*state),
-                _ => {}
-            }
-        }
-        assert_eq!(bench.controller.next_deadline() == Some(bench.now), installs > 0, "it is saved at once");
-        (installs, saves)
+    let events = bench.controller.outputs.events.last();
+    bench.controller.handle(Input::Asked { request_id: 77, request: force("sip-b"), by: None }, bench.now);
+    let commands: Vec<_> = std::iter::from_fn(|| bench.controller.poll_command()).collect();
+    assert!(!commands.is_empty() && commands.iter().all(|(_, command)| matches!(command, Command::Install(..))));
+    let told = bench.controller.outputs.events.after(events).map(|row| row.event.clone()).collect::<Vec<_>>();
+    assert!(!told.contains(&EventName::Switchover.to_string()), "{told:?}");
+
+    let named = |output| match output {
+        Output::Log(row) => row.event.clone(),
+        Output::SaveState { state, .. } if state.text().contains("sip-b") => "state".into(),
+        Output::ToWorker(..) => "command".into(),
+        _ => "another".into(),
     };
-    let (installs, saves) = step(Input::Asked { request_id: 77, request, by: None });
-    assert!(installs > 0 && saves.is_empty());
-    let (installs, saves) = step(Input::Tick);
-    assert_eq!((installs, saves.len()), (0, 1));
-    assert!(saves[0].text().contains("sip-b"), "{}", saves[0].text());
+    let outputs: Vec<String> = std::iter::from_fn(|| bench.controller.poll_output()).map(named).collect();
+    let at = |name: &str| outputs.iter().position(|output| output == name);
+    assert!(at("switchover").is_some() && at("switchover") < at("state"), "{outputs:?}");
 }
 
 /// One that has been told to set this, and is saving it.
