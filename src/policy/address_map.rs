@@ -100,6 +100,11 @@ impl<K: Word, T: Copy> WordMap<K, T> {
         }
     }
 
+    /// The bits of every key in it, in no order.
+    pub fn bits(&self) -> impl Iterator<Item = K::Bits> {
+        self.cells.iter().filter_map(|cell| cell.map(|(bits, _)| bits))
+    }
+
     /// Where `bits` are, or may be put.
     fn place(&self, bits: K::Bits) -> usize {
         let mut at = K::home(bits, self.shift);

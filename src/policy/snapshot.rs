@@ -60,6 +60,8 @@ pub struct Snapshot {
     /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
     hints: Option<Arc<PersistenceHints>>,
     classes: AddressMap<AddressClass>,
+    /// Of each address in there its last six bits: most strangers are told apart by them.
+    class_bits: u64,
     /// Service ports of UDP, at virtual addresses.
     pub(super) datagrams_in: Vec<DatagramsIn>,
     /// The same at the members.
@@ -139,6 +141,7 @@ impl Snapshot {
             sip: intent.sip,
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
+            class_bits: 0,
             classes: parts::classes(intent, &virtuals),
             datagrams_in: Vec::new(),
             datagrams_out: Vec::new(),
@@ -155,6 +158,8 @@ impl Snapshot {
             virtuals,
             followed: None,
         };
+        snapshot.class_bits =
+            snapshot.classes.bits().fold(0, |all, bits| all | bit_of(Ipv4Addr::from(bits.to_ne_bytes())));
         snapshot.place_services();
         intent.pools.ids().for_each(|pool| snapshot.take_over(pool, intent, health, adjacency));
         snapshot
@@ -210,6 +215,9 @@ impl Snapshot {
     /// Who owns `address`.
     #[inline(always)]
     pub fn class(&self, address: Ipv4Addr) -> AddressClass {
+        if self.class_bits & bit_of(address) == 0 {
+            return AddressClass::Other;
+        }
         self.classes.get(address).copied().unwrap_or(AddressClass::Other)
     }
 
@@ -476,6 +484,12 @@ impl Snapshot {
     pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)
     }
+}
+
+/// One of 64 bits, by the last six of the address.
+#[inline(always)]
+const fn bit_of(address: Ipv4Addr) -> u64 {
+    1 << (address.octets()[3] & 63)
 }
 
 /// It does not answer on the link.

@@ -6,6 +6,7 @@ use crate::policy::health::{Generation, MemberHealth, PoolHealth, Silence, State
 use crate::policy::intent::*;
 use crate::policy::sharing::{Sharing, Target};
 use crate::policy::slots::{Lives, Slots};
+use crate::policy::snapshot::AddressClass;
 use crate::wire::{Mac, Protocol};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -168,4 +169,32 @@ fn losses_are_looked_for_among_all_members_unless_it_follows_at_once() {
     let third = follow(&second, 0, &health);
     assert!(first.connections_are_lost_by(&second) && !second.connections_are_lost_by(&third));
     assert!(first.connections_are_lost_by(&third), "whoever has missed the second sees it in the third");
+}
+
+/// Strangers whose last six bits are those of an address of ours are strangers all the same.
+#[test]
+fn who_owns_each_address_of_a_network_is_what_the_file_says() {
+    let (intent, health) = (
+        intent(),
+        Health {
+            members: vec![MemberHealth::default(); MEMBERS.into()],
+            pools: vec![PoolHealth::default(); POOLS.into()],
+        },
+    );
+    let snapshot = Snapshot::compile(&intent, &health, &Adjacency::default(), &MACS, Epoch(1));
+    for address in (0x0a00_0000..0x0a01_0400).map(Ipv4Addr::from_bits) {
+        let member = (0..MEMBERS).find(|at| member(*at).address == address);
+        let is_virtual = intent.virtual_servers.iter().any(|server| server.address == address);
+        let owner = snapshot.class(address);
+        let is_so = match (member, address.octets()) {
+            (Some(at), _) => owner == AddressClass::Member(MemberId(at), InterfaceId(0)),
+            (None, [10, 0, 0, 1]) => owner == AddressClass::SelfIp(InterfaceId(0)),
+            (None, [10, 0, 255, 255]) => owner == AddressClass::Broadcast,
+            (None, _) if is_virtual => {
+                matches!(owner, AddressClass::Virtual(at) if snapshot.server(at).address == address)
+            }
+            (None, _) => owner == AddressClass::Other,
+        };
+        assert!(is_so, "{address}: {owner:?}");
+    }
 }
