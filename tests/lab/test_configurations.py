@@ -171,6 +171,34 @@ class Configurations(Bare):
             self.is_in_force(WAS)
             self.file.write_text(another)
 
+    def test_killed_at_any_moment_of_a_save_the_file_is_whole_and_nothing_that_was_set_is_lost(self):
+        saved = self.before.replace('"10.20.0.12" }', '"10.20.0.12", admin_state = "offline" }')
+        self.assertNotEqual(saved, self.before)
+        outcomes = []
+        for at, delay in enumerate((0.0, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.03)):
+            self.say("member", "offline", "sip-b")
+            asked = subprocess.Popen(
+                [self.program, "--socket", str(self.socket), "save"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            time.sleep(delay)
+            # The command that writes it, and the appliance that is asked and told, in turn.
+            (asked, self.process)[at % 2].kill()
+            asked.wait(PATIENCE)
+            text = self.file.read_text()
+            self.assertIn(text, (self.before, saved))
+            outcomes.append(text == saved)
+            self.assertEqual(self.command("check", str(self.file)).returncode, 0)
+            self.restart()
+            self.assertIn("offline", [row["admin"] for row in self.ask("members") if row["name"] == "sip-b"])
+            # What the one that was killed has left is in nobody's way.
+            if text == self.before:
+                self.say("save")
+            self.assertEqual(self.file.read_text(), saved)
+            self.file.write_text(self.before)
+            self.say("reload")
+            self.assertEqual([row["admin"] for row in self.ask("members")].count("offline"), 0)
+        self.assertIn(False, outcomes, "each was over before it was killed")
+
     def test_an_earlier_one_is_shown_and_put_back(self):
         self.write_another()
         self.say("reload")
