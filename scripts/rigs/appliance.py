@@ -29,21 +29,21 @@ _CALM = 1.0
 @dataclass(frozen=True)
 class Tuning:
     """What a rig changes in the appliance's file. `exclude`: the exclusion group. `redeliver`: that key of the virtual server; earlier
-    revisions do not know it. `metrics`: where they are served. `recorder_mib`: what it records on.
+    revisions do not know it. `metrics`: where they are served. `recorder_mib`: what it records on, if not on what is usual.
     `known`: who nobody answers for is in the file; otherwise a host is taken for dead after a while, until its frames are heard again."""
 
     flows: int = 1_000_000
     exclude: tuple[str, ...] = ("192.168.77.0/24",)
     redeliver: str | None = None
     metrics: str | None = None
-    recorder_mib: int = 0
+    recorder_mib: int | None = None
     known: tuple[tuple[str, str], ...] = ()
 
 
 def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
     """The fixture on a setting's devices. Nothing answers probes here, so they are rare: the member is chosen by hand."""
     served = f'metrics = "{tuning.metrics}"\n' if tuning.metrics else ""
-    served += f"recorder_mib = {tuning.recorder_mib}\n" if tuning.recorder_mib else ""
+    served += f"recorder_mib = {tuning.recorder_mib}\n" if tuning.recorder_mib is not None else ""
     appliance = f'[appliance]\nname = "rig"\nadmin_socket = "{socket}"\n{served}'
     dpdk = (f"[dpdk]\nhugepages = {str(setting.hugepages).lower()}\nmbufs = {setting.mbufs}\n"
             f"memory_mib = {needed_mb(setting.mbufs)}\n")

@@ -1,4 +1,4 @@
-"""Observers at full load: a capture that waits (O1), all that an operator leaves open (O2), the recorder (O3).
+"""Observers at full load: a capture that waits (O1), all that an operator leaves open, the recorder among it (O2), the recorder (O3).
 
 Owns: who observes, and how. Read `disturbance` first, which asks questions.
 """
@@ -35,7 +35,7 @@ CAPTURES = {
 #: From one page of metrics to the next, in seconds.
 _SCRAPED = 1.0
 #: What the recorder writes on.
-_RECORDER_MIB = 32
+_RECORDER_MIB = 16
 #: How long an observer gets to begin, in seconds.
 _BEGINS = 1.0
 
@@ -47,7 +47,7 @@ def observers(bench: Bench) -> Outcome:
     observed: dict[str, list[float]] = {}
     with bench.setting(traffic.service_udp(PEERS)) as setting:
         for number in range(bench.runs):
-            tuning = Tuning(2 * PEERS, metrics=metrics, known=traffic.HOSTS)
+            tuning = Tuning(2 * PEERS, metrics=metrics, recorder_mib=0, known=traffic.HOSTS)
             with bench.appliance(setting, tuning) as fairlead:
                 before = fairlead.settle()
                 kinds = list(_kinds(bench, tuning, setting.management).items())
@@ -82,7 +82,7 @@ def _kinds(bench: Bench, tuning: Tuning, core: int) -> dict[str, Observer]:
 
     kinds: dict[str, Observer] = {name: capture(words) for name, words in CAPTURES.items()}
     kinds |= {"top": top, "metrics each second": scraped, "recorder": recorder}
-    return kinds | {"all": lambda fairlead: _all([kinds["capture of a host"], top, scraped], fairlead)}
+    return kinds | {"all": lambda fairlead: _all([kinds["capture of a host"], top, scraped, recorder], fairlead)}
 
 
 def _beside(bench: Bench, fairlead: Appliance, begin: Observer) -> float:

@@ -31,6 +31,8 @@ pub struct RecordingRow {
     pub reason: String,
     /// Frames on it: of each packet the one as it came and the one as it left.
     pub frames: u64,
+    /// Frames that came between these and are not on it: a worker records 200,000 a second at most.
+    pub passed_over: u64,
     /// From the oldest of them to the newest.
     pub span_ms: u64,
     /// How many workers have given theirs; one that did not within two seconds is missing.

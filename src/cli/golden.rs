@@ -643,6 +643,7 @@ fn recordings_say_when_and_why_they_were_frozen_and_what_is_on_them() {
         cause,
         reason: reason.into(),
         frames: 12_345,
+        passed_over: 67,
         span_ms: 4_021,
         workers: 2,
     };
@@ -651,12 +652,12 @@ fn recordings_say_when_and_why_they_were_frozen_and_what_is_on_them() {
     for words in ["recorder list", "recorder freeze"] {
         let text = shown(words, rows.clone());
         let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        assert_eq!(lines[0], "ID FROZEN AT (UTC) CAUSE FRAMES SPAN REASON", "{text}");
+        assert_eq!(lines[0], "ID FROZEN AT (UTC) CAUSE FRAMES PASSED OVER SPAN REASON", "{text}");
         assert!(
-            lines[1].starts_with("3 ") && lines[1].contains(" switchover 12,345 4.021 s switchover of pool"),
+            lines[1].starts_with("3 ") && lines[1].contains(" switchover 12,345 67 4.021 s switchover of pool"),
             "{text}"
         );
-        assert!(lines.last().is_some_and(|line| line.ends_with(" alarm 12,345 4.021 s metrics.unserved")), "{text}");
+        assert!(lines.last().is_some_and(|line| line.ends_with(" alarm 12,345 67 4.021 s metrics.unserved")), "{text}");
     }
 }
 

@@ -98,6 +98,7 @@ impl Recording {
             cause: self.cause,
             reason: self.reason.clone(),
             frames: tapes().map(|tape| tape.len() as u64).sum(),
+            passed_over: tapes().map(|tape| tape.passed_over()).sum(),
             span_ms: span.map_or(0, |(from, to)| to.since(from).as_millis() as u64),
             workers: tapes().count() as u16,
         }

@@ -35,8 +35,8 @@ impl Controller {
 
     pub(super) fn freeze_recorder(&mut self, request_id: u64, now: Instant) -> Result<Option<Data>, AdminError> {
         if !self.recorder.is_on() {
-            let message =
-                "the recorder is off: set `recorder_mib` of `[appliance]` in the file, such as 64, and reload";
+            let message = "the recorder is off: the file has `recorder_mib = 0` under `[appliance]`: take that out, or give it memory, and \
+                           reload";
             return Err(AdminError::new(Code::Refused, message));
         }
         let workers: Vec<WorkerId> = self.machine.workers().collect();

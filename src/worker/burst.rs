@@ -121,10 +121,11 @@ impl<P: Port> Pipeline<P> {
         let Batch { frames, places, .. } = batch;
         places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
         let mut cached = 0;
-        let taps = &self.out.ports.taps;
+        let taps = &mut self.out.ports.taps;
         if taps.is_on() && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine) {
             cached = self.decide_all_watched(batch, origin, now);
         } else {
+            taps.passed_over(frames.len());
             for (frame, place) in frames.drain(..).zip(&*places) {
                 cached += u64::from(self.decide_one(frame, place, origin, now));
             }

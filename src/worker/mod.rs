@@ -132,7 +132,7 @@ impl<P: Port> Worker<P> {
 
     /// One turn: commands, frames from the NICs, frames from other workers, chores, and out with it all.
     pub fn turn(&mut self, now: Instant) -> Work {
-        self.pipeline.out.ports.taps.now = now;
+        self.pipeline.out.ports.taps.begin_turn(now);
         let mut done = self.read_commands(now);
         for port in self.pipeline.out.ports.ids() {
             done += self.pipeline.receive(&mut self.batch, port, now);

@@ -10,6 +10,37 @@ use crate::time::Instant;
 /// Bytes of a frame that are kept: Ethernet, IPv4, UDP, and where a SIP message begins.
 pub const KEPT: usize = 128;
 
+/// Frames that a worker writes a second, at most: more would cost it more than a hundredth of what it forwards. A packet that is
+/// forwarded is written as it came and as it left.
+pub const PACE: u64 = 200_000;
+/// What each of them costs of the time.
+const COST: i64 = (1_000_000_000 / PACE) as i64;
+/// Time that may be saved up, for what comes in bursts.
+const SAVED: i64 = 100_000_000;
+
+/// How much a worker may write: time goes by, and each frame costs some of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowance {
+    /// Nanoseconds.
+    left: i64,
+    /// As of this time.
+    at: Instant,
+}
+
+impl Allowance {
+    /// It is `now`. Says whether anything may be written until the next call.
+    pub fn renew(&mut self, now: Instant) -> bool {
+        let gone = now.since(self.at).as_nanos().min(SAVED as u128) as i64;
+        (self.left, self.at) = ((self.left + gone).min(SAVED), now);
+        self.left > 0
+    }
+
+    /// A frame was written.
+    pub fn spend(&mut self) {
+        self.left -= COST;
+    }
+}
+
 /// A frame as it was seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
@@ -21,6 +52,8 @@ pub struct Slot {
     pub reason: Option<&'static str>,
     /// The frame's length.
     pub length: u32,
+    /// Frames that had come by then and were not written: the lower half of the number.
+    passed_over: u32,
     /// Where it came in, or leaves.
     pub port: PortId,
     /// How it was seen.
@@ -37,6 +70,7 @@ impl Slot {
         at: Instant::ZERO,
         reason: None,
         length: 0,
+        passed_over: 0,
         port: PortId(0),
         side: Side::Before,
         fate: Fate::Wait,
@@ -105,14 +139,15 @@ impl Tape {
         self.room * size_of::<Slot>()
     }
 
-    /// Writes a frame, where there is no room over the oldest.
-    pub(super) fn write(&mut self, seen: &Seen<'_>) {
+    /// Writes a frame, where there is no room over the oldest. `passed_over` have come by now and were not written.
+    pub(super) fn write(&mut self, seen: &Seen<'_>, passed_over: u64) {
         let Some(slot) = self.slots.get_mut(self.next) else { return };
         let kept = seen.bytes.len().min(KEPT);
         slot.bytes[..kept].copy_from_slice(&seen.bytes[..kept]);
         let Seen { packet, side, at, port, fate, reason, length, .. } = *seen;
         (slot.packet, slot.at, slot.reason, slot.length) = (packet, at, reason, length as u32);
         (slot.port, slot.side, slot.fate, slot.kept) = (port, side, fate, kept as u8);
+        slot.passed_over = passed_over as u32;
         self.next = if self.next + 1 < self.slots.len() { self.next + 1 } else { 0 };
         self.written += 1;
     }
@@ -121,7 +156,7 @@ impl Tape {
     #[cfg(test)]
     pub(crate) fn forwarded(&mut self, packet: u64, at: Instant, side: Side, bytes: &[u8]) {
         let (port, fate, reason, member, flow, length) = (PortId(0), Fate::Forward, None, None, None, bytes.len());
-        self.write(&Seen { packet, side, at, port, fate, reason, member, flow, bytes, length });
+        self.write(&Seen { packet, side, at, port, fate, reason, member, flow, bytes, length }, 0);
     }
 
     /// How many frames are on it.
@@ -141,6 +176,13 @@ impl Tape {
         (at < len).then(|| &self.slots[(oldest + at) % room])
     }
 
+    /// Frames that came between those that are on it, and are not because there were more than [`PACE`] a second.
+    pub fn passed_over(&self) -> u64 {
+        let newest = self.len().checked_sub(1).and_then(|at| self.frame(at));
+        let ends = self.frame(0).zip(newest);
+        ends.map_or(0, |(oldest, newest)| newest.passed_over.wrapping_sub(oldest.passed_over).into())
+    }
+
     /// Nothing is on it any more.
     pub fn clear(&mut self) {
         (self.next, self.written) = (0, 0);
@@ -154,18 +196,21 @@ mod tests {
     fn written(tape: &mut Tape, frames: std::ops::Range<u64>) {
         for number in frames {
             let bytes = vec![number as u8; 60 + number as usize];
-            tape.write(&Seen {
-                packet: number,
-                side: Side::After,
-                at: Instant::from_millis(number),
-                port: PortId(1),
-                fate: Fate::Drop,
-                reason: Some("no_route"),
-                member: None,
-                flow: None,
-                bytes: &bytes,
-                length: bytes.len(),
-            });
+            tape.write(
+                &Seen {
+                    packet: number,
+                    side: Side::After,
+                    at: Instant::from_millis(number),
+                    port: PortId(1),
+                    fate: Fate::Drop,
+                    reason: Some("no_route"),
+                    member: None,
+                    flow: None,
+                    bytes: &bytes,
+                    length: bytes.len(),
+                },
+                0,
+            );
         }
     }
 
@@ -213,9 +258,38 @@ mod tests {
         }
     }
 
+    /// What lies between the oldest and the newest counts: what came before is of another time.
+    #[test]
+    fn frames_are_passed_over_between_those_that_are_on_it() {
+        let bytes = [0; 60];
+        let (packet, side, at, port) = (1, Side::Before, Instant::ZERO, PortId(0));
+        let (fate, reason, member, flow, length) = (Fate::Forward, None, None, None, 60);
+        let seen = Seen { packet, side, at, port, fate, reason, member, flow, bytes: &bytes, length };
+        let mut tape = Tape::new(3 * size_of::<Slot>());
+        assert_eq!(tape.passed_over(), 0);
+        let before = u64::from(u32::MAX);
+        for (over, between) in [(before - 9, 0), (before, 9), (before + 5, 14), (before + 6, 6), (before + 6, 1)] {
+            tape.write(&seen, over);
+            assert_eq!(tape.passed_over(), between);
+        }
+    }
+
+    #[test]
+    fn what_may_be_written_comes_back_with_time_and_is_saved_up_for_a_tenth_of_a_second() {
+        let (mut allowance, at) = (Allowance::default(), Instant::from_millis);
+        assert!(!Allowance::default().renew(Instant::ZERO));
+        let mut written = |now: Instant, most: usize| {
+            (0..most).map_while(|_| allowance.renew(now).then(|| allowance.spend())).count()
+        };
+        assert_eq!(written(at(10), 10_000), 2_000);
+        assert_eq!(written(at(11), 10_000), 200);
+        assert_eq!(written(at(60_000), 100_000), 20_000, "PACE a tenth of a second");
+        assert_eq!(written(at(60_000), 1), 0);
+    }
+
     /// What README and reference count with.
     #[test]
-    fn a_frame_takes_some_170_bytes() {
-        assert_eq!(size_of::<Slot>(), 168);
+    fn a_frame_takes_176_bytes() {
+        assert_eq!(size_of::<Slot>(), 176);
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Owns [`Taps`]: the taps and the tape, the frame that is being decided about as it came, and how it is found out what came of it: by
 //! what has been queued and counted meanwhile, so that what a record says is what the counters say. Nothing here is touched while
-//! neither is on, but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits.
+//! neither is on, but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits. The tape
+//! is written on in some turns and in others not, where frames come faster than it may be.
 
 use super::counters::Counters;
 use super::tap::{CAPTURES, Fate, Only, Seen, Side, Tap, Workspace};
-use super::tape::{KEPT, Tape};
+use super::tape::{Allowance, KEPT, Tape};
 use crate::engine::{DropReason, Engine, IgnoreReason, Lookup, PuntReason};
 use crate::flow::FlowName;
 use crate::io::Frame;
@@ -102,14 +103,19 @@ pub(super) struct Taps {
     on: usize,
     /// The recorder's, while it is on.
     tape: Option<Box<Tape>>,
-    /// A capture or the recorder is on.
+    /// It is written on in this turn.
+    is_recording: bool,
+    allowance: Allowance,
+    /// Frames that the recorder has not written.
+    passed_over: u64,
+    /// A capture is on, or the recorder writes.
     is_on: bool,
     /// A packet that is meant has one of these addresses as it comes.
     addresses: Meant<Ipv4Addr>,
     /// Or one of these ports, as it comes or as it leaves.
     ports: Meant<u16>,
     /// When the present turn began.
-    pub now: Instant,
+    now: Instant,
     /// Answers of our own that took a frame's place.
     pub answered: u64,
     /// Packets that were looked at.
@@ -164,10 +170,39 @@ impl Taps {
         Taps { queued: Vec::with_capacity(ports), ..Taps::default() }
     }
 
-    /// Whether any capture is on, or the recorder.
+    /// A turn begins: whether the recorder writes in it.
+    #[inline]
+    pub(super) fn begin_turn(&mut self, now: Instant) {
+        self.now = now;
+        if self.tape.is_some() {
+            self.record_or_not();
+        }
+    }
+
+    fn record_or_not(&mut self) {
+        let was_recording = std::mem::replace(&mut self.is_recording, self.allowance.renew(self.now));
+        if was_recording && !self.is_recording {
+            // What begins to wait meanwhile is not known.
+            self.forget_waiting(TAPE);
+        }
+        self.look_whether_on();
+    }
+
+    /// Whether any capture is on, or the recorder writes in this turn.
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
         self.is_on
+    }
+
+    /// So many frames were decided about unseen.
+    #[inline(always)]
+    pub(super) fn passed_over(&mut self, frames: usize) {
+        self.passed_over += frames as u64;
+    }
+
+    /// None of these has a record of what waits.
+    fn forget_waiting(&mut self, taps: u8) {
+        self.work.waiting.values_mut().for_each(|(_, recorded)| *recorded &= !taps);
     }
 
     /// Whether any capture is on.
@@ -180,7 +215,7 @@ impl Taps {
     pub(super) fn open(&mut self, mut tap: Box<Tap>) -> Option<Box<Tap>> {
         let Some(at) = self.open.iter().position(Option::is_none) else { return Some(tap) };
         self.equip(&mut tap.workspace);
-        self.work.waiting.values_mut().for_each(|(_, recorded)| *recorded &= !(1 << at));
+        self.forget_waiting(1 << at);
         self.open[at] = Some(tap);
         self.on += 1;
         self.is_on = true;
@@ -194,7 +229,8 @@ impl Taps {
             self.equip(&mut tape.workspace);
             self.tape = Some(tape);
         }
-        self.work.waiting.values_mut().for_each(|(_, recorded)| *recorded &= !TAPE);
+        self.forget_waiting(TAPE);
+        self.is_recording = self.tape.is_some() && self.allowance.renew(self.now);
         self.look_whether_on();
         old
     }
@@ -206,7 +242,7 @@ impl Taps {
     }
 
     fn look_whether_on(&mut self) {
-        self.is_on = self.on != 0 || self.tape.is_some();
+        self.is_on = self.on != 0 || self.is_recording;
         if !self.is_on {
             self.work.waiting.clear();
         }
@@ -222,15 +258,15 @@ impl Taps {
                 None => self.addresses = Meant::ANY,
             }
         }
-        if self.tape.is_some() {
-            self.addresses = Meant::ANY;
-        }
     }
 
     /// No capture can mean any of these; `None`: what cannot be read. Of one host or one port, as is usual, nothing is asked but whether
     /// it is it.
     #[inline]
     pub(super) fn pass_over_all<'p>(&self, all: impl Iterator<Item = Option<Arrived<'p>>>, engine: &Engine) -> bool {
+        if self.is_recording {
+            return false;
+        }
         match (self.addresses.one(), self.ports.one()) {
             (Some(one), None) if self.ports.is_none() => {
                 are_all(all, |Arrived { packet, .. }| packet.src() != one && packet.dst() != one)
@@ -248,7 +284,8 @@ impl Taps {
     pub(super) fn pass_over(&self, arrived: &Arrived<'_>, engine: &Engine) -> bool {
         let Arrived { packet, .. } = arrived;
         let is_other = |ports: Ports| !self.ports.may_hold([ports.src(), ports.dst()]);
-        !self.addresses.may_hold([packet.src(), packet.dst()])
+        !self.is_recording
+            && !self.addresses.may_hold([packet.src(), packet.dst()])
             && (self.ports.is_none() || has_no_port(arrived, engine, is_other))
     }
 
@@ -352,7 +389,7 @@ impl Taps {
             bytes,
             length: bytes.len(),
         };
-        self.tape.iter_mut().for_each(|tape| tape.write(&seen));
+        self.write_one(&seen);
         for tap in self.open.iter_mut().flatten() {
             let meant = tap.may_match(Fate::Originate, None)
                 && tap.concerns(None, headers.as_ref())
@@ -382,13 +419,21 @@ impl Taps {
         let headers = Packet::parse(bytes).ok();
         let (member, flow, fate) = (None, None, Fate::Drop);
         let seen = Seen { packet, side, at, port, fate, reason, member, flow, bytes, length };
-        self.tape.iter_mut().for_each(|tape| tape.write(&seen));
+        self.write_one(&seen);
         for tap in self.open.iter_mut().flatten() {
             let meant =
                 tap.may_match(fate, reason) && tap.concerns(headers.as_ref(), None) && tap.matches(bytes, length);
             if meant {
                 tap.record(&seen);
             }
+        }
+    }
+
+    /// Writes a frame on the tape that nobody has decided about.
+    fn write_one(&mut self, seen: &Seen<'_>) {
+        if let Some(tape) = self.tape.as_mut().filter(|_| self.is_recording) {
+            tape.write(seen, self.passed_over);
+            self.allowance.spend();
         }
     }
 
@@ -420,17 +465,25 @@ impl Taps {
 
     /// Writes the frame, and what has been queued, on the tape. Says whether it has a record there, as a tap's.
     fn write_tape<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>]) -> u8 {
-        let Taps { tape, now, work, length, kept, before, queued, .. } = self;
+        if !self.is_recording {
+            self.passed_over += 1;
+            return 0;
+        }
+        let Taps { tape, now, work, length, kept, before, queued, allowance, passed_over, .. } = self;
         let Some(tape) = tape else { return 0 };
+        let mut write = |seen: &Seen<'_>| {
+            tape.write(seen, *passed_over);
+            allowance.spend();
+        };
         let seen = before.seen(fate, reason, &work.scratch[..*kept], *length);
         let is_shown = before.come == Come::HandedIn || before.recorded & TAPE != 0;
         if !(is_shown && fate.leaves_or_waits()) {
-            tape.write(&seen);
+            write(&seen);
         }
         for (port, frame) in new_frames(queues, queued) {
             let (bytes, fate) = (frame.bytes(), if fate == Fate::Drop { Fate::Answer } else { fate });
             let (packet, length) = (number_of(work, bytes).unwrap_or(before.number), bytes.len());
-            tape.write(&Seen { packet, side: Side::After, at: *now, port, fate, bytes, length, ..seen });
+            write(&Seen { packet, side: Side::After, at: *now, port, fate, bytes, length, ..seen });
         }
         TAPE
     }

@@ -22,19 +22,24 @@ struct Kept {
     length: u32,
 }
 
-/// All workers write on tapes with room for so many frames from now on, or on none; says what they have written until now, by worker.
-fn exchange(lab: &mut Lab, recording: u64, room: Option<usize>) -> Vec<Option<Vec<Kept>>> {
+/// All workers write on tapes with room for so many frames from now on, or on none; returns those that they wrote on until now, by worker.
+fn exchange_tapes(lab: &mut Lab, recording: u64, room: Option<usize>) -> Vec<Option<Box<Tape>>> {
     let out =
         lab.rig.command(|| Command::Tape { recording, tape: room.map(|room| Tape::first(room * Tape::memory_of(1))) });
     assert_eq!(out, []);
-    let mut by_worker = vec![None; lab.rig.workers.len()];
+    let mut by_worker: Vec<_> = lab.rig.workers.iter().map(|_| None).collect();
     for event in lab.rig.events.extract_if(.., |event| matches!(event, Event::Tape { .. })) {
         let Event::Tape { worker, recording: of, tape } = event else { unreachable!() };
         assert_eq!(of, recording);
-        by_worker[usize::from(worker.0)] =
-            tape.map(|tape| (0..tape.len()).filter_map(|at| tape.frame(at)).map(kept).collect());
+        by_worker[usize::from(worker.0)] = tape;
     }
     by_worker
+}
+
+/// Likewise; says what they have written.
+fn exchange(lab: &mut Lab, recording: u64, room: Option<usize>) -> Vec<Option<Vec<Kept>>> {
+    let frames = |tape: Box<Tape>| (0..tape.len()).filter_map(|at| tape.frame(at)).map(kept).collect();
+    exchange_tapes(lab, recording, room).into_iter().map(|tape| tape.map(frames)).collect()
 }
 
 fn kept(slot: &fairlead::worker::tape::Slot) -> Kept {
@@ -119,4 +124,22 @@ fn s108_fragments_and_what_waits_are_recorded_once_and_what_is_dropped_again() {
     let [waits, gone] = &frames[..] else { panic!("two frames: {frames:#?}") };
     assert_eq!((waits.fate, gone.fate, gone.reason), (Fate::Wait, Fate::Drop, Some("reassembly_timeout")));
     assert_eq!((waits.packet, &waits.bytes), (gone.packet, &gone.bytes));
+}
+
+/// 200,000 frames a second at a worker, a tenth of that at once: the others are forwarded all the same, and counted.
+#[test]
+fn s108_more_frames_than_a_worker_may_record_are_passed_over_and_counted() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    exchange(&mut lab, 0, Some(32_768));
+    let send = |lab: &mut Lab, packets: u64| {
+        (0..packets).for_each(|_| lab.forwards(ROUTER, options(PHONE, V), HOST_A, options(PHONE, A)));
+    };
+    send(&mut lab, 10_050);
+    lab.rig.wait(Duration::from_millis(1));
+    send(&mut lab, 150);
+    let tapes = exchange_tapes(&mut lab, 1, None);
+    let tape = tapes.iter().flatten().find(|tape| !tape.is_empty()).expect("one worker has the flow");
+    assert_eq!((tape.len(), tape.passed_over()), (2 * 10_100, 50), "100 packets more in a millisecond");
+    let last = tape.frame(tape.len() - 1).expect("it has frames");
+    assert_eq!((last.side, last.at), (Side::After, lab.rig.now));
 }

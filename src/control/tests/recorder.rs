@@ -78,7 +78,7 @@ fn the_recorder_is_off_until_the_file_gives_it_memory_and_off_again() {
     let mut bench = Bench::settled();
     assert!(bench.tape(0).is_none() && list(&mut bench).is_empty());
     let (code, message) = refused(&mut bench, Request::RecorderFreeze {});
-    assert!(code == Code::Refused && message.contains("`recorder_mib`"), "{message}");
+    assert!(code == Code::Refused && message.contains("recorder_mib"), "{message}");
     set(&mut bench, 1);
     for worker in 0..2 {
         assert_eq!(bench.tape(worker).map(|tape| tape.memory()), Some(Tape::memory_of(512 << 10)));
