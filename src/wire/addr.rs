@@ -78,6 +78,14 @@ impl Ports {
         u16::from_be_bytes([c, d])
     }
 
+    /// One of the two is this. Both are compared at once: where halves of a word are equal to those of another, their difference has a
+    /// half that is zero.
+    #[inline(always)]
+    pub const fn holds(self, port: u16) -> bool {
+        let differ = self.0 ^ Ports::new(port, port).0;
+        differ.wrapping_sub(0x0001_0001) & !differ & 0x8000_8000 != 0
+    }
+
     /// The same two, the second one first.
     #[inline]
     pub const fn swapped(self) -> Ports {
@@ -310,6 +318,18 @@ impl<A: fmt::Debug> fmt::Debug for Tuple<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// With ports whose difference is 0, 1, 0x8000 or in one byte alone, above and below: where a borrow could go astray.
+    #[test]
+    fn ports_hold_their_two_and_no_other() {
+        let near =
+            [0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x101, 0x7fff, 0x8000, 0x8001, 0xff00, 0xfffe, 0xffff, 5060, 5061];
+        for (src, dst) in near.iter().flat_map(|src| near.iter().map(move |dst| (*src, *dst))) {
+            for port in 0..=u16::MAX {
+                assert_eq!(Ports::new(src, dst).holds(port), port == src || port == dst, "{port} of {src} and {dst}");
+            }
+        }
+    }
 
     #[test]
     fn a_mac_reads_back_as_it_was_written() {

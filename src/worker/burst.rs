@@ -119,10 +119,14 @@ impl<P: Port> Pipeline<P> {
     #[inline]
     fn decide_all(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) {
         let Batch { frames, places, .. } = batch;
-        places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
-        let mut cached = 0;
         let taps = &mut self.out.ports.taps;
-        if taps.is_on() && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine) {
+        let only = if taps.is_on() { taps.only_port() } else { None };
+        taps.is_glanced = prefetch_all(&mut places[..frames.len()], only, &self.engine);
+        let mut cached = 0;
+        if taps.is_on()
+            && !taps.is_glanced
+            && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine)
+        {
             cached = self.decide_all_watched(batch, origin, now);
         } else {
             taps.passed_over(frames.len());
@@ -163,7 +167,12 @@ impl<P: Port> Pipeline<P> {
             true => self.engine.service_in(packet, *port, lookup),
             false => self.engine.service_out(packet, *port, lookup),
         };
-        let Some((at, classified)) = found else { return self.decide(frame, place, origin, now) };
+        let Some((at, classified)) = found else {
+            return match self.out.ports.taps.is_glanced {
+                true => self.watch_late(frame, place, origin, now),
+                false => self.decide(frame, place, origin, now),
+            };
+        };
         if origin == Origin::Nic
             && let Some(worker) = self.hand_off.arrives(packet, classified.path, self.engine.snapshot())
         {
@@ -188,7 +197,7 @@ impl<P: Port> Pipeline<P> {
     /// A frame that leaves by no flow's cached route leaves by the one kept for it, or is classified, handed off to its worker, or
     /// decided about here. Not inlined: the loop over the burst keeps the registers.
     #[inline(never)]
-    fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
+    pub(super) fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, malformed } = place;
         if let Some(malformed) = *malformed {
             return self.out.unreadable(&frame, malformed);
@@ -226,6 +235,22 @@ impl<P: Port> Pipeline<P> {
         }
         self.process(Received { frames: Frames::One(frame), port, at: now }, packet, verdict, now);
     }
+}
+
+/// Prefetches the flow of each. Says whether none of them has this port, which is all that captures ask, and all are to service ports or
+/// from them: such a one leaves with the ports that it came with if its other end is a stranger, which is found out when it is decided
+/// about.
+#[inline(always)]
+fn prefetch_all(places: &mut [Place], port: Option<u16>, engine: &Engine) -> bool {
+    let Some(port) = port else {
+        places.iter_mut().for_each(|place| engine.prefetch_entry(&mut place.lookup));
+        return false;
+    };
+    let glance = |asked, place: &mut Place| {
+        engine.prefetch_entry(&mut place.lookup);
+        asked | place.lookup.service_port().is_none() | place.packet.ports.holds(port)
+    };
+    !places.iter_mut().fold(false, glance)
 }
 
 /// Who received a frame.

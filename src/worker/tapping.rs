@@ -3,7 +3,7 @@
 //! Owns where a worker looks: at each frame before it is decided about and after, and at what had to wait when it leaves or dies. While
 //! neither is on, none of this runs. Who is asked what matches, and where it is recorded: [`super::taps`].
 
-use super::burst::{Batch, Origin};
+use super::burst::{Batch, Origin, Place};
 use super::frames::{Frames, Received};
 use super::mailbox::{Event, WorkerId};
 use super::pipeline::Pipeline;
@@ -31,13 +31,34 @@ impl<P: Port> Pipeline<P> {
                 self.out.ports.begin_watch();
                 is_begun = true;
             }
-            self.out.ports.taps.note(&frame, place.port, now, Come::Now);
-            let waiting = self.hand_off.waiting();
-            cached += u64::from(self.decide_one(frame, place, origin, now));
-            let is_elsewhere = self.hand_off.waiting() != waiting;
-            self.out.ports.end_watch(&self.engine, is_elsewhere);
+            cached +=
+                u64::from(self.watch_one(frame, place, now, |here, frame| here.decide_one(frame, place, origin, now)));
         }
         cached
+    }
+
+    /// A datagram of a burst that was glanced over, and is no stranger's: it is looked at after all, before it is decided about.
+    #[cold]
+    pub(super) fn watch_late(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
+        self.out.ports.begin_watch();
+        self.watch_one(frame, place, now, |here, frame| here.decide(frame, place, origin, now));
+    }
+
+    /// A frame that has just come is noted before something is done with it, and what came of it afterwards.
+    #[inline(always)]
+    fn watch_one<T>(
+        &mut self,
+        frame: P::Frame,
+        place: &Place,
+        now: Instant,
+        does: impl FnOnce(&mut Self, P::Frame) -> T,
+    ) -> T {
+        self.out.ports.taps.note(&frame, place.port, now, Come::Now);
+        let waiting = self.hand_off.waiting();
+        let done = does(self, frame);
+        let is_elsewhere = self.hand_off.waiting() != waiting;
+        self.out.ports.end_watch(&self.engine, is_elsewhere);
+        done
     }
 
     /// Has something done with a datagram that has waited, or came from another worker in fragments, or was made here from a copy.

@@ -114,6 +114,8 @@ pub(super) struct Taps {
     addresses: Meant<Ipv4Addr>,
     /// Or one of these ports, as it comes or as it leaves.
     ports: Meant<u16>,
+    /// The burst that is decided about was only glanced over.
+    pub is_glanced: bool,
     /// When the present turn began.
     now: Instant,
     /// Answers of our own that took a frame's place.
@@ -258,6 +260,12 @@ impl Taps {
                 None => self.addresses = Meant::ANY,
             }
         }
+    }
+
+    /// The one port of which a packet has to have it, as it comes or as it leaves, to be meant. `None`: something else is asked.
+    #[inline(always)]
+    pub(super) fn only_port(&self) -> Option<u16> {
+        self.ports.one().filter(|_| self.addresses.is_none() && !self.is_recording)
     }
 
     /// No capture can mean any of these; `None`: what cannot be read. Of one host or one port, as is usual, nothing is asked but whether
