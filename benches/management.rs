@@ -116,6 +116,7 @@ impl Bench {
             workers: 1,
             counters: Box::new(Still),
             log: config::LogLevel::Warn,
+            began: Instant::ZERO,
             start: fairlead::admin::rows::Wall(0),
             saved: None,
             configurations: None,

@@ -237,6 +237,7 @@ fn controller(
         workers: plane.mail.len(),
         counters: plane.counters(log.clone()),
         log: log.level(configuration.settings.log),
+        began: clock.now(),
         start: clock.wall().into(),
         saved: Some(saved),
         configurations: Some(configurations),

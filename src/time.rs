@@ -6,25 +6,25 @@
 use std::ops::{Add, AddAssign, Sub};
 pub use std::time::Duration;
 
-/// Nanoseconds since the appliance started. Monotonic.
+/// Nanoseconds since the host started, or whatever moment a test begins at. Monotonic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The moment the appliance started.
+    /// The moment that is counted from.
     pub const ZERO: Instant = Instant(0);
 
-    /// The instant `nanos` nanoseconds after the start.
+    /// The instant `nanos` nanoseconds after that.
     pub const fn from_nanos(nanos: u64) -> Instant {
         Instant(nanos)
     }
 
-    /// The instant `millis` milliseconds after the start.
+    /// The instant `millis` milliseconds after that.
     pub const fn from_millis(millis: u64) -> Instant {
         Instant(millis * 1_000_000)
     }
 
-    /// Nanoseconds since the start.
+    /// Nanoseconds since that.
     pub const fn nanos(self) -> u64 {
         self.0
     }

@@ -432,7 +432,7 @@ pub struct CounterRow {
     pub worker: Option<u16>,
 }
 
-/// A change of a pool's active member. The seven marks are microseconds since the appliance started, so that their
+/// A change of a pool's active member. The seven marks are microseconds since the host started, so that their
 /// differences are the spans between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchoverRow {

@@ -23,6 +23,8 @@ pub(super) struct Alarms {
     standing: BTreeMap<String, Alarm>,
     /// Acknowledged before the restart, and not raised since.
     before: BTreeMap<Of, AcknowledgedRow>,
+    /// Until when that may be.
+    before_until: Instant,
     /// Of those that stand, how many have a term.
     terms: usize,
     /// When one for which there is no room is told of next.
@@ -90,7 +92,7 @@ impl Alarms {
 
     /// Forgets those whose term is over, and returns them.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Alarm> {
-        if now.since(Instant::ZERO) >= ANEW {
+        if now >= self.before_until {
             self.has_forgotten |= !self.before.is_empty();
             self.before.clear();
         }
@@ -118,7 +120,8 @@ impl Alarms {
     }
 
     /// What was acknowledged before the restart.
-    pub(super) fn restore(&mut self, acknowledged: impl IntoIterator<Item = (Of, AcknowledgedRow)>) {
+    pub(super) fn restore(&mut self, acknowledged: impl IntoIterator<Item = (Of, AcknowledgedRow)>, now: Instant) {
+        self.before_until = now + ANEW;
         for (of, by) in acknowledged {
             match self.standing.values_mut().find(|alarm| alarm.of == of) {
                 Some(alarm) => alarm.acknowledged = Some(by),
@@ -181,7 +184,7 @@ mod tests {
     fn who_knew_of_it_before_a_restart_knows_it_after_if_it_still_stands() {
         for (raised, known) in [(1_000, 1), (301_000, 0)] {
             let mut alarms = Alarms::default();
-            alarms.restore([(of(), said())]);
+            alarms.restore([(of(), said())], at(0));
             assert_eq!(alarms.acknowledged().count(), 1, "kept until it is known whether it stands");
             alarms.expire(at(raised));
             alarms.raise("x", (of(), "one".into()), None, (1, at(raised)));
@@ -189,7 +192,7 @@ mod tests {
         }
         let mut alarms = Alarms::default();
         alarms.raise("x", (of(), "one".into()), None, (1, at(0)));
-        alarms.restore([(of(), said())]);
+        alarms.restore([(of(), said())], at(0));
         assert!(alarms.standing().next().unwrap().acknowledged.is_some(), "raised before that was read");
     }
 }

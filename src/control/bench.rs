@@ -214,6 +214,7 @@ impl Bench {
             workers: 2,
             counters: Box::new(Still(Arc::clone(&asleep_since), Arc::clone(&uses))),
             log: LogLevel::Info,
+            began: Instant::ZERO,
             start: Wall(1_795_352_645_000_000),
             saved,
             configurations,

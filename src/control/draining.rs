@@ -78,7 +78,7 @@ impl Controller {
                 false => _ = self.outputs.clear(&overdue_key(id), || format!("member {name} is not overdue any more")),
             }
         }
-        for id in stays.iter().filter(|_| now.since(Instant::ZERO) >= FIRST_VERDICTS) {
+        for id in stays.iter().filter(|_| self.machine.uptime(now) >= FIRST_VERDICTS) {
             let member = &self.intent.members[*id];
             if self.drains.overdue.get(id).is_some_and(|known| *known == member.name) {
                 continue;
@@ -129,7 +129,7 @@ impl Controller {
             && !self.pools.takes_new(id)
             && uses.flows == 0
             && self.service_idle(id, uses, now).is_none_or(|idle| idle > OVER)
-            && now.since(Instant::ZERO) > OVER
+            && self.machine.uptime(now) > OVER
     }
 
     /// How long no datagram of a service port has come from it or gone to it: none, while it is the active member of a pair.

@@ -11,7 +11,7 @@ use crate::config::LogLevel;
 use crate::engine::{DropReason, EngineEvent, IgnoreReason, MemberUse, PuntReason};
 use crate::io::PortStats;
 use crate::policy::intent::PortId;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::toeplitz::HashOn;
 use crate::worker::arrivals::Arrived;
@@ -146,6 +146,8 @@ pub struct Machine {
     pub counters: Box<dyn CounterSource>,
     /// The lowest severity that is logged at the start.
     pub log: LogLevel,
+    /// When the process started.
+    pub began: Instant,
     /// What the calendar, as it is set now, says of [`Instant::ZERO`].
     pub start: Wall,
     /// What the operator had set before, and where that is kept; `None`: it is not. Taken at the start.
@@ -160,6 +162,11 @@ impl Machine {
     /// That moment by the calendar as it is set now.
     pub fn wall(&self, at: Instant) -> Wall {
         self.start.plus(at.since(Instant::ZERO))
+    }
+
+    /// For how long the process has run.
+    pub fn uptime(&self, now: Instant) -> Duration {
+        now.since(self.began)
     }
 
     /// The workers.

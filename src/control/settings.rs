@@ -54,7 +54,7 @@ impl Controller {
     }
 
     fn restore_all(&mut self, kept: &OperatorState, now: Instant) {
-        self.outputs.alarms.restore(kept.acknowledged.iter().filter_map(SavedAcknowledgement::parts));
+        self.outputs.alarms.restore(kept.acknowledged.iter().filter_map(SavedAcknowledgement::parts), now);
         let members = Members::of(&self.file.intent);
         for member in &kept.members {
             let SavedMember { address, admin, since, until, .. } = *member;

@@ -128,7 +128,7 @@ impl Switchovers {
     }
 }
 
-/// A moment as rows have it: microseconds since the start.
+/// A moment as rows have it: microseconds since the host started.
 pub fn mark(at: Instant) -> u64 {
     at.nanos() / 1_000
 }

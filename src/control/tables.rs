@@ -35,7 +35,7 @@ impl Controller {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             name: self.file.settings.name.clone(),
-            uptime_s: now.since(Instant::ZERO).as_secs(),
+            uptime_s: self.machine.uptime(now).as_secs(),
             epoch: self.publisher.installed().0,
             workers: self.machine.workers().map(|worker| self.worker_row(worker)).collect(),
             ports: self.port_rows(),

@@ -119,6 +119,7 @@ impl Appliance {
             workers: workers.len(),
             counters: Box::new(Published(shared.clone())),
             log: LogLevel::Info,
+            began: now,
             start: Wall(0),
             saved: None,
             configurations: None,
