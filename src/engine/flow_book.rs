@@ -129,6 +129,41 @@ impl FlowBook {
         }
     }
 
+    /// Takes in a flow that another process has left, of which nothing was heard since `seen`. It is nothing new: it counts, but for no
+    /// rate. One that cannot be kept gives its port back.
+    pub(super) fn take_up(&mut self, snapshot: &Snapshot, flow: Flow, seen: Instant) -> Result<(), Refused> {
+        if let Err(refused) = self.table.insert(flow, seen) {
+            self.release_port_of(&flow);
+            return Err(refused);
+        }
+        count(&self.uses, snapshot, &flow, true);
+        if is_connection(&flow) {
+            self.connections.count(snapshot, &flow, true);
+        }
+        Ok(())
+    }
+
+    /// What the flow refers to is there.
+    pub(super) fn may_live(&self, snapshot: &Snapshot, flow: &Flow) -> bool {
+        is_live(snapshot, flow)
+    }
+
+    /// The flow holds the port that it says from now on; its inner end is of this pool. `false`: it cannot. See
+    /// [`PortAllocator::claim`](crate::flow::PortAllocator).
+    pub(super) fn claim_port(&self, pool: PoolId, flow: &Flow) -> bool {
+        let (inside, outside) = port_ends(flow);
+        let Some(table) = self.snat_ports.table(outside.dst.addr, flow.protocol()) else { return false };
+        if !table.claim(outside.dst.port, inside, &self.reserved[pool]) {
+            return false;
+        }
+        match (flow.path, was_admitted(flow)) {
+            (PathKind::Outbound, false) => _ = table.enter(outside.dst.port, outside.src.addr),
+            (PathKind::Outbound, true) => table.readmit(outside.dst.port, outside.src.addr),
+            _ => {}
+        }
+        true
+    }
+
     /// The port of the SNAT address of the sender's pool that [`FlowBook::allocate_port`] would give now.
     pub(super) fn preview_port(&self, snapshot: &Snapshot, sender: MemberId, tuple: &Tuple) -> Option<Endpoint> {
         let pool = snapshot.member(sender).pool;
@@ -423,15 +458,20 @@ fn count(uses: &MemberUse, snapshot: &Snapshot, flow: &Flow, comes: bool) {
 /// Gives a flow's port back, if it has one.
 fn release(snat_ports: &SnatPorts, flow: &Flow) {
     let Some(port) = flow.snat_port else { return };
-    // Of a hairpin, whose member answers, the port is the opener's.
-    let opener = if flow.path == PathKind::Outbound { flow.inside } else { Direction::Original };
-    let (inside, outside) = (flow.key(opener).src, flow.key(opener.other()));
+    let (inside, outside) = port_ends(flow);
     if let Some(table) = snat_ports.table_of(outside.dst.addr, flow.protocol(), flow.life) {
         if flow.path == PathKind::Outbound {
             table.leave(port, outside.src.addr, was_admitted(flow));
         }
         table.release(port, inside);
     }
+}
+
+/// Who inside holds the port of a flow that has one, and the tuple of what comes to that port.
+pub(super) fn port_ends(flow: &Flow) -> (Endpoint, Tuple) {
+    // Of a hairpin, whose member answers, the port is the opener's.
+    let opener = if flow.path == PathKind::Outbound { flow.inside } else { Direction::Original };
+    (flow.key(opener).src, flow.key(opener.other()))
 }
 
 fn reserved(snapshot: &Snapshot) -> Slots<PoolId, ReservedPorts> {

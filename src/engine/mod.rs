@@ -6,7 +6,7 @@
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says, `redelivery` for
 //! what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which
 //! worker decides; `party` for whose a datagram is, where that is counted; `flow_name` for
-//! which flow a packet was of; `impact` for what another file would do to a flow; [`verdict`] for every verdict there is.
+//! which flow a packet was of; `impact` for what another file would do to a flow; `handing_over` and `taking_up` for what goes from one process to the next; [`verdict`] for every verdict there is.
 
 mod admission;
 mod affinity;
@@ -19,9 +19,12 @@ mod flow_book;
 mod flow_name;
 mod forward;
 mod hairpin;
+mod handing_over;
+mod hints;
 mod icmp_error;
 mod identification;
 mod impact;
+mod left_out;
 mod limiter;
 mod local;
 mod lost_peers;
@@ -41,14 +44,17 @@ mod service;
 mod sharing;
 mod state;
 pub mod steer;
+mod taking_up;
 pub mod verdict;
 mod walk;
 mod withhold;
 
 pub use events::EngineEvent;
 pub use excerpt::Excerpt;
+pub use handing_over::FlowsShown;
 pub use identification::Share;
 pub use impact::{Impact, ImpactCounts, ImpactOn, Impacts, impact};
+pub use left_out::{LeftOut, LeftOutCounts};
 pub use member_use::{MemberUse, Uses};
 pub use party::Party;
 pub use path::{Classified, Lookup, Path};
@@ -56,4 +62,5 @@ pub use redelivery::{CopyAction, Recipient, Takeover, Watched};
 pub use resets::ResetOrder;
 pub use state::Engine;
 pub use steer::Steering;
+pub use taking_up::{TakingUp, owner_of_flow};
 pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, IgnoreReason, PuntReason, Verdict, Withheld};

@@ -7,14 +7,13 @@
 //! (`lost_peers`).
 
 use super::events::EngineEvent;
-use super::identification::mix;
+use super::hints::{mixed, second};
 use super::lost_peers::{self, Kept};
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{PersistenceKey, PersistenceRecord};
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::{MemberId, Mode, OnDownUdp, Persistence, PoolId};
-use crate::time::Instant;
 use crate::wire::sip::{self, CallId};
 use crate::wire::{Endpoint, Tuple};
 use std::net::Ipv4Addr;
@@ -262,15 +261,6 @@ impl Walk<'_> {
         }
         gone.into_iter().for_each(|gone| self.state.flows.forget_record(self.snapshot, gone));
     }
-}
-
-fn mixed(key: PersistenceKey) -> u64 {
-    let number = key.number ^ u64::from(key.pool) << 48;
-    u64::from(mix(number)) << 32 | u64::from(mix(!number))
-}
-
-fn second(now: Instant) -> u64 {
-    now.nanos() / 1_000_000_000
 }
 
 fn of_call(pool: PoolId, call: CallId) -> PersistenceKey {

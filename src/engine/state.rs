@@ -4,6 +4,7 @@
 
 use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
+use super::hints::leave_hints;
 use super::identification::{Identifications, Share};
 use super::limiter::Limiter;
 use super::member_use::MemberUse;
@@ -71,6 +72,8 @@ pub(super) struct State {
     pub(super) caches_routes: bool,
     /// Who has spoken from a service port last, and when: in one turn it need not be noted twice.
     pub(super) spoke: Option<(MemberId, Instant)>,
+    /// What was taken up is left to the other workers with the next snapshot.
+    pub(super) hints_are_due: bool,
     pub(super) seed: u64,
 }
 
@@ -110,6 +113,7 @@ impl Engine {
             routes: RouteCache::none(),
             caches_routes: true,
             spoke: None,
+            hints_are_due: false,
             seed,
         };
         Engine { snapshot, state }
@@ -149,6 +153,9 @@ impl Engine {
         }
         self.state.rounds.follow(&self.snapshot, &snapshot);
         self.state.flows.follow_snapshot(&self.snapshot, &snapshot, snat_ports);
+        if std::mem::take(&mut self.state.hints_are_due) {
+            leave_hints(&snapshot, self.state.persistence.as_ref());
+        }
         std::mem::replace(&mut self.snapshot, snapshot)
     }
 

@@ -66,12 +66,7 @@ impl Steering {
             (Kind::Arp(_), _) | (_, Path::Invalid(_) | Path::Background(_)) => return None,
             (Kind::IcmpError(quoted), _) => {
                 // The packet that would answer the quoted one takes the same path as the error.
-                let answer = quoted.tuple.reversed();
-                let path = Path::between(&snapshot.owners(answer.src.addr, answer.dst.addr));
-                match answer.protocol {
-                    Protocol::Other(_) => of_addresses((answer.src.addr, answer.dst.addr), path, snapshot),
-                    _ => self.of_tuple(&answer, path, snapshot)?,
-                }
+                self.of_flow(&quoted.tuple.reversed(), snapshot)?
             }
             _ => match packet.tuple() {
                 Some(tuple) => self.of_tuple(&tuple, path, snapshot)?,
@@ -79,6 +74,21 @@ impl Steering {
             },
         };
         Some(toeplitz::worker(number, self.workers))
+    }
+
+    /// The worker that decides about packets with this tuple; the first one where any may.
+    pub fn owner(&self, tuple: &Tuple, snapshot: &Snapshot) -> usize {
+        let number = if self.spreads() { self.of_flow(tuple, snapshot) } else { None };
+        number.map_or(0, |number| toeplitz::worker(number, self.workers))
+    }
+
+    /// The number of a packet of which the tuple alone is known.
+    fn of_flow(&self, tuple: &Tuple, snapshot: &Snapshot) -> Option<u32> {
+        let path = Path::between(&snapshot.owners(tuple.src.addr, tuple.dst.addr));
+        match tuple.protocol {
+            Protocol::Other(_) => Some(of_addresses((tuple.src.addr, tuple.dst.addr), path, snapshot)),
+            _ => self.of_tuple(tuple, path, snapshot),
+        }
     }
 
     /// The hash of a packet's endpoint outside.

@@ -80,6 +80,13 @@ impl<K: LruKey, V> Lru<K, V> {
         self.place(key).map(|at| &mut self.slots[at as usize].value)
     }
 
+    /// All entries and when each was renewed, longest unrenewed first.
+    pub fn oldest_first(&self) -> impl Iterator<Item = (&K, &V, Instant)> {
+        let next = |at: &u32| self.slots.get(*at as usize).map(|slot| slot.links.next);
+        let places = std::iter::successors(self.order.front(), next);
+        places.map_while(|at| self.slots.get(at as usize)).map(|slot| (&slot.key, &slot.value, slot.renewed))
+    }
+
     /// The entry of `key`, made as `first` says if need be, as the one renewed last. What had to give way to it is handed to `gone`.
     pub fn renew(&mut self, key: K, now: Instant, first: impl FnOnce() -> V, gone: impl FnOnce(V)) -> &mut V {
         let at = match self.place(&key) {
@@ -191,6 +198,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(table.len(), list.len());
+                let in_order = table.oldest_first().map(|(key, value, renewed)| (*key, *value, renewed));
+                prop_assert_eq!(in_order.collect::<Vec<_>>(), list.clone());
                 for key in 0..12 {
                     let known = list.iter().find(|(known, ..)| *known == key).map(|(_, value, _)| value);
                     prop_assert_eq!(table.find(&key), known);

@@ -3,7 +3,8 @@
 //! Owns what a worker remembers of traffic: flows and their expiry, TCP states, which member last spoke to a remote endpoint,
 //! which outside port belongs to whom, and which datagrams are not whole yet. Never decides anything (what may be opened, where
 //! it goes, whom a member id names), reads no clock, and knows no bytes. Read first: [`entry`] (what a flow says), then
-//! [`table`] (how it is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`] and [`snat_ports`], [`fragments`].
+//! [`table`] (how it is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`] and [`snat_ports`], [`fragments`];
+//! [`record`] for all of that as data, of which another process makes the same again.
 
 mod entry;
 pub mod fragments;
@@ -15,6 +16,7 @@ mod persistence;
 mod port_cells;
 mod port_order;
 mod ports;
+mod record;
 mod remotes;
 mod route_cache;
 mod snat_ports;
@@ -30,9 +32,10 @@ pub use lifetime::{Lifetimes, TimeoutClass};
 pub use persistence::{PersistenceKey, PersistenceRecord, PersistenceTable};
 pub use port_order::{Range, ReservedPorts};
 pub use ports::PortAllocator;
+pub use record::{AskedRecord, FlowRecord, SpeakerRecord, StaysRecord};
 pub use route_cache::RouteCache;
 pub use snat_ports::SnatPorts;
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
 pub use table::{CachedRoute, Fate, FlowId, FlowName, FlowTable, Refused, SlotHint};
-pub use tcp::{ResetSegment, Track};
+pub use tcp::{ResetSegment, Track, TrackRecord};
 pub use tcp_state::State;

@@ -77,6 +77,11 @@ impl PersistenceTable {
         self.0.renew(key, now, || record, drop);
     }
 
+    /// All records and when each was used last, the one unused longest first.
+    pub fn oldest_first(&self) -> impl Iterator<Item = (PersistenceKey, PersistenceRecord, Instant)> {
+        self.0.oldest_first().map(|(key, record, used)| (*key, *record, used))
+    }
+
     /// Forgets what was not used for `age`, at most `budget` records, each handed to `gone`. Says how many.
     pub fn expire(&mut self, now: Instant, age: Duration, budget: usize, gone: impl FnMut(PersistenceRecord)) -> usize {
         self.0.expire(now, |_| age, budget, gone)

@@ -91,6 +91,19 @@ impl PortAllocator {
         port
     }
 
+    /// The inside endpoint uses a port again that it was given by another allocator with this seed, with one more user. `false`, and
+    /// nothing changed: somebody else has it, or it is given to nobody any more. Two calls at the same time must not make the
+    /// first use of one port.
+    pub fn claim(&self, port: u16, inside: Endpoint, reserved: &ReservedPorts) -> bool {
+        let range = self.range_of(inside.port).filter(|range| self.ranges[*range].contains(port));
+        let Some(range) = range.filter(|_| !reserved.contains(port)) else { return false };
+        if self.share_port(port, inside) {
+            return true;
+        }
+        let reach = || self.choices(inside, range).take(SEARCH as usize).position(|choice| choice == port);
+        self.cells.load(port) == FREE && self.occupy(port, inside, reach().map_or(SEARCH, |at| at as u32))
+    }
+
     /// Gives up one use of a port. `false`, and nothing changed, if `inside` does not hold it.
     pub fn release(&self, port: u16, inside: Endpoint) -> bool {
         let fewer = |bits| {
@@ -138,6 +151,11 @@ impl PortAllocator {
         }
         remotes.leave(port, remote, true);
         None
+    }
+
+    /// As [`PortAllocator::enter`], for a flow that was let in before. It counts as long as there is one that the holder has begun.
+    pub fn readmit(&self, port: u16, remote: Ipv4Addr) {
+        self.remotes.iter().for_each(|remotes| _ = remotes.admit(port, remote));
     }
 
     /// How many ports are held. While workers allocate and release, a number of a moment ago.

@@ -58,6 +58,11 @@ impl SnatPorts {
         SnatPorts { tables: tables.collect(), seed: self.seed }
     }
 
+    /// What the order is drawn from in which ports are given away.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// That of an address and protocol; `None` if nothing is translated to that address.
     pub fn table(&self, address: Ipv4Addr, protocol: Protocol) -> Option<&PortAllocator> {
         self.find(address).and_then(|tables| tables.by_protocol.get(place(protocol)))

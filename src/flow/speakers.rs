@@ -9,16 +9,11 @@
 use super::entry::NO_MEMBER;
 use super::key::{HashKey, KeyAddress};
 use super::lru::{Lru, LruKey};
+use super::record::{ASKED, AskedRecord, SpeakerRecord, VISITS};
 use crate::time::{Duration, Instant};
 use crate::wire::sip::Branch;
 use crate::wire::{Endpoint, Protocol, Tuple};
 use std::net::Ipv4Addr;
-
-/// Members of one pool that one remote endpoint visits at once, at most; the one visited longest ago gives way.
-const VISITS: usize = 4;
-
-/// Requests to one remote endpoint whose senders are known, at most; the one sent longest ago gives way.
-const ASKED: usize = 8;
 
 /// A remote endpoint, and the virtual address by which it knows the pair it talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +110,50 @@ impl Speaker {
         claims || self.asked.iter().any(|asked| asked.member == member && asked.while_down)
     }
 
+    /// What is known of `peer`, as data; `name` says who a member is.
+    fn record(&self, peer: &Peer, renewed: Instant, name: &impl Fn(MemberRef) -> Option<Ipv4Addr>) -> SpeakerRecord {
+        let asked = |asked: Asked| {
+            let Asked { branch, member, while_down, answered } = asked;
+            Some(AskedRecord { branch: branch?, member: name(member)?, while_down, answered })
+        };
+        SpeakerRecord {
+            remote: peer.remote,
+            home: peer.home,
+            member: name(self.member),
+            generation: self.generation,
+            while_down: self.while_down,
+            called: self.called,
+            visited: self.visited.map(name),
+            claimed: self.claimed,
+            superseded: self.superseded,
+            asked: self.asked.map(asked),
+            forgot: self.forgot,
+            renewed,
+        }
+    }
+
+    /// What a record says, of the members that `find` knows; `None`: nothing is left of it.
+    pub fn of_record(record: &SpeakerRecord, find: &impl Fn(Ipv4Addr) -> Option<MemberRef>) -> Option<Speaker> {
+        let mut speaker = Speaker {
+            member: record.member.and_then(find).unwrap_or(MemberRef::NONE),
+            generation: record.generation,
+            while_down: record.while_down,
+            called: record.called,
+            claimed: record.claimed,
+            superseded: record.superseded,
+            forgot: record.forgot,
+            ..Speaker::NOTHING
+        };
+        let visited = record.visited.iter().flatten().filter_map(|member| find(*member));
+        speaker.visited.iter_mut().zip(visited).for_each(|(place, member)| *place = member);
+        let asked = record.asked.iter().flatten().filter_map(|asked| {
+            let AskedRecord { branch, member, while_down, answered } = *asked;
+            Some(Asked { branch: Some(branch), member: find(member)?, while_down, answered })
+        });
+        speaker.asked.iter_mut().zip(asked).for_each(|(place, asked)| *place = asked);
+        (!speaker.says_nothing()).then_some(speaker)
+    }
+
     /// The member has claimed the remote, or asked it something.
     fn is_of(&self, member: MemberRef) -> bool {
         self.member == member || self.asked.iter().any(|asked| asked.member == member)
@@ -149,6 +188,13 @@ impl<A: KeyAddress> LruKey for Peer<A> {
     /// Since when it has been there is compared, and does not spread.
     fn tag(&self, key: &HashKey) -> u32 {
         key.tuple(&Tuple::new(Protocol::Udp, self.remote, Endpoint::new(self.home, 0)))
+    }
+}
+
+impl Speakers {
+    /// All that is known, as data, what was not renewed for longest first; `name` says who a member is.
+    pub fn records(&self, name: impl Fn(MemberRef) -> Option<Ipv4Addr>) -> Vec<SpeakerRecord> {
+        self.0.oldest_first().map(|(peer, speaker, renewed)| speaker.record(peer, renewed, &name)).collect()
     }
 }
 

@@ -25,6 +25,13 @@ use std::net::Ipv4Addr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(u32);
 
+impl FlowId {
+    /// The number of the place: all are below the number of slots that were ever used.
+    pub const fn place(self) -> u32 {
+        self.0
+    }
+}
+
 /// Names a flow of a table as long as it lives, and after that no other one for a long time: the next in its place has another name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowName {

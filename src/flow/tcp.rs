@@ -42,6 +42,19 @@ pub struct Track {
     ack: [u32; 2],
 }
 
+/// The same as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackRecord {
+    /// Its state.
+    pub state: State,
+    /// Which of the numbers are known, in bits.
+    pub known: u8,
+    /// By side, one past the highest sequence number sent.
+    pub end: [u32; 2],
+    /// By side, the highest acknowledgement sent.
+    pub ack: [u32; 2],
+}
+
 impl Track {
     /// A connection that begins with this SYN.
     pub fn opening(syn: &Segment) -> Track {
@@ -55,6 +68,17 @@ impl Track {
         let mut track = Track { state: State::Established, known: 0, end: [0; 2], ack: [0; 2] };
         track.on_segment(side, segment);
         track
+    }
+
+    /// All of it, as data.
+    pub const fn record(&self) -> TrackRecord {
+        let Track { state, known, end, ack } = *self;
+        TrackRecord { state, known, end, ack }
+    }
+
+    /// What [`Track::record`] said of a connection; `None` if it can have said that of none.
+    pub fn of_record(TrackRecord { state, known, end, ack }: TrackRecord) -> Option<Track> {
+        (known <= MUTUAL | 0xf).then_some(Track { state, known, end, ack })
     }
 
     /// Its state.

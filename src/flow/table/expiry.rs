@@ -66,6 +66,11 @@ impl<A: KeyAddress> FlowTable<A> {
         (end, (end < self.fresh).then_some(end))
     }
 
+    /// When its last packet passed.
+    pub fn last_seen(&self, id: FlowId) -> Instant {
+        self.slots.get(id.0 as usize).map_or(Instant::ZERO, |slot| slot.last_seen)
+    }
+
     /// How long ago its last packet passed.
     pub fn idle(&self, id: FlowId, now: Instant) -> Duration {
         self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| now.since(slot.last_seen))
@@ -76,6 +81,11 @@ impl<A: KeyAddress> FlowTable<A> {
         if let Some(slot) = self.slots.get_mut(id.0 as usize) {
             slot.last_seen = Instant::from_nanos(now.nanos().saturating_sub(idle.as_nanos() as u64));
         }
+    }
+
+    /// How long a flow of this class is remembered after its last packet.
+    pub fn lifetime(&self, class: TimeoutClass) -> Duration {
+        self.lifetimes.of(class)
     }
 
     /// How long until it is forgotten if nothing passes.
