@@ -7,6 +7,7 @@
 //! | 0 | [`wire`], [`capture_file`], [`time`], [`chance`] | bytes and facts; files of packets; a point in time; numbers that follow from a seed |
 //! | 1 | [`flow`], [`policy`], [`io`] | who is talking; what is meant; what a NIC is to us |
 //! | 2 | [`engine`], [`monitor`] | the decision; is it alive |
+//! | 2 | [`handover`] | the file in which one process leaves the next one what it remembers |
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
 //! | 4 | [`admin`], [`explain`], [`doctor`] | what an operator asks and is answered; metrics; what happens to one packet, and why; what is wrong with the box |
@@ -29,6 +30,7 @@ pub mod engine;
 pub mod events;
 pub mod explain;
 pub mod flow;
+pub mod handover;
 pub mod import;
 pub mod io;
 pub mod monitor;

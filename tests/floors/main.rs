@@ -22,6 +22,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("events", &["policy"]),
     ("engine", &["flow", "policy", "wire", "time"]),
     ("monitor", &["policy", "wire", "time"]),
+    ("handover", &["flow", "policy", "wire", "time"]),
     ("worker", &["engine", "flow", "policy", "io", "wire", "time"]),
     ("dpdk", &["io"]),
     ("config", &["events", "policy", "wire"]),
@@ -34,8 +35,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "explain", "config", "admin", "probe", "worker", "engine", "events", "monitor", "flow", "policy", "io",
-            "wire", "time",
+            "explain", "config", "admin", "probe", "worker", "engine", "events", "monitor", "flow",
+            "policy", "io", "wire", "time",
         ],
     ),
     ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),
@@ -60,8 +61,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "programs", "control", "config", "admin", "dpdk", "worker", "engine", "events", "flow", "policy", "io",
-            "wire", "time",
+            "programs", "control", "config", "admin", "dpdk", "worker", "engine", "events", "flow",
+            "policy", "io", "wire", "time",
         ],
     ),
     ("lib", &[]),
