@@ -121,6 +121,7 @@ impl Bench {
             saved: None,
             configurations: None,
             events: None,
+            handover: None,
         };
         let now = Instant::ZERO;
         let controller = Controller::new(file, machine, snat_ports, 7, now);

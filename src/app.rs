@@ -5,6 +5,8 @@
 //! packets and members are judged by.
 
 mod clock;
+mod first;
+mod handover;
 mod load;
 mod log;
 mod mail;
@@ -19,11 +21,13 @@ use crate::admin;
 use crate::admin::events::EventRow;
 use crate::config::{self, ConfigErrors, Configuration};
 use crate::config::{LogLevel, Settings};
-use crate::control::{self, Controller, EventsFound, Machine, SavedConfigurations, SavedState};
+use crate::control::{self, Controller, EventsFound, HandoverFound, Machine, SavedConfigurations, SavedState, TakenUp};
 use crate::events::EventName;
 use crate::flow::SnatPorts;
+use crate::handover::Contents;
 use anyhow::{Context, Result};
 use clock::Clock;
+use handover::Found;
 use log::Log;
 use manage::{Ending, Manager, Sources};
 use plane::Plane;
@@ -35,7 +39,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 
 /// Questions of operators that may wait at once.
@@ -178,19 +182,33 @@ fn start(file: &Path, configuration: Configuration, configurations: SavedConfigu
         let _inside = runtime.enter();
         self::sockets(&configuration.settings)?
     };
-    let snat_ports = SnatPorts::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
-    let plane = Plane::start(&configuration, &snat_ports, clock)?;
+    let (contents, refused) = left_before(&configuration.settings);
+    let seed = contents.as_ref().map_or_else(plane::seed, |(contents, _)| contents.remembered().snat_seed);
+    let snat_ports = SnatPorts::new(configuration.intent.snats.iter().map(|snat| snat.address), seed);
+    let (plane, handover) = Plane::start(&configuration, &snat_ports, clock, contents)?;
     log_ports(&configuration, &plane);
     let (address, wanted) = watch::channel(configuration.settings.metrics);
     let folder = state_store::folder(configuration.settings.state.as_deref());
     let (store, saved, events) = StateStore::start(&folder, configurations.found.is_ok());
-    let controller = controller(configuration, snat_ports, &plane, log, (saved, configurations, events), clock);
+    let found = handover.map(Ok).or(refused.map(Err));
+    let before = (saved, configurations, events, found);
+    let controller = controller(configuration, snat_ports, &plane, log, before, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
     let sources = Sources { asked, reader: Reader::new(file), store, scraping };
     let manager = Manager::new(controller, plane, sources, log.clone(), clock);
     runtime.block_on(serve(manager, sender, sockets, wanted, troubles))
+}
+
+/// What the process before has left, and how long ago; else why it does not count.
+fn left_before(settings: &Settings) -> (Option<(Contents, Duration)>, Option<String>) {
+    let Some(place) = &settings.handover else { return (None, None) };
+    match handover::find(place, &settings.name) {
+        Found::Nothing => (None, None),
+        Found::Refused(why) => (None, Some(why)),
+        Found::Contents(contents, age) => (Some((*contents, age)), None),
+    }
 }
 
 /// The admin socket, and the one that answers only what changes nothing.
@@ -228,9 +246,16 @@ fn controller(
     snat_ports: SnatPorts,
     plane: &Plane,
     log: &Log,
-    (saved, configurations, events): (SavedState, SavedConfigurations, EventsFound),
+    (saved, configurations, events, found): (
+        SavedState,
+        SavedConfigurations,
+        EventsFound,
+        Option<Result<TakenUp, String>>,
+    ),
     clock: Clock,
 ) -> Controller {
+    let place = configuration.settings.handover.as_deref().map(|place| place.display().to_string());
+    let handover = place.zip(found).map(|(place, outcome)| HandoverFound { place, outcome });
     let machine = Machine {
         macs: plane.macs.clone(),
         ports: plane.facts.clone(),
@@ -242,6 +267,7 @@ fn controller(
         saved: Some(saved),
         configurations: Some(configurations),
         events: Some(events),
+        handover,
     };
     Controller::new(configuration, machine, snat_ports, plane::seed(), clock.now())
 }

@@ -4,6 +4,7 @@
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
 
 use super::clock::Clock;
+use super::handover::Writing;
 use super::log::Log;
 use super::mail::{self, Backlog, EVENTS, Outgoing};
 use super::plane::Plane;
@@ -37,6 +38,8 @@ pub struct Manager {
     reader: Reader,
     store: StateStore,
     scraping: Scraping,
+    /// What is left for the next start, while it is written.
+    writing: Option<Writing>,
     programs: Programs,
     log: Log,
     outgoing: Vec<Outgoing>,
@@ -85,6 +88,7 @@ impl Manager {
             reader,
             store,
             scraping,
+            writing: None,
             programs: Programs::new(OURSELVES),
             log,
             outgoing,
@@ -197,6 +201,12 @@ impl Manager {
             Output::SaveState { change, state } => self.store.save(change, state),
             Output::SaveConfigurations { change, all } => self.store.save_configurations(change, all),
             Output::SaveEvents { change, events } => self.store.save_events(change, events),
+            Output::HandOver(order) => self.writing = Some(Writing::begin(*order, self.clock)),
+            Output::Remember(rest) => {
+                if let Some(writing) = &self.writing {
+                    writing.remember(*rest);
+                }
+            }
             Output::Log(row) => self.log.write(&row),
             Output::Notify(run) => self.programs.notify(*run),
             Output::RunProgram(run) => self.programs.run(*run),
@@ -269,6 +279,9 @@ impl Manager {
             std::thread::sleep(ROUND);
             while let Some(saved) = self.store.take_saved() {
                 self.on_saved(saved);
+            }
+            if let Some(outcome) = self.writing.as_ref().and_then(Writing::ended) {
+                self.handle(Input::HandedOver(outcome));
             }
             self.read_mail(self.clock.now());
         }

@@ -3,14 +3,16 @@
 //! Owns the order in which they are made and taken down. Decides nothing about packets.
 
 use super::clock::Clock;
+use super::first::{First, TakingUp};
 use super::load::Load;
 use super::log::Log;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
-use crate::control::{CounterSource, PortCounters, PortFacts, WorkerCounters};
+use crate::control::{CounterSource, PortCounters, PortFacts, TakenUp, WorkerCounters};
 use crate::dpdk::{DeviceEvents, Eal, EalConfig, Link, Ports, memory_mb};
 use crate::engine::{Engine, MemberUse, Share};
 use crate::flow::SnatPorts;
+use crate::handover::Contents;
 use crate::policy::adjacency::Adjacency;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::{Intent, PortId};
@@ -64,8 +66,14 @@ struct Gauge {
 }
 
 impl Plane {
-    /// Starts DPDK, opens the ports, and starts the workers with a snapshot in which no member is active yet.
-    pub fn start(configuration: &Configuration, snat_ports: &SnatPorts, clock: Clock) -> Result<Plane> {
+    /// Starts DPDK, opens the ports, and starts the workers with a snapshot in which no member is active yet, and with what the process
+    /// before has left, so long ago; says what of that they have taken up.
+    pub fn start(
+        configuration: &Configuration,
+        snat_ports: &SnatPorts,
+        clock: Clock,
+        left: Option<(Contents, Duration)>,
+    ) -> Result<(Plane, Option<TakenUp>)> {
         let (settings, intent) = (&configuration.settings, &configuration.intent);
         let cores = &settings.cores;
         let eal = Eal::init(&eal_config(configuration))?;
@@ -76,6 +84,9 @@ impl Plane {
         let macs: Vec<_> = found.iter().map(|facts| Mac(facts.mac)).collect();
         let (steering, facts) = rss.found(&found);
         let snapshot = Arc::new(first_snapshot(intent, &macs));
+        let taking_up = left.map(|(contents, age)| {
+            TakingUp::plan(contents, age, (intent, &snapshot, &steering), cores.workers.len(), clock)
+        });
         let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
             let (management, end) = mailbox(MAIL);
@@ -86,11 +97,13 @@ impl Plane {
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
             let worker = worker.under(steering.clone()).stalled_after(cores.stall_threshold);
-            threads.push(spawn(&eal, cores.workers[at], cores.idle, worker, Arc::clone(&gauge), clock)?);
+            let first = taking_up.as_ref().map(|it| it.first_of(at));
+            threads.push(spawn(&eal, cores.workers[at], cores.idle, (worker, first), Arc::clone(&gauge), clock)?);
             mail.push(management);
             workers.push(gauge);
         }
-        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { unsent: Arc::default(), ports, workers }), facts, threads })
+        let gauges = Arc::new(Gauges { unsent: Arc::default(), ports, workers });
+        Ok((Plane { mail, macs, gauges, facts, threads }, taking_up.map(TakingUp::end)))
     }
 
     /// Counts frames of management's that no worker could take.
@@ -170,7 +183,7 @@ fn spawn<P>(
     eal: &Eal,
     core: usize,
     idle: Idle,
-    worker: Worker<P>,
+    (mut worker, first): (Worker<P>, Option<First>),
     gauge: Arc<Gauge>,
     clock: Clock,
 ) -> Result<JoinHandle<()>>
@@ -179,9 +192,17 @@ where
     P::Frame: Send,
 {
     let eal = eal.clone();
-    let run = move || match eal.run_worker(core, || work(worker, idle, &gauge, clock)) {
-        Ok(()) => {}
-        Err(error) => tracing::error!("worker on core {core}: {error}"),
+    let run = move || {
+        let all = || {
+            if let Some(first) = first {
+                worker.prepare(first);
+            }
+            work(worker, idle, &gauge, clock);
+        };
+        match eal.run_worker(core, all) {
+            Ok(()) => {}
+            Err(error) => tracing::error!("worker on core {core}: {error}"),
+        }
     };
     std::thread::Builder::new().name(format!("worker-{core}")).spawn(run).context("cannot start a thread")
 }

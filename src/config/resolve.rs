@@ -26,6 +26,7 @@ pub(super) fn meaning(document: &Document) -> Option<(Settings, Intent)> {
         admin_socket_ro: appliance.admin_socket_ro.meant().map(|path: String| path.into()),
         admin_group_ro: appliance.admin_group_ro.meant()?,
         state: appliance.state.meant().map(|path: String| path.into()),
+        handover: appliance.handover.meant().map(|path: String| path.into()),
         metrics: appliance.metrics.meant()?,
         log: appliance.log.meant()?,
         log_format: appliance.log_format.meant()?,

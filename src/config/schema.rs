@@ -176,6 +176,8 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
         "The group whose users may use that second socket, by name or number; its folder is opened to them too.";
     state: String = (absent "the service manager's StateDirectory, else /var/lib/fairlead"), Text, restart,
         "Folder in which what the operator has set (admin states, forced choices, exclusions) is kept over a restart, and the configurations that were in force.";
+    handover: String = (absent "nothing is handed over"), Text, live,
+        "Path of the file, such as \"/run/fairlead/state\", in which the appliance leaves at SIGTERM what it remembers of traffic: flows, ports of SNAT addresses, speakers, calls of pools of several active members, and who is active. The next start takes it up if it is not older than 30 s and of the same start of the host, and removes it; one that does not count is moved aside (.refused). On a tmpfs; the folder must outlive the service.";
     metrics: SocketAddr = (absent "no metrics"), Socket, live,
         "Where Prometheus text is served, over the kernel's TCP, at /metrics; /healthz answers 200 as long as the appliance answers, else 503. Tried again until it can be had.";
     log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged; `fairlead log level` changes it at once.";
@@ -187,7 +189,7 @@ section! { "notify", ONCE, Notify, built NotifySettings;
     "A program of yours that is told what happens: one event at a time, as a JSON object on its standard input (an EventRow of json.md). It runs as the user nobody with no rights, as the program of an external monitor does; 64 events wait for it, and what is beyond is counted and an alarm, as is that it fails." {
     command: Vec<String> = [], Many(&Text, 0, 32), live, "The program, by its whole path, and its arguments; []: nobody is told.";
     events: Vec<EventName> = ["switchover", "alarm.raised", "alarm.cleared"], Many(&choice::<EventName>(&[]), 1, 64), live,
-        "Of which events it is told, by the names of the list below: all but stop, state.lost, notify.failed, note and detail, which are never told.";
+        "Of which events it is told, by the names of the list below: all but stop, state.lost, handover.written, handover.failed, notify.failed, note and detail, which are never told.";
     timeout: Duration = "10s", span(100, 10 * MINUTE, ""), live, "It is killed when it takes longer.";
 } }
 

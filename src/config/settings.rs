@@ -38,6 +38,8 @@ pub struct Settings {
     pub admin_group_ro: Option<String>,
     /// Folder in which what the operator has set is kept, absolute; `None`: where the service manager says, else the usual one.
     pub state: Option<PathBuf>,
+    /// File in which what is remembered is left for the next start, absolute; `None`: nothing is.
+    pub handover: Option<PathBuf>,
     /// Where Prometheus text is served; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
     /// The lowest severity that is logged.

@@ -3,16 +3,18 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    Configurations, Controller, CounterSource, EventsFound, Input, Machine, OperatorState, Output, PortCounters,
-    PortFacts, ProgramRun, SavedConfigurations, SavedEvents, SavedState, WorkerCounters,
+    Configurations, Controller, CounterSource, EventsFound, HandoverFound, HandoverOrder, Input, Machine,
+    OperatorState, Output, PortCounters, PortFacts, ProgramRun, SavedConfigurations, SavedEvents, SavedState,
+    WorkerCounters,
 };
 use crate::admin::request::Peer;
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
-use crate::config::LogLevel;
+use crate::config::{Configuration, LogLevel};
 use crate::engine::verdict::PuntReason;
 use crate::engine::{Engine, Excerpt, Impacts, MemberUse, Steering};
 use crate::flow::SnatPorts;
+use crate::handover::Remembered;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
 use crate::policy::{Epoch, Intent, Snapshot};
@@ -20,6 +22,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
+use crate::worker::handing_over::Giver;
 use crate::worker::mailbox::{Asked, Command, Event, FlowRow, WorkerId};
 use crate::worker::sip::Sampling;
 use crate::worker::tap::Tap;
@@ -93,8 +96,18 @@ struct FakeWorker {
     sip: Sampling,
     taps: Vec<Tap>,
     tape: Option<Box<Tape>>,
+    /// It was told to give all away.
+    giver: Option<Box<Giver>>,
     /// It does not look at its mail.
     asleep: bool,
+}
+
+impl FakeWorker {
+    /// It has no flow to give.
+    fn hold(&mut self, id: WorkerId, giver: Box<Giver>) -> Event {
+        self.giver = Some(giver);
+        Event::FlowsGiven(id)
+    }
 }
 
 /// A controller, two workers, two members and a router; time stands still unless told to move.
@@ -135,6 +148,9 @@ pub(crate) struct Bench {
     recording: Option<u64>,
     /// Why these cannot be saved.
     pub(crate) refuses_to_record: Option<String>,
+    /// What was to be left for the next start, and the rest of it.
+    pub(crate) ordered: Option<HandoverOrder>,
+    pub(crate) remembered: Option<Remembered>,
     /// Programs that were to be told of an event.
     pub(crate) told: Vec<ProgramRun>,
     pub(crate) ready: bool,
@@ -204,8 +220,24 @@ impl Bench {
         Bench::made(intent, &[PortId(0), PortId(1)], (Some(kept), None, Some(events)))
     }
 
-    fn made(file: &Intent, ports: &[PortId], (saved, configurations, events): Found) -> Bench {
-        let snat_ports = SnatPorts::new(file.snats.iter().map(|snat| snat.address), 1);
+    /// The same with what the process before has left for a file that leaves something itself.
+    pub(crate) fn succeeding(intent: &Intent, handover: Option<HandoverFound>) -> Bench {
+        let mut file = file_of(intent);
+        file.settings.handover = Some("/run/fairlead/state".into());
+        Bench::begun(file, &[PortId(0), PortId(1)], (None, None, None), handover)
+    }
+
+    fn made(file: &Intent, ports: &[PortId], found: Found) -> Bench {
+        Bench::begun(file_of(file), ports, found, None)
+    }
+
+    fn begun(
+        file: Configuration,
+        ports: &[PortId],
+        (saved, configurations, events): Found,
+        handover: Option<HandoverFound>,
+    ) -> Bench {
+        let snat_ports = SnatPorts::new(file.intent.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
         let machine = Machine {
@@ -219,9 +251,10 @@ impl Bench {
             saved,
             configurations,
             events,
+            handover,
         };
         let mut bench = Bench {
-            controller: Controller::new(file_of(file), machine, snat_ports, 7, Instant::ZERO),
+            controller: Controller::new(file, machine, snat_ports, 7, Instant::ZERO),
             now: Instant::ZERO,
             hosts: two_servers_and_a_router(),
             workers: vec![FakeWorker::default(), FakeWorker::default()],
@@ -247,6 +280,8 @@ impl Bench {
             recorded: Vec::new(),
             recording: None,
             refuses_to_record: None,
+            ordered: None,
+            remembered: None,
             told: Vec::new(),
             ready: false,
             stopped: false,
@@ -456,6 +491,8 @@ impl Bench {
                 self.recorded.push((change, *events));
                 self.recording = Some(change);
             }
+            Output::HandOver(order) => self.ordered = Some(*order),
+            Output::Remember(rest) => self.remembered = Some(*rest),
             Output::Notify(run) => self.told.push(*run),
             Output::SaveState { change, state } => self.saves.push((change, *state)),
             Output::SaveConfigurations { change, all } => self.kept.push((change, *all)),
@@ -519,6 +556,7 @@ impl Bench {
                     let tape = std::mem::replace(&mut self.workers[at].tape, tape);
                     events.push(Event::Tape { worker: id, recording, tape });
                 }
+                Command::HandOver(giver) => events.push(self.workers[at].hold(id, giver)),
                 Command::Stop => {
                     self.workers[at].snapshot = None;
                     events.push(Event::Stopped(id));

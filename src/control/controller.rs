@@ -10,6 +10,8 @@ use super::drains::Drains;
 use super::drills::Drills;
 use super::exclusions::Exclusions;
 use super::facts::{DeviceEvent, Machine};
+use super::handing_over::HandingOver;
+use super::handover_stream::Written;
 use super::latency::Latencies;
 use super::link::Link;
 use super::neighbours::NeighbourEvent;
@@ -104,6 +106,8 @@ pub enum Input {
         /// Why it could not be done.
         outcome: Result<(), String>,
     },
+    /// What [`Output::HandOver`] asked for is written, or why it cannot be.
+    HandedOver(Result<Written, String>),
     /// The program of [`Output::Notify`] has ended.
     Notified(ProgramExit),
     /// A program has ended that [`Output::RunProgram`] asked for.
@@ -171,6 +175,7 @@ pub struct Controller {
     pub(super) compared: Option<Outstanding>,
     /// Why a file is being read for a request, if not to be taken over.
     pub(super) readings: BTreeMap<u64, Reading>,
+    pub(super) handing_over: Option<HandingOver>,
     pub(super) stopping: Option<Stopping>,
     pub(super) outputs: Outbox,
     /// What is left of the last turn.
@@ -224,6 +229,7 @@ impl Controller {
             waiting: Waiting::default(),
             compared: None,
             readings: BTreeMap::new(),
+            handing_over: None,
             stopping: None,
             outputs: Outbox::new(machine.log),
             rest: Rest::Nothing,
@@ -243,6 +249,7 @@ impl Controller {
         controller.review_direct_access(now);
         controller.plan_loads(now);
         controller.restore(now);
+        controller.take_up(now);
         controller.restore_configurations(now);
         controller.begin_turn(now);
         controller
@@ -286,6 +293,7 @@ impl Controller {
             Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
             Input::ConfigurationsSaved { change, outcome } => self.on_configurations_saved(change, outcome, now),
             Input::EventsSaved { change, outcome } => self.on_events_saved(change, outcome, now),
+            Input::HandedOver(outcome) => self.on_handed_over(outcome, now),
             Input::Notified(exit) => self.notifier.on_end(&exit, &self.file.settings.notify, &mut self.outputs, now),
             Input::ProgramEnded { probe, exit } => self.probing.on_program(probe, exit),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
@@ -399,6 +407,7 @@ impl Controller {
                 self.waiting.on_sip(worker);
                 self.sip.on_statistics(worker, statistics);
             }
+            Event::FlowsGiven(worker) => self.on_flows_given(worker),
             Event::Stopped(worker) => match &mut self.stopping {
                 Some(stopping) => stopping.on_stopped(worker),
                 None => {
@@ -478,7 +487,7 @@ impl Controller {
     }
 
     fn stop(&mut self, now: Instant) {
-        if self.stopping.is_none() {
+        if self.stopping.is_none() && self.handing_over.is_none() {
             self.refuse_all_waiting();
             self.end_transaction();
             self.outputs.tell_left_out();
@@ -486,7 +495,9 @@ impl Controller {
             self.saves.hasten(now);
             self.kept.hasten(now);
             self.recorded.hasten(now);
-            self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
+            if !self.begin_handing_over(now) {
+                self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
+            }
         }
     }
 

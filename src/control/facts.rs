@@ -6,6 +6,7 @@
 use super::configurations::SavedConfigurations;
 use super::operator_state::SavedState;
 use super::saved_events::EventsFound;
+use super::take_up::HandoverFound;
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
 use crate::engine::{DropReason, EngineEvent, IgnoreReason, MemberUse, PuntReason};
@@ -156,6 +157,8 @@ pub struct Machine {
     pub configurations: Option<SavedConfigurations>,
     /// The events and switchovers of before, and where they are kept; `None`: they are not. Taken at the start.
     pub events: Option<EventsFound>,
+    /// What the process before has left; `None`: nothing. Taken at the start.
+    pub handover: Option<HandoverFound>,
 }
 
 impl Machine {

@@ -118,6 +118,7 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
         admin_socket_ro: None,
         admin_group_ro: None,
         state: None,
+        handover: None,
         metrics: None,
         log: LogLevel::Info,
         log_format: LogFormat::Text,

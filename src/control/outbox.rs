@@ -6,6 +6,7 @@
 use super::alarms::{Alarm, Alarms};
 use super::configurations::Configurations;
 use super::event_log::EventLog;
+use super::handover_stream::HandoverOrder;
 use super::log_rate::{A_SECOND, LogRate};
 use super::operator_state::OperatorState;
 use super::program_run::ProgramRun;
@@ -16,6 +17,7 @@ use crate::admin::request::Peer;
 use crate::admin::rows::Wall;
 use crate::config::LogLevel;
 use crate::events::{AlarmCode, EventName, Severity};
+use crate::handover::Remembered;
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, WorkerId};
 use std::collections::VecDeque;
@@ -74,6 +76,10 @@ pub enum Output {
         /// All of them.
         events: Box<SavedEvents>,
     },
+    /// Write down what workers give away, and say by [`Input::HandedOver`](super::Input::HandedOver) how that ended.
+    HandOver(Box<HandoverOrder>),
+    /// Forwarding stops: this is the rest of that file.
+    Remember(Box<Remembered>),
     /// Run the program that is told of an event, and say by [`Input::Notified`](super::Input::Notified) how it ended.
     Notify(Box<ProgramRun>),
     /// Run a program that carries a probe, and say by [`Input::ProgramEnded`](super::Input::ProgramEnded) how it ended.

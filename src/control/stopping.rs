@@ -29,13 +29,19 @@ impl Stopping {
         self.running.retain(|running| *running != worker);
     }
 
-    /// Says [`Output::Stopped`] once all workers have ended and nothing is left to be saved, or patience has. Returns when to come
-    /// again.
-    pub(super) fn poll(&mut self, saves: [&Saves; 3], out: &mut Outbox, now: Instant) -> Option<Instant> {
+    /// Says [`Output::Stopped`] once all workers have ended, nothing is left to be saved and nothing is `awaited` any more, or
+    /// patience has. Returns when to come again.
+    pub(super) fn poll(
+        &mut self,
+        saves: [&Saves; 3],
+        awaited: Option<Instant>,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> Option<Instant> {
         let late = self.running.len();
-        let waits = late > 0 || saves.iter().any(|saves| !saves.is_done(now));
+        let waits = late > 0 || awaited.is_some() || saves.iter().any(|saves| !saves.is_done(now));
         if self.done || (waits && now < self.until) {
-            return (!self.done).then_some(self.until);
+            return (!self.done).then_some(awaited.map_or(self.until, |until| until.min(self.until)));
         }
         self.done = true;
         if late > 0 {

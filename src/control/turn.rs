@@ -4,6 +4,7 @@
 //! before metrics and alarms are looked at and before anything is saved ([`Controller::poll_command`]). Decides nothing.
 
 use super::controller::Controller;
+use super::handing_over::HandingOver;
 use super::outbox::Output;
 use super::publisher::Work;
 use crate::admin::rows::Cause;
@@ -123,7 +124,7 @@ impl Controller {
         self.answer_waiting(now);
         self.outputs.set_actor(None);
         self.followed = self.outputs.events.last();
-        self.rest = Rest::Saves(now);
+        self.rest = if self.poll_handing_over(now) { Rest::Stopping(now) } else { Rest::Saves(now) };
     }
 
     /// What is set, in force and has happened is saved, as far as it is due; workers have it by then.
@@ -134,9 +135,11 @@ impl Controller {
     }
 
     fn poll_stopping(&mut self, now: Instant) {
+        let awaited = self.wait_for_handing_over(now);
         self.save(now);
         if let Some(stopping) = &mut self.stopping {
-            self.deadline = stopping.poll([&self.saves, &self.kept, &self.recorded], &mut self.outputs, now);
+            let saves = [&self.saves, &self.kept, &self.recorded];
+            self.deadline = stopping.poll(saves, awaited, &mut self.outputs, now);
         }
     }
 
@@ -176,6 +179,7 @@ impl Controller {
             Some(self.latencies.next_deadline()),
             self.sip.next_deadline(),
             self.recorder.next_deadline(),
+            self.handing_over.as_ref().and_then(HandingOver::next_deadline),
             Some(self.checks.next_deadline()),
         ]
         .into_iter()

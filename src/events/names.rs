@@ -58,6 +58,10 @@ events! {
     StateKept = "state.kept", "The file says something else of what an operator has set: what he has set is kept.";
     StateDropped = "state.dropped", "An operator has dropped all that differs from the file.";
     StateLost = "state.lost", "At the end something could not be saved.";
+    HandoverWritten = "handover.written", "What the appliance remembers of traffic is written for the next start.";
+    HandoverFailed = "handover.failed", "What the appliance remembers of traffic could not be written in time: the next start knows nothing of it.";
+    HandoverTaken = "handover.taken", "What the process before remembered of traffic was taken up.";
+    HandoverRefused = "handover.refused", "The file of the process before does not count: nothing of it was taken up, and it was moved aside.";
     PortUp = "port.up", "The link of a port is up.";
     PortSpreading = "port.spreading", "How a NIC spreads what it receives over the workers.";
     NeighbourMoved = "neighbour.moved", "A host answers ARP from another MAC than before.";
@@ -78,7 +82,9 @@ impl EventName {
     /// Why the program of `[notify]` is never told of it; `None`: it is.
     pub fn untold(self) -> Option<&'static str> {
         match self {
-            EventName::Stop | EventName::StateLost => Some("no program is started any more when it happens"),
+            EventName::Stop | EventName::StateLost | EventName::HandoverWritten | EventName::HandoverFailed => {
+                Some("no program is started any more when it happens")
+            }
             EventName::NotifyFailed => Some("it is about that program itself, and an alarm"),
             EventName::Note | EventName::Detail => Some("it stands in the log only"),
             _ => None,

@@ -3,6 +3,7 @@
 //! Owns the messages, and the rings in which they wait. A worker reads a bounded number of them at the beginning of a turn, and never
 //! waits for one.
 
+use super::handing_over::Giver;
 use super::latency::Latency;
 use super::sip::Statistics;
 use super::tap::Tap;
@@ -195,6 +196,8 @@ pub enum Command {
         /// The other one.
         tape: Option<Box<Tape>>,
     },
+    /// Give all that is remembered: flows at once, a bounded number a turn, until [`Event::FlowsGiven`]; the rest when it is to stop.
+    HandOver(Box<Giver>),
     /// Finish: do what was sent before, drop what waits, and say [`Event::Stopped`] after all that has to be said. The last snapshot goes
     /// with the worker.
     Stop,
@@ -332,6 +335,8 @@ pub enum Event {
         /// How many requests.
         requests: RedeliveryCounts,
     },
+    /// All flows were given once that [`Command::HandOver`] asked for, or nobody wants them any more.
+    FlowsGiven(WorkerId),
     /// The worker has ended: no frame waits there any more, and it returns no other snapshot.
     Stopped(WorkerId),
 }

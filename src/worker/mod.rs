@@ -6,7 +6,8 @@
 //! and while it waits), `execute` (what a verdict asks for), `ports` (how a frame leaves), [`hand_off`] (which packets are this
 //! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
 //! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted), [`tap`]
-//! (what captures see), [`tape`] (what the recorder has seen last).
+//! (what captures see), [`tape`] (what the recorder has seen last), [`handing_over`] (what it
+//! leaves to the next process).
 
 pub mod arrivals;
 mod burst;
@@ -17,6 +18,7 @@ mod event_queue;
 mod execute;
 mod frames;
 pub mod hand_off;
+pub mod handing_over;
 mod held;
 pub mod latency;
 mod leaving;
@@ -132,6 +134,10 @@ impl<P: Port> Worker<P> {
 
     /// One turn: commands, frames from the NICs, frames from other workers, chores, and out with it all.
     pub fn turn(&mut self, now: Instant) -> Work {
+        if self.stopping {
+            self.read_commands(now);
+            return self.end(now);
+        }
         self.pipeline.out.ports.taps.begin_turn(now);
         let mut done = self.read_commands(now);
         for port in self.pipeline.out.ports.ids() {
@@ -142,19 +148,35 @@ impl<P: Port> Worker<P> {
         let (due, walked) = self.do_chores(now);
         done += due;
         if self.stopping {
-            self.pipeline.stop();
+            return self.end(now);
         }
+        self.finish_turn();
+        match done {
+            0 if walked => Work::Walked,
+            0 => Work::Idle,
+            done => Work::Busy(done),
+        }
+    }
+
+    /// What a turn leaves goes to the NICs, to other workers and to management.
+    fn finish_turn(&mut self) {
         self.pipeline.finish_turn();
         self.pipeline.end_captures(self.id, self.stopping);
         self.publisher.publish(&self.pipeline.out.ports.counters);
-        match (self.stopping, done) {
-            (true, _) => match self.pipeline.out.events.send_stopped() {
-                0 => Work::Ended,
-                waiting => Work::Busy(waiting),
-            },
-            (false, 0) if walked => Work::Walked,
-            (false, 0) => Work::Idle,
-            (false, done) => Work::Busy(done),
+    }
+
+    /// No frame is received any more: what is remembered is given away if it is wanted, then what must be said is.
+    #[cold]
+    fn end(&mut self, now: Instant) -> Work {
+        self.pipeline.stop();
+        self.finish_turn();
+        if !self.queries.finish_giving(&self.pipeline.engine, now) {
+            self.pipeline.out.events.flush();
+            return Work::Busy(1);
+        }
+        match self.pipeline.out.events.send_stopped() {
+            0 => Work::Ended,
+            waiting => Work::Busy(waiting),
         }
     }
 
@@ -170,6 +192,11 @@ impl<P: Port> Worker<P> {
     pub fn note_turn(&mut self, work: Work, began: Instant, ended: Instant) {
         let sent = self.pipeline.out.ports.counters.transmitted;
         self.timing.note(work.is_busy(), sent, began, ended);
+    }
+
+    /// Before the first turn: what is remembered from the start on.
+    pub fn prepare(&mut self, first: impl FnOnce(&mut Engine)) {
+        first(&mut self.pipeline.engine);
     }
 
     /// What is decided here, to be looked at.
@@ -221,6 +248,7 @@ impl<P: Port> Worker<P> {
                 let tape = self.pipeline.exchange_tape(tape);
                 self.pipeline.out.events.send(Event::Tape { worker, recording, tape });
             }
+            Command::HandOver(giver) => self.queries.hand_over(giver),
             Command::Stop => self.stopping = true,
         }
     }

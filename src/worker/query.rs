@@ -4,6 +4,7 @@
 //! large, delays a packet. What a decision about one packet would rest on is found by a few looks for each member that may get it: for one
 //! packet a turn, and in that turn no walk goes on.
 
+use super::handing_over::Giver;
 use super::mailbox::{Asked, Event, FlowFilter, FlowRow, WorkerId};
 use super::pipeline::Pipeline;
 use crate::engine::{Engine, Excerpt, Impacts, impact};
@@ -27,6 +28,8 @@ pub(super) struct Queries {
     waiting: VecDeque<Query>,
     /// Packets that are asked about, each by its query. No walk is in front of them.
     packets: VecDeque<(u64, Box<Asked>)>,
+    /// Who has been given all flows once, and gets the rest at the end.
+    giver: Option<Box<Giver>>,
 }
 
 struct Query {
@@ -55,6 +58,8 @@ enum QueryKind {
         impacts: Impacts,
         until: Instant,
     },
+    /// All flows are given away, to be written down.
+    HandOver(Box<Giver>),
 }
 
 impl Queries {
@@ -77,6 +82,27 @@ impl Queries {
     pub(super) fn impact(&mut self, id: u64, next: Arc<Snapshot>, until: Instant) {
         let kind = QueryKind::Impact { next: Some(next), impacts: Impacts::new(), until };
         self.waiting.push_back(Query { id, filter: FlowFilter::default(), cursor: 0, kind });
+    }
+
+    /// Gives all flows away, after the queries that came before.
+    pub(super) fn hand_over(&mut self, giver: Box<Giver>) {
+        let (filter, kind) = (FlowFilter::default(), QueryKind::HandOver(giver));
+        self.waiting.push_back(Query { id: 0, filter, cursor: 0, kind });
+    }
+
+    /// The last packet has passed: whoever is to have all that is remembered gets the rest. `true`: that was all, or nobody is.
+    pub(super) fn finish_giving(&mut self, engine: &Engine, now: Instant) -> bool {
+        for query in std::mem::take(&mut self.waiting) {
+            self.keep_giver(Some(query));
+        }
+        self.giver.as_mut().is_none_or(|giver| giver.finish(engine, now))
+    }
+
+    /// Of a query that is over, or is not answered any more, whoever is to have the rest.
+    fn keep_giver(&mut self, query: Option<Query>) {
+        if let Some(Query { kind: QueryKind::HandOver(giver), .. }) = query {
+            self.giver = Some(giver);
+        }
     }
 
     /// Says what a decision about this packet would rest on, after those that were asked about before.
@@ -139,10 +165,17 @@ impl Queries {
                 let event = |next| Event::Impact { query: *query, impacts: std::mem::take(impacts), whole, next };
                 (more, done.map(event))
             }
+            QueryKind::HandOver(giver) => match giver.walk(engine, now) {
+                true => (Some(0), None),
+                false => (None, Some(Event::FlowsGiven(worker))),
+            },
         };
         match next {
             Some(next) => *cursor = next,
-            None => drop(self.waiting.pop_front()),
+            None => {
+                let over = self.waiting.pop_front();
+                self.keep_giver(over);
+            }
         }
         event.into_iter().for_each(|event| out.events.send(event));
         true

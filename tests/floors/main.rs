@@ -35,7 +35,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "explain", "config", "admin", "probe", "worker", "engine", "events", "monitor", "flow",
+            "explain", "config", "admin", "probe", "handover", "worker", "engine", "events", "monitor", "flow",
             "policy", "io", "wire", "time",
         ],
     ),
@@ -61,7 +61,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "programs", "control", "config", "admin", "dpdk", "worker", "engine", "events", "flow",
+            "programs", "control", "config", "admin", "dpdk", "handover", "worker", "engine", "events", "flow",
             "policy", "io", "wire", "time",
         ],
     ),

@@ -13,6 +13,7 @@ mod floods;
 mod flow_queries;
 mod fragmentation;
 mod hairpin;
+mod handover;
 mod hostile;
 mod icmp;
 mod impact;

@@ -1,9 +1,10 @@
-//! Scenarios 81 and 82: the process is killed and started again while traffic flows.
+//! Scenarios 81 and 82: the process is killed and started again while traffic flows. Scenario 110: it is asked to end, and leaves what it
+//! remembers.
 
 use crate::with_a_active;
 use fairlead::wire::build::Build;
 use testbench::bench::frames::*;
-use testbench::bench::{Connection, File, Host, OUTER, Service};
+use testbench::bench::{Bench, Connection, File, Host, OUTER, Service};
 
 /// sip-b is active when the process is killed; `a` is what sip-a does then. Nothing ever goes to sip-a.
 fn after_a_restart_nothing_goes_to_a(a: impl Fn(&mut Host)) {
@@ -114,5 +115,83 @@ fn s81_a_connection_of_a_member_outward_keeps_its_port_after_a_restart() {
         bench.until(secs(2), |bench| bench.active().as_deref() == Some("sip-a"));
         bench.look();
         outward.exchange(bench);
+    });
+}
+
+/// The file of a bench that leaves what it remembers.
+fn leaving() -> File {
+    let cores = "[cores]\n";
+    File::two_arm().with(cores, &format!("[appliance]\nhandover = \"/run/fairlead/state\"\n\n{cores}"))
+}
+
+/// An event of this name.
+fn happened(bench: &Bench, event: &str) -> bool {
+    bench.lead.log.iter().any(|line| line.row.event == event)
+}
+
+#[test]
+fn s110_after_a_handover_traffic_goes_on_before_a_probe_has_come_back() {
+    with_a_active(&leaving(), |bench| {
+        bench.members[0].retire();
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        let mut inward = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_B).open(bench);
+        let mut outward = Connection::outward(bench, HOST_B, 41_000, at(PEER, 5060)).open(bench);
+        inward.exchange(bench);
+        outward.exchange(bench);
+        // Nobody answers a probe at first.
+        (bench.members[1].udp, bench.members[1].tcp) = (Service::Swallows, Service::Swallows);
+        bench.look();
+        for workers in [3, 1] {
+            bench.succeed(ms(300), workers, |_| {});
+            assert!(happened(bench, "handover.taken"), "{:?}", bench.lead.log);
+            bench.run(ms(5));
+            assert_eq!(bench.active().as_deref(), Some("sip-b"), "before the first answer");
+            let client = at(PHONE, 5060);
+            let seen = bench.pass(ROUTER, &request(client, V));
+            bench.expect(&seen, HOST_B, &request(client, B).ttl(63));
+        }
+        bench.members[1].serve();
+        bench.run(ms(50));
+        bench.look();
+        inward.exchange(bench);
+        outward.exchange(bench);
+        bench.steady(ms(500), HOST_B);
+    });
+}
+
+#[test]
+fn s110_a_member_that_is_dead_by_then_is_refuted_by_the_probes() {
+    with_a_active(&leaving(), |bench| {
+        bench.members[0].retire();
+        bench.members[1].serve();
+        bench.succeed(ms(300), 1, |_| {});
+        bench.run(ms(5));
+        assert_eq!(bench.active().as_deref(), Some("sip-a"), "as it was");
+        let took = bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        assert!(took <= ms(2_000), "{took:?}");
+    });
+}
+
+#[test]
+fn s110_a_file_that_is_damaged_is_named_and_the_start_is_as_any_other() {
+    with_a_active(&leaving(), |bench| {
+        let mut inward = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        inward.exchange(bench);
+        bench.succeed(ms(300), 1, |left| left[40] ^= 1);
+        assert!(happened(bench, "handover.refused") && !happened(bench, "handover.taken"));
+        assert_eq!(bench.active(), None);
+        bench.until(secs(2), |bench| bench.active().as_deref() == Some("sip-a"));
+        bench.look();
+        inward.exchange(bench);
+    });
+}
+
+#[test]
+fn s110_a_file_that_is_too_old_is_not_taken_up() {
+    with_a_active(&leaving(), |bench| {
+        bench.succeed(secs(31), 1, |_| {});
+        assert!(happened(bench, "handover.refused"));
+        assert_eq!(bench.active(), None);
     });
 }

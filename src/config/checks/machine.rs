@@ -17,7 +17,7 @@ const SOCKET_PATH: usize = 107;
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     sockets(document, report);
     notify(document, report);
-    state(document, report);
+    kept(document, report);
     shared_cores(&document.cores, cores, report);
     missing_cores(&document.cores, cores, report);
     memory(&document.dpdk, report);
@@ -81,15 +81,22 @@ fn socket(document: &Document, (key, path): (&'static str, &At<String>), report:
         .instead(format!("an absolute path of up to {SOCKET_PATH} bytes"), "write \"/run/fairlead/admin.sock\"");
 }
 
-fn state(document: &Document, report: &mut Report) {
-    let Some(path) = &document.appliance.state else { return };
-    let why = match path.as_str() {
-        text if !text.starts_with('/') => "it does not begin with /",
-        text if text.chars().any(char::is_control) => "it contains a control character",
-        _ => return,
-    };
-    let note = document.appliance.error(report, "state", &path.span, format!("state = \"{path}\": {why}"));
-    note.instead("the absolute path of a folder", "write \"/var/lib/fairlead\"");
+/// What is kept stands at a whole path.
+fn kept(document: &Document, report: &mut Report) {
+    let appliance = &document.appliance;
+    let folder = ("state", &appliance.state, "folder", "/var/lib/fairlead");
+    let file = ("handover", &appliance.handover, "file", "/run/fairlead/state");
+    for (key, path, what, such) in [folder, file] {
+        let Some(path) = path else { continue };
+        let why = match path.as_str() {
+            text if !text.starts_with('/') => "it does not begin with /",
+            text if text.chars().any(char::is_control) => "it contains a control character",
+            text if what == "file" && text.ends_with('/') => "it ends with /",
+            _ => continue,
+        };
+        let note = appliance.error(report, key, &path.span, format!("{key} = \"{path}\": {why}"));
+        note.instead(format!("the absolute path of a {what}"), format!("write \"{such}\""));
+    }
 }
 
 fn shared_cores(cores: &Cores, present: usize, report: &mut Report) {

@@ -40,6 +40,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 events: vec![told(cores.management), EventName::Switchover],
                 timeout: cores.stall_threshold.max(Duration::from_millis(100)),
             },
+            handover: state.as_ref().map(|path| format!("{path}.next").into()),
             state: state.map(Into::into),
             metrics,
             log,

@@ -64,6 +64,7 @@ fn appliance(file: &mut Lines, settings: &Settings) {
     file.optional("admin_socket_ro", settings.admin_socket_ro.as_ref().map(|path| quoted(path.display())));
     file.optional("admin_group_ro", settings.admin_group_ro.as_ref().map(quoted));
     file.optional("state", settings.state.as_ref().map(|path| quoted(path.display())));
+    file.optional("handover", settings.handover.as_ref().map(|path| quoted(path.display())));
     file.optional("metrics", settings.metrics.map(quoted));
     file.text("log", settings.log);
     file.text("log_format", settings.log_format);

@@ -15,6 +15,9 @@ use crate::policy::health::{Generation, MemberHealth, State};
 use crate::policy::intent::{Member, MemberId, Pool, PoolId, Says};
 use crate::time::Instant;
 
+/// Why a member counts as up of which nothing is known since the restart.
+const ASSUMED: &str = "it was up before the restart, and its first answers are waited for";
+
 /// A member as it stands now.
 #[derive(Clone, Debug)]
 pub struct MemberStatus {
@@ -53,6 +56,8 @@ pub struct MemberStatus {
     /// It lost the role while it still answered: its connections live on. Its flows of earlier generations are lost
     /// when it is.
     pub(in crate::control) released: Option<Generation>,
+    /// It was up before the restart, and its monitors have not decided yet.
+    pub(in crate::control) is_assumed: bool,
     /// Its monitors found it down, and nothing good has been heard of it since: new ones may not have decided yet.
     pub(in crate::control) was_down: bool,
     /// Where several are active: it may have flows of its own, as it has lived since it was lost last.
@@ -102,6 +107,11 @@ impl MemberStatus {
     /// Its flows of generations before this one were lost with it.
     pub fn lost_before(&self) -> Generation {
         self.lost_before
+    }
+
+    /// When it lost the role, as long as it may not claim peers for that.
+    pub(in crate::control) fn lost_role(&self) -> Option<Instant> {
+        self.lost_role
     }
 
     /// What it had is gone, as far as anybody knows.
@@ -160,13 +170,16 @@ impl MemberStatus {
 
     /// Lays over the verdict what the operator has set, or the file.
     pub(super) fn overlay(&mut self, verdict: &Verdict, pool: &Pool, now: Instant) {
+        self.is_assumed &= verdict.state == State::Unknown;
+        let (found, why) =
+            if self.is_assumed { (State::Up, ASSUMED) } else { (verdict.state, verdict.reason.as_str()) };
         let (state, reason) = match self.admin {
             AdminState::Enabled => match self.reserve.reason(&self.name, pool) {
-                Some(held) => (verdict.state, format!("{held}; {}", verdict.reason)),
-                None => (verdict.state, verdict.reason.clone()),
+                Some(held) => (found, format!("{held}; {why}")),
+                None => (found, why.to_owned()),
             },
-            AdminState::Draining => (State::Drained, format!("drained {}; {}", self.whose(), verdict.reason)),
-            AdminState::Offline => (State::Offline, format!("taken offline {}; {}", self.whose(), verdict.reason)),
+            AdminState::Draining => (State::Drained, format!("drained {}; {why}", self.whose())),
+            AdminState::Offline => (State::Offline, format!("taken offline {}; {why}", self.whose())),
         };
         if state != self.state {
             self.since = if self.admin == AdminState::Enabled { verdict.since.max(self.since) } else { now };
@@ -203,6 +216,7 @@ pub(super) fn fresh_member(
         lost_role: None,
         lost_before: Generation(0),
         released: None,
+        is_assumed: false,
         was_down: false,
         has_flows: false,
         took_new: false,

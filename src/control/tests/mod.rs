@@ -36,6 +36,7 @@ mod drain;
 mod drill;
 mod events;
 mod exclusions;
+mod handover;
 mod latency;
 mod law;
 mod limits;

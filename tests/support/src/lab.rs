@@ -5,8 +5,10 @@
 
 pub use crate::places::*;
 use crate::rig::*;
+use fairlead::control::Taken;
 use fairlead::engine::{DropReason, EngineEvent, IgnoreReason, PuntReason};
 use fairlead::policy::intent::*;
+use fairlead::time::Duration;
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
 use fairlead::wire::facts::Link;
 use fairlead::wire::{Endpoint, Kind, Mac, Packet};
@@ -140,6 +142,34 @@ impl<S: Setting> LabOn<S> {
         let mut intent = two_arm();
         change(&mut intent);
         LabOn { rig: S::rig(intent), layout: Layout::TwoArm }
+    }
+
+    /// The process ends, and another one starts with a file that is changed so, a second later and perhaps with another number of
+    /// workers; also says what it has taken up.
+    pub fn restart<T: Setting>(self, change: impl FnOnce(&mut Intent)) -> (LabOn<T>, Taken) {
+        self.restart_after(|_| {}, change)
+    }
+
+    /// The same, and something happens while the flows are written.
+    pub fn restart_after<T: Setting>(
+        mut self,
+        meanwhile: impl FnOnce(&mut Self),
+        change: impl FnOnce(&mut Intent),
+    ) -> (LabOn<T>, Taken) {
+        let left = self.leave(meanwhile);
+        let (mut intent, now, layout) = (self.rig.intent.clone(), self.rig.now, self.layout);
+        drop(self);
+        change(&mut intent);
+        let mut lab = LabOn { rig: T::rig(intent), layout };
+        lab.rig.now = now + Duration::from_secs(1);
+        let taken = lab.rig.take_up(left);
+        (lab, taken)
+    }
+
+    fn leave(&mut self, meanwhile: impl FnOnce(&mut Self)) -> Vec<u8> {
+        let writing = self.rig.begin_to_leave();
+        meanwhile(self);
+        self.rig.end(writing)
     }
 
     /// The appliance's own address towards clients.

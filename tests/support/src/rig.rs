@@ -6,8 +6,10 @@
 use crate::TWO_ARM;
 pub use crate::places::{A, B, E, G, INNER, OUTER, R, V};
 use fairlead::config::parse;
-use fairlead::engine::{DropReason, Engine, EngineEvent, Impacts, PuntReason, Share};
+use fairlead::control::{HandoverOrder, HandoverStream, TakeUp, Taken};
+use fairlead::engine::{DropReason, Engine, EngineEvent, Impacts, PuntReason, Share, Steering};
 use fairlead::flow::SnatPorts;
+use fairlead::handover::{Contents, Here, Remembered, RememberedMember, RememberedPool};
 use fairlead::io::Port;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
@@ -17,6 +19,7 @@ use fairlead::policy::sharing::{Sharing, Target, cells};
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Mac, Protocol, VlanId, check};
+use fairlead::worker::handing_over::giving;
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
 use fairlead::worker::sip::Statistics;
 use fairlead::worker::{Command, Counters, Event, Shared, Worker, WorkerId, hand_offs};
@@ -378,6 +381,68 @@ impl<T: TestPorts> Rig<T> {
         self.read_mail();
     }
 
+    /// The process is asked to leave what it remembers; all flows were given once when this returns, and packets pass as before.
+    pub fn begin_to_leave(&mut self) -> HandoverStream<Vec<u8>> {
+        let mut receivers = Vec::new();
+        for mail in &mut self.mail {
+            let (giver, receiver) = giving(Arc::default());
+            assert!(mail.commands.push(Command::HandOver(giver)).is_ok());
+            receivers.push(receiver);
+        }
+        let order = HandoverOrder {
+            place: "/run/fairlead/state".into(),
+            name: "rig".into(),
+            epoch: self.epoch.0,
+            receivers,
+            given_up: Arc::default(),
+        };
+        let mut stream = HandoverStream::begin(Vec::new(), order, here(self.now), self.now).unwrap();
+        let is_given = |event: &Event| matches!(event, Event::FlowsGiven(_));
+        while self.events.iter().filter(|event| is_given(event)).count() < self.workers.len() {
+            assert!(self.settle().is_empty(), "nothing is sent for that");
+            stream.pump().unwrap();
+        }
+        self.events.retain(|event| !is_given(event));
+        stream
+    }
+
+    /// The process ends: the bytes of the file.
+    pub fn end(&mut self, mut stream: HandoverStream<Vec<u8>>) -> Vec<u8> {
+        for mail in &mut self.mail {
+            assert!(mail.commands.push(Command::Stop).is_ok());
+        }
+        while !stream.has_all() {
+            assert!(self.settle().is_empty(), "nothing is sent for that");
+            stream.pump().unwrap();
+        }
+        stream.end(&self.remembered()).unwrap().0
+    }
+
+    fn remembered(&self) -> Remembered {
+        let Rig { installed, health, .. } = self;
+        let pools = installed.pools.iter().zip(&health.pools).map(|(pool, known)| RememberedPool {
+            name: pool.name.clone(),
+            active: known.active.map(|place| self.intent.members[place].address),
+            since: self.now.nanos(),
+            generation: known.generation.0,
+            members: pool.members.iter().map(|id| remembered(&installed.members[*id])).collect(),
+        });
+        Remembered { snat_seed: self.snat_ports.seed(), pools: pools.collect() }
+    }
+
+    /// The workers, which have received nothing yet, take up what another rig has left.
+    pub fn take_up(&mut self, left: Vec<u8>) -> Taken {
+        let contents = Contents::read(left).unwrap();
+        contents.age(&here(self.now)).unwrap();
+        let (count, snapshot) = (self.workers.len(), Arc::clone(self.workers[0].engine().snapshot()));
+        let all = TakeUp::new(contents, &self.installed, &snapshot, &Steering::ours(count), count);
+        let mut taken = Taken::default();
+        for (at, worker) in self.workers.iter_mut().enumerate() {
+            worker.prepare(|engine| taken.add(&all.fill(at, engine, self.now, || false)));
+        }
+        taken
+    }
+
     /// All workers' counts together.
     pub fn counters(&self) -> Counters {
         self.shared.iter().map(|shared| shared.read()).collect::<Vec<_>>().iter().sum()
@@ -406,6 +471,23 @@ impl<T: TestPorts> Rig<T> {
                 }
             }
         }
+    }
+}
+
+/// One host, and its time.
+fn here(now: Instant) -> Here {
+    Here { boot: [9; 16], uptime: now.since(Instant::ZERO), name: "rig".into() }
+}
+
+fn remembered(member: &Member) -> RememberedMember {
+    RememberedMember {
+        address: member.address,
+        up: true,
+        down: false,
+        lost_before: 0,
+        released: None,
+        lost_role: None,
+        served_until: None,
     }
 }
 

@@ -8,16 +8,18 @@ use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
 use fairlead::control::{
-    Controller, CounterSource, FileRead, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters,
+    Controller, CounterSource, FileRead, HandoverFound, HandoverStream, Input, Machine, Output, PortCounters,
+    PortFacts, TakeUp, Taken, TakenUp, WorkerCounters, Written,
 };
-use fairlead::engine::{Engine, MemberUse, Share};
+use fairlead::engine::{Engine, MemberUse, Share, Steering};
 use fairlead::flow::SnatPorts;
+use fairlead::handover::{Contents, Here, Remembered};
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
 use fairlead::policy::health::{Health, MemberHealth, PoolHealth};
 use fairlead::policy::intent::PortId;
 use fairlead::policy::{Epoch, Snapshot};
-use fairlead::time::Instant;
+use fairlead::time::{Duration, Instant};
 use fairlead::wire::Mac;
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
 use fairlead::worker::{Counters, Shared, Work, Worker, WorkerId, hand_offs};
@@ -82,14 +84,42 @@ pub struct Appliance {
     requests: u64,
     stopped: bool,
     ended: usize,
+    /// What is to be left for the next process, as far as it is written, and the rest of it.
+    writing: Option<HandoverStream<Vec<u8>>>,
+    rest: Option<Remembered>,
+    /// All of it.
+    pub left: Option<Vec<u8>>,
+}
+
+/// One host, and its time.
+fn here(name: &str, now: Instant) -> Here {
+    Here { boot: [5; 16], uptime: now.since(Instant::ZERO), name: name.to_owned() }
+}
+
+/// What another process has left, if it counts.
+fn found(left: Option<Vec<u8>>, name: &str, now: Instant) -> Option<Result<(Contents, Duration), String>> {
+    let read = |left| {
+        let contents = Contents::read(left)?;
+        let age = contents.age(&here(name, now))?;
+        Ok((contents, age))
+    };
+    left.map(|left| read(left).map_err(|refusal: fairlead::handover::Refusal| refusal.to_string()))
 }
 
 impl Appliance {
     /// A process that has just started; its links are still unknown.
     pub fn start(file: &File, workers: usize, seed: u64, now: Instant) -> Appliance {
+        Appliance::start_after(file, workers, seed, None, now)
+    }
+
+    /// The same where another process has left something.
+    pub fn start_after(file: &File, workers: usize, seed: u64, left: Option<Vec<u8>>, now: Instant) -> Appliance {
         let configuration = config::parse_for(8, "bench.toml", &file.0).unwrap_or_else(|errors| panic!("{errors}"));
         let intent = configuration.intent.clone();
-        let snat_ports = SnatPorts::new(intent.snats.iter().map(|snat| snat.address), seed);
+        let found = found(left, &configuration.settings.name, now);
+        let counts = found.as_ref().and_then(|found| found.as_ref().ok());
+        let snat_seed = counts.map_or(seed, |(contents, _)| contents.remembered().snat_seed);
+        let snat_ports = SnatPorts::new(intent.snats.iter().map(|snat| snat.address), snat_seed);
         let health = Health {
             members: vec![MemberHealth::default(); intent.members.len()],
             pools: vec![PoolHealth::default(); intent.pools.len()],
@@ -113,6 +143,19 @@ impl Appliance {
                 Worker::new(WorkerId(at as u16), engine, queues, hands, end, Arc::clone(&shared[at]))
             })
             .collect();
+        let mut workers: Vec<Worker<MemoryPort>> = workers;
+        let handover = found.map(|found| HandoverFound {
+            place: "/run/fairlead/state".into(),
+            outcome: found.map(|(contents, age)| {
+                let (remembered, count) = (contents.remembered().clone(), workers.len());
+                let all = TakeUp::new(contents, &intent, &first, &Steering::ours(count), count);
+                let mut taken = Taken::default();
+                for (at, worker) in workers.iter_mut().enumerate() {
+                    worker.prepare(|engine| taken.add(&all.fill(at, engine, now, || false)));
+                }
+                TakenUp { remembered, age, taken, took: Duration::ZERO }
+            }),
+        });
         let machine = Machine {
             macs: OURS.to_vec(),
             ports: vec![PortFacts::default(); 2],
@@ -124,6 +167,7 @@ impl Appliance {
             saved: None,
             configurations: None,
             events: None,
+            handover,
         };
         Appliance {
             file: file.clone(),
@@ -139,6 +183,9 @@ impl Appliance {
             requests: 0,
             stopped: false,
             ended: 0,
+            writing: None,
+            rest: None,
+            left: None,
         }
     }
 
@@ -191,6 +238,7 @@ impl Appliance {
         self.snapshots.retain(|snapshot| snapshot.strong_count() > 0);
         assert_eq!(self.counters().imbalance(), 0, "frames were lost or made up: {:?}", self.counted());
         self.read_mail(now);
+        self.write(now);
         self.ended += ended.len();
         ended.into_iter().rev().for_each(|at| drop(self.workers.remove(at)));
     }
@@ -212,6 +260,20 @@ impl Appliance {
         assert_eq!(self.buffers.in_use(), 0, "every buffer came back");
         let alive = self.snapshots.iter().filter(|snapshot| snapshot.strong_count() > 0).count();
         assert!(alive <= 1, "{alive} snapshots are still held by somebody");
+    }
+
+    /// What workers have given is written.
+    fn write(&mut self, now: Instant) {
+        let Some(writing) = &mut self.writing else { return };
+        writing.pump().unwrap();
+        if writing.has_all()
+            && let (Some(writing), Some(rest)) = (self.writing.take(), self.rest.take())
+        {
+            let (left, counts) = writing.end(&rest).unwrap();
+            let bytes = left.len() as u64;
+            self.left = Some(left);
+            self.handle(Input::HandedOver(Ok(Written { counts, bytes })), now);
+        }
     }
 
     fn read_mail(&mut self, now: Instant) {
@@ -245,6 +307,11 @@ impl Appliance {
                     let file = FileRead { read: read.map(Box::new), text, file: Some(self.file.0.as_str().into()) };
                     self.controller.handle(Input::Reload { request_id, file }, now);
                 }
+                Output::HandOver(order) => {
+                    let here = here(&order.name, now);
+                    self.writing = Some(HandoverStream::begin(Vec::new(), *order, here, now).unwrap());
+                }
+                Output::Remember(rest) => self.rest = Some(*rest),
                 Output::LogLevel(_)
                 | Output::SaveState { .. }
                 | Output::SaveConfigurations { .. }

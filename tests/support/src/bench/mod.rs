@@ -101,6 +101,23 @@ impl Bench {
         self.plug_in();
     }
 
+    /// The process is asked to end and does, and after `gap` another one, perhaps with another number of workers, takes up what it
+    /// has left, damaged as `damage` says.
+    pub fn succeed(&mut self, gap: Duration, workers: usize, damage: impl FnOnce(&mut Vec<u8>)) {
+        self.lead.handle(Input::Stop, self.now);
+        self.until(Duration::from_secs(3), |bench| bench.lead.has_stopped());
+        self.lead.assert_nothing_is_left();
+        let mut left = self.lead.left.take();
+        if let Some(left) = &mut left {
+            damage(left);
+        }
+        self.now += gap;
+        self.workers = workers;
+        let file = self.lead.file.clone();
+        self.lead = Appliance::start_after(&file, workers, self.seed ^ self.now.nanos(), left, self.now);
+        self.plug_in();
+    }
+
     pub fn now(&self) -> Instant {
         self.now
     }
