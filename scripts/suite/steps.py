@@ -80,6 +80,7 @@ def _long_steps() -> list[Step]:
         Step("rust-without-dpdk", cargo("test", "--locked", "--no-default-features", "--lib", "--bins"), is_long=True),
         Step("seeded", cargo("test", *seeded, "seeded", "--", "--nocapture"), is_long=True, environment=frames),
         Step("simulation", cargo("test", *seeded, "simulation"), is_long=True, environment=seeds),
+        Step("handover", cargo("test", *seeded, "handover", "--", "--ignored", "--nocapture"), is_long=True),
         *searches,
         Step("dpdk-releases", ["scripts/dpdk-releases"], needs_root=True, is_long=True),
         Step("vm", ["scripts/vm"], needs_root=True, is_long=True),

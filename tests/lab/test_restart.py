@@ -1,9 +1,12 @@
-"""The appliance's process is killed under calls and started again: what the members hold survives."""
+"""The appliance's process is killed under calls and started again: what the members hold survives. It is ended by SIGTERM and started
+again: what the appliance itself remembers does as well."""
 
+import os
 import socket
 import sys
 import time
 import unittest
+from pathlib import Path
 
 from lab import sipp
 from lab.sniffer import Sniffer, UDP
@@ -106,6 +109,47 @@ class Restart(StandingLab):
             self.assertTrue(piece, f"closed after {arrived!r}")
             arrived += piece
         self.assertEqual(arrived, text)
+
+
+LEFT = Path("/dev/shm") / f"fairlead-handover-{os.getpid()}"
+
+
+class Succession(StandingLab):
+    """Each start takes up what the process before has left."""
+
+    setting = Setting(edits=(("[appliance]\n", f'[appliance]\nhandover = "{LEFT}"\n'),))
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.addClassCleanup(LEFT.unlink, missing_ok=True)  # what the last process leaves
+        super().setUpClass()
+
+    def setUp(self):
+        self.addCleanup(self.back_to_sip_a)
+
+    def test_s110_calls_and_connections_go_on_over_a_restart(self):
+        gateway = self.listen_in("gateway", addresses.GATEWAY, 9000)
+        first, second = self.connected("sip-a", gateway, addresses.GATEWAY)
+        port = second.getpeername()[1]
+        caller = sipp.udp_calls(self.lab, RATE, CALLS)
+        self.wait_for_calls(caller, RATE)
+        began = time.monotonic()
+        self.assertEqual(self.appliance.stop(), 0)
+        self.assertIn("event=handover.written", self.appliance.said())
+        stopped = time.monotonic()
+        self.appliance.start()
+        row = self.appliance.wait_for_active("sip-a")
+        active = time.monotonic()
+        print(f"ended in {stopped - began:.2f} s, sip-a is active {active - stopped:.2f} s after that", file=sys.stderr)
+        self.assertEqual(row["name"], "sip-a")
+        self.assertIn("event=handover.taken", self.appliance.said())
+        for sender, receiver, text in ((first, second, b"there"), (second, first, b"and back")):
+            sender.sendall(text)
+            receiver.settimeout(10.0)
+            self.assertEqual(receiver.recv(len(text)), text)
+        self.assertEqual(second.getpeername()[1], port)
+        calls = caller.finish(60.0)
+        self.assertEqual((calls.made, calls.completed, calls.failed), (CALLS, CALLS, 0))
 
 
 if __name__ == "__main__":
