@@ -61,6 +61,7 @@ mod recordings;
 mod reload;
 mod requests;
 mod reserve;
+mod rest;
 mod restored;
 mod returns;
 mod saved_events;

@@ -7,26 +7,11 @@ use super::controller::Controller;
 use super::handing_over::HandingOver;
 use super::outbox::Output;
 use super::publisher::Work;
+use super::rest::Rest;
 use crate::admin::rows::Cause;
 use crate::policy::Snapshot;
 use crate::time::Instant;
 use crate::worker::mailbox::{Command, WorkerId};
-
-/// What is still to be done at the time that was given last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// All of a turn: a choice was made before it, and is published.
-    Turn(Instant),
-    /// What no worker waits for.
-    Words(Instant),
-    /// The same of an appliance that ends.
-    Stopping(Instant),
-    /// What is set, in force and has happened is to be saved once all else is done that came before.
-    Saves(Instant),
-    /// Nothing.
-    #[default]
-    Nothing,
-}
 
 impl Controller {
     /// What a worker is to get before anything else is done: to be called until `None` after each [`Controller::handle`], and sent before

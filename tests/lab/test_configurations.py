@@ -181,7 +181,7 @@ class Configurations(Bare):
                 [self.program, "--socket", str(self.socket), "save"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             time.sleep(delay)
-            # The command that writes it, and the appliance that is asked and told, in turn.
+            # The command that writes it, and the appliance that answers it, in turn.
             (asked, self.process)[at % 2].kill()
             asked.wait(PATIENCE)
             text = self.file.read_text()

@@ -171,7 +171,7 @@ fn s84_what_is_shown_of_traffic_is_true() {
 
 /// What the log says of switchovers.
 fn lines(bench: &Bench) -> Vec<String> {
-    let said = bench.lead.log.iter().filter(|line| line.message.contains("switchover"));
+    let said = bench.lead.log.iter().filter(|line| line.message.starts_with("switchover of pool"));
     said.map(|line| line.message.clone()).collect()
 }
 
@@ -211,7 +211,8 @@ fn s85_every_switch_is_one_line_with_time_service_both_members_reason_and_latenc
             }
             assert!(row.installed.unwrap() >= row.published.unwrap() && row.published.unwrap() >= row.detected);
         }
-        let said: Vec<_> = bench.lead.log.iter().filter(|line| line.message.contains("switchover of pool")).collect();
+        let said: Vec<_> =
+            bench.lead.log.iter().filter(|line| line.message.starts_with("switchover of pool")).collect();
         for (row, line) in rows.iter().zip(&said) {
             assert_eq!(line.row.time, row.time, "the line's own stamp");
             let fields = line.row.fields();
