@@ -140,7 +140,10 @@ fn write(engines: Vec<Engine>, place: &std::path::Path) -> (Duration, Duration) 
     }
     let stopped = std::time::Instant::now();
     mail.iter_mut().for_each(|mail| assert!(mail.commands.push(Command::Stop).is_ok()));
-    while workers.iter_mut().map(|worker| worker.turn(NOW)).any(|work| work != Work::Ended) {}
+    let mut running: Vec<_> = workers.iter_mut().collect();
+    while !running.is_empty() {
+        running.retain_mut(|worker| worker.turn(NOW) != Work::Ended);
+    }
     let counts = writer.join().unwrap();
     assert_eq!((counts.flows - counts.gone) as u32, FLOWS);
     (begun.elapsed(), stopped.elapsed())
