@@ -120,6 +120,7 @@ impl<P: Port> Pipeline<P> {
     fn decide_all(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) {
         let Batch { frames, places, .. } = batch;
         let taps = &mut self.out.ports.taps;
+        taps.meet(frames.len());
         let only = if taps.is_on() { taps.only_port() } else { None };
         taps.is_glanced = prefetch_all(&mut places[..frames.len()], only, &self.engine);
         let mut cached = 0;
@@ -129,7 +130,6 @@ impl<P: Port> Pipeline<P> {
         {
             cached = self.decide_all_watched(batch, origin, now);
         } else {
-            taps.passed_over(frames.len());
             for (frame, place) in frames.drain(..).zip(&*places) {
                 cached += u64::from(self.decide_one(frame, place, origin, now));
             }

@@ -106,7 +106,7 @@ pub(super) struct Taps {
     /// It is written on in this turn.
     is_recording: bool,
     allowance: Allowance,
-    /// Frames that the recorder has not written.
+    /// Frames that came in turns in which the recorder did not write. One that is handed to another worker counts at both.
     passed_over: u64,
     /// A capture is on, or the recorder writes.
     is_on: bool,
@@ -196,10 +196,12 @@ impl Taps {
         self.is_on
     }
 
-    /// So many frames were decided about unseen.
+    /// So many frames are decided about in this turn.
     #[inline(always)]
-    pub(super) fn passed_over(&mut self, frames: usize) {
-        self.passed_over += frames as u64;
+    pub(super) fn meet(&mut self, frames: usize) {
+        if !self.is_recording {
+            self.passed_over += frames as u64;
+        }
     }
 
     /// None of these has a record of what waits.
@@ -474,7 +476,6 @@ impl Taps {
     /// Writes the frame, and what has been queued, on the tape. Says whether it has a record there, as a tap's.
     fn write_tape<F: Frame>(&mut self, fate: Fate, reason: Option<&'static str>, queues: &[Vec<F>]) -> u8 {
         if !self.is_recording {
-            self.passed_over += 1;
             return 0;
         }
         let Taps { tape, now, work, length, kept, before, queued, allowance, passed_over, .. } = self;
