@@ -23,6 +23,7 @@ mod held;
 pub mod latency;
 mod leaving;
 pub mod mailbox;
+mod meant;
 mod pipeline;
 mod ports;
 mod query;

@@ -6,6 +6,7 @@
 //! is written on in some turns and in others not, where frames come faster than it may be.
 
 use super::counters::Counters;
+use super::meant::Meant;
 use super::tap::{CAPTURES, Fate, Only, Seen, Side, Tap, Workspace};
 use super::tape::{Allowance, KEPT, Tape};
 use crate::engine::{DropReason, Engine, IgnoreReason, Lookup, PuntReason};
@@ -20,72 +21,6 @@ use std::net::Ipv4Addr;
 
 /// Among taps that have a record, the tape's place.
 const TAPE: u8 = 1 << CAPTURES;
-/// So many are few.
-const FEW: usize = 8;
-
-/// Addresses, or ports, of which a packet that is meant has one.
-#[derive(Clone, Copy)]
-struct Meant<T> {
-    /// Their lower six bits.
-    bits: u64,
-    /// They themselves, if they are few; else they are many, or not known.
-    few: Option<([T; FEW], usize)>,
-}
-
-impl Default for Meant<Ipv4Addr> {
-    fn default() -> Self {
-        Meant { bits: 0, few: Some(([Ipv4Addr::UNSPECIFIED; FEW], 0)) }
-    }
-}
-
-impl Default for Meant<u16> {
-    fn default() -> Self {
-        Meant { bits: 0, few: Some(([0; FEW], 0)) }
-    }
-}
-
-impl<T: Copy + PartialEq + Into<u32>> Meant<T> {
-    /// Anybody may be meant.
-    const ANY: Meant<T> = Meant { bits: u64::MAX, few: None };
-
-    fn add(&mut self, one: T) {
-        self.bits |= 1 << low(one);
-        let Some((few, count)) = &mut self.few else { return };
-        if few[..*count].contains(&one) {
-            return;
-        }
-        match few.get_mut(*count) {
-            Some(place) => (*place, *count) = (one, *count + 1),
-            None => self.few = None,
-        }
-    }
-
-    /// It, if there is no other.
-    #[inline(always)]
-    fn one(&self) -> Option<T> {
-        match self.few {
-            Some(([one, ..], 1)) => Some(one),
-            _ => None,
-        }
-    }
-
-    #[inline(always)]
-    fn is_none(&self) -> bool {
-        self.bits == 0
-    }
-
-    /// One of these two may be among them.
-    #[inline(always)]
-    fn may_hold(&self, [one, other]: [T; 2]) -> bool {
-        let bit = |it| self.bits >> low(it);
-        (bit(one) | bit(other)) & 1 != 0 && self.is_not_known_without([one, other])
-    }
-
-    /// Of one in thirty that share those bits with what is meant, nearly all are none of it.
-    fn is_not_known_without(&self, both: [T; 2]) -> bool {
-        self.few.is_none_or(|(few, count)| both.iter().any(|one| few[..count].contains(one)))
-    }
-}
 
 /// What is known of a packet before it is decided about.
 #[derive(Clone, Copy)]
@@ -585,12 +520,6 @@ fn are_all<'p>(mut all: impl Iterator<Item = Option<Arrived<'p>>>, is_so: impl F
 fn has_no_port(arrived: &Arrived<'_>, engine: &Engine, is_other: impl Fn(Ports) -> bool) -> bool {
     let Arrived { packet, lookup, port } = *arrived;
     is_other(packet.ports) && engine.ports_after(packet, port, lookup).is_some_and(is_other)
-}
-
-/// The lower six bits.
-#[inline(always)]
-fn low(number: impl Into<u32>) -> u32 {
-    number.into() & 63
 }
 
 fn place(bytes: &[u8]) -> usize {
