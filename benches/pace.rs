@@ -3,7 +3,8 @@
 //!
 //! `pace PATH CONVERSATIONS` sets up that many conversations of a path, says `ready`, and answers every line of its input, a number
 //! of milliseconds, with the nanoseconds a packet took in about that time. `pace PATH CONVERSATIONS ITERATIONS BURST` goes through the
-//! loop so often, with bursts of that length, and ends. Without arguments it lists the paths.
+//! loop so often, with bursts of that length, and ends. Without arguments it lists the paths; besides these it knows `new_PATH`, flows
+//! that were not there and die as fast as they are made, and `hand_off`, where half of the frames are another worker's.
 //!
 //! A program of its own, because what two callers share is inlined less: in `instructions` it would change the counts.
 //! It is also built inside revisions that do not have it, so it uses only what `benches/support` of `benches/baseline` has.
@@ -25,11 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Traffic::ALL.iter().for_each(|traffic| println!("{}", traffic.name()));
         return Ok(());
     };
-    let Some(traffic) = Traffic::ALL.into_iter().find(|traffic| traffic.name() == path) else {
+    let Some(load) = Load::named(path) else {
         eprintln!("pace: there is no path `{path}`; without arguments the paths are listed");
         exit(2);
     };
-    let mut pace = Pace::new(traffic, conversations.parse()?);
+    let mut pace = Pace::new(load, conversations.parse()?);
     if let [iterations, burst] = iterations {
         pace.appliance.supply.in_bursts_of(burst.parse()?);
         (0..iterations.parse()?).for_each(|_: u32| once(&mut pace.appliance));
@@ -64,7 +65,28 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(nanoseconds)
 }
 
-/// An appliance with one worker, and the steady frames of its conversations.
+/// What an appliance is given to do.
+enum Load {
+    /// Packets of standing conversations.
+    Steady(Traffic),
+    /// First packets of conversations, looked for, admitted, kept on both sides, and forgotten when their time is over.
+    New(Traffic),
+    /// Datagrams of a service, all received by one of two workers in one thread.
+    HandOff,
+}
+
+impl Load {
+    fn named(name: &str) -> Option<Load> {
+        let traffic = |name: &str| Traffic::ALL.into_iter().find(|traffic| traffic.name() == name);
+        match name.strip_prefix("new_") {
+            Some(name) => traffic(name).map(Load::New),
+            None if name == "hand_off" => Some(Load::HandOff),
+            None => traffic(name).map(Load::Steady),
+        }
+    }
+}
+
+/// An appliance, and the frames of its conversations, which come again and again.
 struct Pace {
     appliance: Appliance,
     /// Loop iterations in which every conversation is met once.
@@ -72,13 +94,30 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(traffic: Traffic, conversations: usize) -> Pace {
-        let mut appliance = Appliance::new(&intent(conversations + conversations / 8 + 1_000), 1);
-        appliance.open(traffic, 0..conversations);
-        let frames = Rc::new(Frames::steady(traffic, conversations));
-        appliance.supply.feed(traffic.port(), &frames);
-        let mut pace = Pace { appliance, lap: conversations.div_ceil(BURST) };
-        // The first packet of a flow may take the slow path.
+    fn new(load: Load, conversations: usize) -> Pace {
+        let lap = conversations.div_ceil(BURST);
+        let intent = match load {
+            Load::New(_) => intent(2 * conversations),
+            _ => intent(conversations + conversations / 8 + 1_000),
+        };
+        let mut appliance = Appliance::new(&intent, if matches!(load, Load::HandOff) { 2 } else { 1 });
+        let (port, frames) = match load {
+            Load::Steady(traffic) => {
+                appliance.open(traffic, 0..conversations);
+                (traffic.port(), Frames::steady(traffic, conversations))
+            }
+            Load::New(traffic) => {
+                let is_tcp = traffic != Traffic::OutboundUdp;
+                let lifetime = if is_tcp { intent.timeouts.tcp_opening } else { intent.timeouts.udp };
+                // When a frame comes again, the flow it made has just been forgotten.
+                appliance.step = lifetime.mul_f64(1.1) / lap as u32;
+                (traffic.opening(0)[0].0, Frames::opening(traffic, 0..conversations))
+            }
+            Load::HandOff => (Traffic::ServiceUdpIn.port(), Frames::steady(Traffic::ServiceUdpIn, conversations)),
+        };
+        appliance.supply.feed(port, &Rc::new(frames));
+        let mut pace = Pace { appliance, lap };
+        // The first packet of a flow may take the slow path, and only from the second lap on do flows die.
         pace.lap();
         pace
     }

@@ -22,10 +22,13 @@ from . import instructions, machine, pages, pairs, revision
 from .pairs import Comparison
 from .revision import Revision
 
-MEASURES = ("turn", "P1", "P2", "instructions")
+MEASURES = ("turn", "new-flows", "hand-off", "P1", "P2", "instructions")
 CONVERSATIONS = (4_096, 1_000_000)
 #: Milliseconds of one measurement of the loop, by number of conversations; a pair has two of each side.
 _SLICE = {4_096: 80, 1_000_000: 150}
+#: What `pace` knows besides its paths. New flows take whole laps, so that as many die as are made.
+_NEW = ("new_service_tcp_in", "new_outbound_tcp", "new_outbound_udp")
+_HAND_OFF = ("hand_off",)
 _DRIVER = Path(__file__).with_name("contender.py")
 
 Sides = tuple[Revision, Revision]
@@ -54,8 +57,9 @@ def main(words: list[str]) -> int:
 def _options(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench against", description="Builds another revision in a git work tree under target/against, measures it and "
-        "this tree in turn, and prints how many times better this tree is: the worker's loop by path (`turn`), the rates of P1 and P2, "
-        "and instructions a packet. P1 and P2 need root. With 15 pairs it takes about half an hour, and a quiet machine.")
+        "this tree in turn, and prints how many times better this tree is: the worker's loop by path (`turn`), new flows and frames handed "
+        "to another worker, the rates of P1 and P2, and instructions a packet. P1 and P2 need root. With 15 pairs it takes about 40 "
+        "minutes, and a quiet machine.")
     parser.add_argument("revision", nargs="?", metavar="REV", help="what to compare with (default: the one in benches/baseline)")
     parser.add_argument("--pairs", type=int, default=15, metavar="N", help="measurements of each side, in turn (default 15)")
     parser.add_argument("--only", type=_measures, default=MEASURES, metavar="LIST", help=f"some of {','.join(MEASURES)}")
@@ -88,20 +92,33 @@ def _check_machine(measures: tuple[str, ...]) -> None:
 
 
 def _loop(sides: Sides, options: argparse.Namespace) -> list[Comparison]:
-    """Nanoseconds per packet in the worker's loop, path by path. Pairs are the outer loop, so a slow minute affects all paths."""
-    programs = [_noted(side, "pace", side.pace) for side in sides]
+    """Nanoseconds per packet in the worker's loop, path by path."""
+    programs = _drivers(sides)
     paths = pairs.common(*(_lines([str(program)]) for program in programs))
-    rows = []
-    for count in CONVERSATIONS:
-        found: dict[str, list[tuple[float, float]]] = {path: [] for path in paths}
-        for number in range(options.pairs):
-            for path, old in paths.items():
-                found[path].append(_pair_of_loops(programs, (old, path), count, pairs.first_is_other(number)))
-            ratios = sorted(other / this for (other, this) in (found[path][-1] for path in paths))
-            _say(f"loop, {count:,} conversations, pair {number + 1} of {options.pairs}: "
-                 f"{ratios[0]:.2f} to {ratios[-1]:.2f} times as fast on {len(ratios)} paths")
-        rows += [Comparison(f"loop, {count:,} conversations", path, "ns", "less", *zip(*found[path])) for path in paths]
-    return rows
+    return [row for count in CONVERSATIONS for row in _timed(programs, f"loop, {count:,} conversations", paths, count, options.pairs)]
+
+
+def _also(measure: str, names: tuple[str, ...], count: int) -> Callable[[Sides, argparse.Namespace], list[Comparison]]:
+    """The same of what is no path of standing conversations."""
+    def measured(sides: Sides, options: argparse.Namespace) -> list[Comparison]:
+        return _timed(_drivers(sides), measure, {name: name for name in names}, count, options.pairs)
+
+    return measured
+
+
+def _drivers(sides: Sides) -> list[Path]:
+    return [_noted(side, "pace", side.pace) for side in sides]
+
+
+def _timed(programs: list[Path], measure: str, paths: dict[str, str], count: int, wanted: int) -> list[Comparison]:
+    """Pairs are the outer loop, so a slow minute affects all paths."""
+    found: dict[str, list[tuple[float, float]]] = {path: [] for path in paths}
+    for number in range(wanted):
+        for path, old in paths.items():
+            found[path].append(_pair_of_loops(programs, (old, path), count, pairs.first_is_other(number)))
+        ratios = sorted(other / this for (other, this) in (found[path][-1] for path in paths))
+        _say(f"{measure}, pair {number + 1} of {wanted}: {ratios[0]:.2f} to {ratios[-1]:.2f} times as fast on {len(ratios)} paths")
+    return [Comparison(measure, path, "ns", "less", *zip(*found[path])) for path in paths]
 
 
 def _pair_of_loops(programs: list[Path], names: tuple[str, str], count: int, other_first: bool) -> tuple[float, float]:
@@ -157,7 +174,8 @@ def _counts(sides: Sides, _: argparse.Namespace) -> list[Comparison]:
             for path, old in pairs.common(list(found[0]), list(found[1])).items()]
 
 
-_MEASURED = {"turn": _loop, "P1": _rate("P1"), "P2": _rate("P2"), "instructions": _counts}
+_MEASURED = {"turn": _loop, "new-flows": _also("new flows", _NEW, 1_000_000), "hand-off": _also("hand-off", _HAND_OFF, 4_096),
+             "P1": _rate("P1"), "P2": _rate("P2"), "instructions": _counts}
 
 
 class _Driver:
