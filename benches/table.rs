@@ -87,7 +87,7 @@ fn births_and_deaths(c: &mut Criterion) {
                 black_box(table.insert(flow(at), now).is_ok());
                 at += 1;
             }
-            table.expire(now, 2 * BURST, |_| ())
+            table.expire(now, 2 * BURST, |_| (), |_| ())
         };
         (0..count / BURST + 1).for_each(|_| {
             burst(&mut table);

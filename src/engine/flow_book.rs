@@ -301,7 +301,8 @@ impl FlowBook {
     /// Forgets up to `budget` flows whose time is over. Says how many.
     pub(super) fn expire(&mut self, snapshot: &Snapshot, now: Instant, budget: usize) -> usize {
         let FlowBook { table, snat_ports, uses, connections, .. } = self;
-        table.expire(now, budget, |flow| on_removed(snat_ports, uses, connections, snapshot, &flow))
+        let prefetch = |flow: &Flow| prefetch_port(snat_ports, flow);
+        table.expire(now, budget, prefetch, |flow| on_removed(snat_ports, uses, connections, snapshot, &flow))
     }
 
     /// A persistence record, counted like a flow of its member, is no more.
@@ -464,6 +465,15 @@ fn release(snat_ports: &SnatPorts, flow: &Flow) {
             table.leave(port, outside.src.addr, was_admitted(flow));
         }
         table.release(port, inside);
+    }
+}
+
+/// Prefetches what is known of a flow's port, if it has one.
+fn prefetch_port(snat_ports: &SnatPorts, flow: &Flow) {
+    let Some(port) = flow.snat_port else { return };
+    let (_, outside) = port_ends(flow);
+    if let Some(table) = snat_ports.table(outside.dst.addr, flow.protocol()) {
+        table.prefetch(port);
     }
 }
 

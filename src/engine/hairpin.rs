@@ -6,7 +6,7 @@
 use super::events::EngineEvent;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, FlowId, NO_VIRTUAL_SERVER, PathKind, Track};
+use crate::flow::{Direction, FlowId, NO_VIRTUAL_SERVER, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::{ServiceView, VirtualView};
 use crate::wire::reply::IcmpError;
@@ -142,7 +142,7 @@ impl Walk<'_> {
         };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
-        let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
+        let mut flow = self.new_flow(PathKind::Hairpin, tuple, became.reversed());
         self.belongs(&mut flow, receiver, Direction::Reply);
         (flow.opener, flow.opener_generation) = (sender.0, self.pool_of(sender).generation.0);
         (flow.snat_port, flow.virtual_server) =

@@ -150,7 +150,7 @@ impl Walk<'_> {
         let address = self.pool_of(sender).snat.as_ref()?.address;
         let port = self.state.flows.allocate_port(self.snapshot, sender, &tuple)?;
         let outside = Tuple { src: Endpoint::new(address, port), ..tuple };
-        let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
+        let mut flow = self.new_flow(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
         flow.snat_port = Some(port);
         if self.state.flows.enter_remote(&flow) {
@@ -166,7 +166,7 @@ impl Walk<'_> {
         let from_outside = matches!(self.classified.path, Path::Inward(_));
         let inside = if from_outside { self.state.flows.admit(&tuple)? } else { return None };
         let became = Tuple { dst: inside, ..tuple };
-        let mut flow = Flow::new(PathKind::Outbound, tuple, became.reversed());
+        let mut flow = self.new_flow(PathKind::Outbound, tuple, became.reversed());
         (flow.inside, flow.snat_port, flow.life) = (Direction::Reply, Some(tuple.dst.port), self.snapshot.life.0);
         let AddressClass::Member(member, _) = self.snapshot.class(inside.addr) else {
             self.state.flows.release_port_of(&flow);

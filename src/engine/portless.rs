@@ -9,7 +9,7 @@
 
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, FlowId, PathKind};
+use crate::flow::{Direction, FlowId, PathKind};
 use crate::policy::health::State;
 use crate::policy::intent::MemberId;
 use crate::wire::{Endpoint, Protocol, Tuple};
@@ -48,7 +48,7 @@ impl Walk<'_> {
             }
             self.state.flows.forget(self.snapshot, id);
         }
-        let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
+        let mut flow = self.new_flow(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
         self.begin(flow, tuple, outside)
     }

@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
             self.state.flows.forget(self.snapshot, id);
         }
         let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
-        let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
+        let mut flow = self.new_flow(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
         self.belongs(&mut flow, member, Direction::Reply);
         flow.virtual_server = service.virtual_server.0;
         self.admit(flow, segment)
@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
             return self.route_unchanged();
         }
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };
-        let mut flow = Flow::new(PathKind::Service, tuple, outside.reversed());
+        let mut flow = self.new_flow(PathKind::Service, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
         if !segment.flags.opens()
             && let Some(service) = self.snapshot.service_at(outside.protocol, outside.src)

@@ -300,7 +300,7 @@ impl Walk<'_> {
     fn shared_flow(&self, member: MemberId, outside: Tuple) -> (Flow, Tuple) {
         let inside = Endpoint::new(self.snapshot.member(member).address, outside.dst.port);
         let became = Tuple { dst: inside, ..outside };
-        let mut flow = Flow::new(PathKind::Service, outside, became.reversed());
+        let mut flow = self.new_flow(PathKind::Service, outside, became.reversed());
         self.belongs(&mut flow, member, Direction::Reply);
         self.loses_with(&mut flow, member);
         (flow, became)

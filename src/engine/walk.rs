@@ -7,7 +7,7 @@ use super::path::Classified;
 use super::state::State;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::key::Key;
-use crate::flow::{Direction, Flow, FlowId, MemberRef, Tag};
+use crate::flow::{Direction, Flow, FlowId, MemberRef, PathKind, Tag};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::{AddressClass, PoolView};
 use crate::policy::{InterfaceView, Snapshot};
@@ -92,6 +92,13 @@ impl<'a> Walk<'a> {
     #[inline]
     pub(super) fn tag(&self) -> Tag {
         self.classified.tag.unwrap_or_else(|| self.state.flows.tag_of(&Key::of_packet(self.packet)))
+    }
+
+    /// A flow that is to be kept, as [`Flow::new`]. The index cell of its answers is prefetched: that of its opener was looked at.
+    pub(super) fn new_flow(&self, path: PathKind, opener: Tuple, answer: Tuple) -> Flow {
+        let flows = &self.state.flows;
+        flows.prefetch_bucket(flows.tag(&answer));
+        Flow::new(path, opener, answer)
     }
 
     /// The flow is one of `member`'s, which is on its `inside`, from now on.

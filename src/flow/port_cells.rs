@@ -5,6 +5,7 @@
 //! itself, and knows nothing of which port is whose to take: that is said by [`super::ports`].
 
 use crate::wire::Endpoint;
+use prefetch_index::prefetch_index;
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
@@ -59,6 +60,13 @@ impl PortCells {
     pub(super) fn load(&self, port: u16) -> u64 {
         let page = self.pages[usize::from(port) / PAGE].get();
         page.map_or(FREE, |page| page[usize::from(port) % PAGE].load(Acquire))
+    }
+
+    /// Prefetches the cell of a port.
+    pub(super) fn prefetch(&self, port: u16) {
+        if let Some(page) = self.pages[usize::from(port) / PAGE].get() {
+            prefetch_index(page, usize::from(port) % PAGE);
+        }
     }
 
     /// As [`AtomicU64::fetch_update`] of the cell of a port: whoever reads what was changed sees all that its writer did before.

@@ -104,6 +104,13 @@ impl PortAllocator {
         self.cells.load(port) == FREE && self.occupy(port, inside, reach().map_or(SEARCH, |at| at as u32))
     }
 
+    /// Prefetches what is known of a port.
+    #[inline]
+    pub fn prefetch(&self, port: u16) {
+        self.cells.prefetch(port);
+        self.remotes.iter().for_each(|remotes| remotes.prefetch(port));
+    }
+
     /// Gives up one use of a port. `false`, and nothing changed, if `inside` does not hold it.
     pub fn release(&self, port: u16, inside: Endpoint) -> bool {
         let fewer = |bits| {

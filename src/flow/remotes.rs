@@ -5,6 +5,7 @@
 //! addresses; an epoch ends before the port is given to another inside endpoint, so what is known of one is never believed of the
 //! next. Never says whether a port is held, or by whom.
 
+use prefetch_index::prefetch_index;
 use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Remote addresses that are told apart; a fifth opens the mapping to all.
 const CELLS: usize = 4;
-/// Ports whose cells are made at once, when one of them is first used: 40 KiB.
+/// Ports whose cells are made at once, when one of them is first used: 64 KiB.
 const PAGE: usize = 1024;
 /// Flows that a remote address may begin at once through one mapping.
 const ADMITTED: u64 = 16;
@@ -24,8 +25,9 @@ pub(super) struct Remotes {
     pages: Box<[OnceLock<Box<[Known]>>]>,
 }
 
-/// What is known of one port.
+/// What is known of one port, in one cache line.
 #[derive(Default)]
+#[repr(align(64))]
 struct Known {
     /// The epoch, and whether the mapping is open in it. Written by the worker that takes the port, or that finds no cell.
     state: AtomicU32,
@@ -97,6 +99,13 @@ impl Remotes {
             false => Some(Cell { opened: cell.opened.checked_sub(1)?, ..cell }),
         };
         known.change(fewer);
+    }
+
+    /// Prefetches what is known of a port.
+    pub(super) fn prefetch(&self, port: u16) {
+        if let Some(page) = self.pages[usize::from(port) / PAGE].get() {
+            prefetch_index(page, usize::from(port) % PAGE);
+        }
     }
 
     fn known(&self, port: u16) -> Option<&Known> {

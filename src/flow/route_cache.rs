@@ -2,13 +2,14 @@
 //!
 //! Owns [`RouteCache`]: the route that the slow path found for a packet whatever came before it, kept under the packet's whole key
 //! as a flow keeps it, and good as long as the caller's snapshot is the same. A line is lost when another packet takes its place:
-//! the slow path is asked again, and nothing else happens.
+//! the slow path is asked again, and nothing else happens. A byte of each line's tag lies apart, where it stays in the nearer caches: most
+//! packets that have no route here, such as those that begin a flow, touch no line.
 
 use super::key::{Key, KeyAddress, Tag};
 use super::table::CachedRoute;
 use std::net::Ipv4Addr;
 
-/// Lines, a power of two: 1 MB of memory.
+/// Lines, a power of two: 1 MB of memory, and 32 kB of marks.
 const LINES: usize = 1 << 15;
 /// A line that is good is given to another packet one time in so many: of many more packets than lines most would only
 /// overwrite each other, and of two that share a line one keeps it.
@@ -16,8 +17,14 @@ const PERSISTENCE: u32 = 8;
 
 /// The routes of packets without a flow that one worker has seen.
 pub struct RouteCache<A: KeyAddress = Ipv4Addr> {
-    lines: Box<[Line<A>]>,
+    kept: Option<Kept<A>>,
     refused: u32,
+}
+
+struct Kept<A: KeyAddress> {
+    /// See [`mark`], by line.
+    marks: Box<[u8; LINES]>,
+    lines: Box<[Line<A>; LINES]>,
 }
 
 /// Two of them in a cache line.
@@ -31,34 +38,37 @@ struct Line<A: KeyAddress> {
 impl<A: KeyAddress> RouteCache<A> {
     /// An empty one. All its memory is taken and touched here.
     pub fn new() -> RouteCache<A> {
-        let blank = |_| Line { key: Key::default(), route: CachedRoute::NONE };
-        RouteCache { lines: (0..LINES).map(blank).collect(), refused: 0 }
+        let lines = vec![Line { key: Key::default(), route: CachedRoute::NONE }; LINES].into_boxed_slice();
+        // 1, as 0 would not touch the memory.
+        let marks = vec![1; LINES].into_boxed_slice();
+        let kept = marks.try_into().ok().zip(lines.try_into().ok()).map(|(marks, lines)| Kept { marks, lines });
+        RouteCache { kept, refused: 0 }
     }
 
     /// One that keeps nothing.
     pub fn none() -> RouteCache<A> {
-        RouteCache { lines: Box::default(), refused: 0 }
+        RouteCache { kept: None, refused: 0 }
     }
 
     /// The route of the packet with this key, in whatever snapshot.
     #[inline(always)]
     pub fn find(&self, tag: Tag, key: &Key<A>) -> CachedRoute {
-        match self.lines.get(place(tag)) {
-            Some(line) if line.key == *key => line.route,
-            _ => CachedRoute::NONE,
-        }
+        let Some(Kept { marks, lines }) = &self.kept else { return CachedRoute::NONE };
+        let at = place(tag);
+        if marks[at] == mark(tag) && lines[at].key == *key { lines[at].route } else { CachedRoute::NONE }
     }
 
     /// Keeps the route of a packet, unless another one's that is good in the same snapshot has the line: see [`PERSISTENCE`].
     pub fn keep(&mut self, tag: Tag, key: Key<A>, route: CachedRoute) {
-        let Some(line) = self.lines.get_mut(place(tag)) else { return };
-        if line.route.snapshot == route.snapshot && line.key != key {
+        let Some(Kept { marks, lines }) = &mut self.kept else { return };
+        let at = place(tag);
+        if lines[at].route.snapshot == route.snapshot && lines[at].key != key {
             self.refused = self.refused.wrapping_add(1);
             if !self.refused.is_multiple_of(PERSISTENCE) {
                 return;
             }
         }
-        *line = Line { key, route };
+        (marks[at], lines[at]) = (mark(tag), Line { key, route });
     }
 }
 
@@ -71,6 +81,12 @@ impl<A: KeyAddress> Default for RouteCache<A> {
 #[inline(always)]
 fn place(tag: Tag) -> usize {
     tag.0 as usize % LINES
+}
+
+/// Other bits of the tag than [`place`] takes.
+#[inline(always)]
+fn mark(tag: Tag) -> u8 {
+    (tag.0 >> 24) as u8
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn flows_come_and_go_without_allocations() {
         }
         table.insert(outbound(10_001), second(20)).unwrap_err();
         removed += usize::from(table.evict(TimeoutClass::Udp).is_some());
-        removed += table.expire(second(1000), 20_000, |_| ());
+        removed += table.expire(second(1000), 20_000, |_| (), |_| ());
     });
     assert_eq!((asked, removed, table.len()), (0, 10_000, 0));
 }

@@ -94,8 +94,15 @@ impl<A: KeyAddress> FlowTable<A> {
         lifetime.saturating_sub(self.idle(id, now))
     }
 
-    /// Forgets flows whose lifetime is over, at most `budget` of them, and hands each to `gone`. Says how many.
-    pub fn expire(&mut self, now: Instant, budget: usize, mut gone: impl FnMut(Flow<A>)) -> usize {
+    /// Forgets flows whose lifetime is over, at most `budget` of them, and hands each to `gone`. Says how many. Some are shown to
+    /// `prefetch` together before, for what `gone` will need.
+    pub fn expire(
+        &mut self,
+        now: Instant,
+        budget: usize,
+        mut prefetch: impl FnMut(&Flow<A>),
+        mut gone: impl FnMut(Flow<A>),
+    ) -> usize {
         self.relist_overdue();
         let mut removed = 0;
         for step in 0..TimeoutClass::COUNT {
@@ -103,8 +110,9 @@ impl<A: KeyAddress> FlowTable<A> {
             while removed < budget {
                 let mut due = [FlowId(NIL); AT_ONCE];
                 let count = self.due(class, now, &mut due[..AT_ONCE.min(budget - removed)]);
-                for id in &due[..count] {
-                    self.prefetch_keys(*id);
+                for flow in due[..count].iter().filter_map(|id| self.at(*id)) {
+                    self.tags(flow).into_iter().flatten().for_each(|tag| self.prefetch_bucket(tag));
+                    prefetch(flow);
                 }
                 due[..count].iter().filter_map(|id| self.remove(*id)).for_each(&mut gone);
                 removed += count;
@@ -151,13 +159,6 @@ impl<A: KeyAddress> FlowTable<A> {
             at = slot.links.next;
         }
         into.len()
-    }
-
-    /// Brings the index cells of a flow near, both of them.
-    fn prefetch_keys(&self, id: FlowId) {
-        if let Some(flow) = self.at(id) {
-            self.tags(flow).into_iter().flatten().for_each(|tag| self.prefetch_bucket(tag));
-        }
     }
 
     /// The flow in the slot is used now, and is of this class.

@@ -47,7 +47,7 @@ fn a_flow_that_is_put_off_and_seen_again_does_not_overtake_those_put_off_with_it
     // The first is seen again before they have moved.
     table.touch(one, second(61));
     let mut gone = Vec::new();
-    table.expire(second(65), 9, |flow| gone.push(flow.key(Direction::Original)));
+    table.expire(second(65), 9, |_| (), |flow| gone.push(flow.key(Direction::Original)));
     assert_eq!(gone, [flow(Protocol::Icmp, 2).key(Direction::Original)], "62 seconds idle, and 60 are its time");
     assert_eq!(table.evict(TimeoutClass::Icmp).map(|flow| flow.key(Direction::Original).src.port), Some(1));
 }
@@ -112,13 +112,13 @@ fn an_idle_flow_dies_when_its_lifetime_is_over_and_not_before() {
     let mut table = table(4);
     let udp = table.insert(flow(Protocol::Udp, 1), second(0)).unwrap();
     table.insert(flow(Protocol::Icmp, 2), second(0)).unwrap();
-    assert_eq!(table.expire(second(59), 9, |_| panic!("too early")), 0);
-    assert_eq!(table.expire(second(60), 9, |gone| assert_eq!(gone.protocol(), Protocol::Icmp)), 1);
+    assert_eq!(table.expire(second(59), 9, |_| (), |_| panic!("too early")), 0);
+    assert_eq!(table.expire(second(60), 9, |_| (), |gone| assert_eq!(gone.protocol(), Protocol::Icmp)), 1);
     table.touch(udp, second(200));
     assert_eq!((table.idle(udp, second(260)), table.expires_in(udp, second(260))).0, Duration::from_secs(60));
     assert_eq!(table.expires_in(udp, second(260)), Duration::from_secs(240));
-    assert_eq!(table.expire(second(499), 9, |_| panic!("too early")), 0);
-    assert_eq!(table.expire(second(500), 9, |_| ()), 1);
+    assert_eq!(table.expire(second(499), 9, |_| (), |_| panic!("too early")), 0);
+    assert_eq!(table.expire(second(500), 9, |_| (), |_| ()), 1);
     assert!(table.is_empty());
 }
 
@@ -129,7 +129,7 @@ fn a_stale_name_of_a_dead_flow_harms_nobody() {
     table.remove(id);
     table.touch(id, second(1));
     table.follow(id, Direction::Original, &segment(Flags::ACK, 1, 1), second(1));
-    assert!(table.at_mut(id).is_none() && table.expire(second(9999), 9, |_| ()) == 0);
+    assert!(table.at_mut(id).is_none() && table.expire(second(9999), 9, |_| (), |_| ()) == 0);
     let unknown = FlowId(77);
     table.touch(unknown, second(1));
     assert!(table.at(unknown).is_none() && table.remove(unknown).is_none());
@@ -146,8 +146,8 @@ fn a_connection_moves_between_lifetimes() {
     let last = segment(Flags::ACK, 1001, 9001);
     table.follow(id, Direction::Original, &last, second(2));
     assert_eq!(table.at(id).map(Flow::state), Some("established"));
-    assert_eq!(table.expire(second(240), 9, |gone| assert_eq!(gone.key(Direction::Original).src.port, 1)), 1);
-    assert_eq!(table.expire(second(7441), 9, |_| panic!("7,439 seconds idle are not enough")), 0);
+    assert_eq!(table.expire(second(240), 9, |_| (), |gone| assert_eq!(gone.key(Direction::Original).src.port, 1)), 1);
+    assert_eq!(table.expire(second(7441), 9, |_| (), |_| panic!("7,439 seconds idle are not enough")), 0);
     let stray = segment(Flags::RST, 0x5000_0000, 0);
     table.follow(id, Direction::Reply, &stray, second(7441));
     assert_eq!(table.idle(id, second(7441)), Duration::from_secs(7439), "it refreshes nothing");
@@ -155,8 +155,8 @@ fn a_connection_moves_between_lifetimes() {
     table.follow(id, Direction::Reply, &reset, second(7441));
     assert_eq!(table.at(id).map(Flow::state), Some("reset"));
     table.follow(id, Direction::Original, &last, second(7600));
-    assert_eq!(table.expire(second(7839), 9, |_| panic!("it lingers")), 0);
-    assert_eq!(table.expire(second(7840), 9, |_| ()), 1);
+    assert_eq!(table.expire(second(7839), 9, |_| (), |_| panic!("it lingers")), 0);
+    assert_eq!(table.expire(second(7840), 9, |_| (), |_| ()), 1);
 }
 
 /// An aborted connection is remembered for four minutes, not for the two hours of a living one.
@@ -168,8 +168,8 @@ fn an_aborted_connection_lingers_as_a_reset_one() {
     let id = table.insert(flow, second(0)).unwrap();
     table.abort(id, second(100));
     assert!(table.at(id).and_then(|flow| flow.track).is_some_and(|track| track.is_aborted()));
-    assert_eq!(table.expire(second(339), 9, |_| panic!("too early")), 0);
-    assert_eq!(table.expire(second(340), 9, |_| ()), 1);
+    assert_eq!(table.expire(second(339), 9, |_| (), |_| panic!("too early")), 0);
+    assert_eq!(table.expire(second(340), 9, |_| (), |_| ()), 1);
     table.abort(id, second(341));
 }
 
@@ -178,8 +178,8 @@ fn lifetimes_change_for_the_living() {
     let mut table = table(4);
     table.insert(flow(Protocol::Udp, 1), second(0)).unwrap();
     table.set_lifetimes(Lifetimes { udp: Duration::from_secs(120), ..Lifetimes::default() });
-    assert_eq!(table.expire(second(119), 9, |_| panic!("too early")), 0);
-    assert_eq!(table.expire(second(120), 9, |_| ()), 1);
+    assert_eq!(table.expire(second(119), 9, |_| (), |_| panic!("too early")), 0);
+    assert_eq!(table.expire(second(120), 9, |_| (), |_| ()), 1);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn no_class_starves_another_of_its_budget() {
     }
     let mut udp = 0;
     for _ in 0..TimeoutClass::COUNT {
-        assert_eq!(table.expire(second(9000), 10, |gone| udp += usize::from(gone.track.is_none())), 10);
+        assert_eq!(table.expire(second(9000), 10, |_| (), |gone| udp += usize::from(gone.track.is_none())), 10);
     }
     assert!((10..=50).contains(&udp), "{udp}");
 }
@@ -359,7 +359,7 @@ proptest! {
                 Step::Advance(seconds) => now += Duration::from_secs(seconds),
                 Step::Expire(budget) => {
                     let mut gone = Vec::new();
-                    let removed = table.expire(now, budget, |flow| gone.push(flow.key(Direction::Original).src.port));
+                    let removed = table.expire(now, budget, |_| (), |flow| gone.push(flow.key(Direction::Original).src.port));
                     prop_assert!(removed == gone.len() && removed <= budget);
                     for n in gone {
                         prop_assert!(now - model.0[&n].1 >= model.lifetime(n), "{} removed early", n);
