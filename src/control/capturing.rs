@@ -18,8 +18,6 @@ use crate::wire::bpf::{Instruction, Program};
 use crate::worker::Command;
 use crate::worker::tap::{CAPTURES, Fate, Only, Selection, Side, Tap, tap};
 use ipnet::Ipv4Net;
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// Bytes that a capture may take for frames that nobody has read yet, at most, over all workers.
@@ -88,7 +86,7 @@ impl Controller {
             let all = "`fairlead counters --all` lists those of drop_, ignored_ and punt_";
             return Err(bad(format!("`{}` is no reason: {all}", reason.escape_default())));
         }
-        let only = self.only(program.as_ref(), *client);
+        let only = only(program.as_ref(), *client);
         Ok(Selection {
             program,
             client: *client,
@@ -104,27 +102,12 @@ impl Controller {
             only,
         })
     }
+}
 
-    /// What every packet that is meant has, if it can be named.
-    fn only(&self, program: Option<&Program>, client: Option<Ipv4Net>) -> Option<Only> {
-        let one = client.filter(|net| net.prefix_len() == 32).map(|net| vec![net.addr()]);
-        let addresses = one.or_else(|| program?.addresses()).filter(|addresses| !self.makes_any(addresses));
-        match addresses {
-            Some(addresses) => Some(Only::Addresses(self.intent.lives.now, addresses)),
-            None => program?.ports().map(Only::Ports),
-        }
-    }
-
-    /// Translation makes one of these addresses.
-    fn makes_any(&self, addresses: &[Ipv4Addr]) -> bool {
-        let intent = &self.intent;
-        let members = intent.members.iter().map(|member| member.address);
-        let virtuals = intent.virtual_servers.iter().map(|server| server.address);
-        let translated = intent.snats.iter().map(|snat| snat.address);
-        let own = intent.interfaces.iter().flat_map(|interface| &interface.addresses).map(Ipv4Net::addr);
-        let made: BTreeSet<Ipv4Addr> = members.chain(virtuals).chain(translated).chain(own).collect();
-        addresses.iter().any(|address| made.contains(address))
-    }
+/// What every packet that is meant has, if it can be named.
+fn only(program: Option<&Program>, client: Option<Ipv4Net>) -> Only {
+    let one = client.filter(|net| net.prefix_len() == 32).map(|net| vec![net.addr()]);
+    Only { addresses: one.or_else(|| program?.addresses()), ports: program.and_then(Program::ports) }
 }
 
 fn is_reason(name: &str) -> bool {

@@ -480,6 +480,11 @@ impl Snapshot {
         Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
+    /// A packet may get this address by translation.
+    pub fn may_make(&self, address: Ipv4Addr) -> bool {
+        self.class(address) != AddressClass::Other || self.snat_addresses().any(|snat| snat == address)
+    }
+
     /// Every SNAT address: those that ports are allocated at.
     pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)

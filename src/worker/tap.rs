@@ -7,7 +7,7 @@
 //! Decides nothing about packets; when a frame is looked at, [`super::tapping`] says.
 
 use crate::flow::{FlowName, MOST_FRAGMENTS};
-use crate::policy::Life;
+use crate::policy::Snapshot;
 use crate::policy::intent::{Listen, PortId};
 use crate::time::Instant;
 use crate::wire::bpf::Program;
@@ -93,17 +93,25 @@ pub struct Selection {
     pub side: Option<Side>,
     /// Bytes of a frame that are recorded, at most.
     pub snap: usize,
-    /// What every packet that is meant has; `None`: it cannot be said.
-    pub only: Option<Only>,
+    /// What every packet that is meant has.
+    pub only: Only,
 }
 
-/// What every packet that is meant has one of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Only {
-    /// These addresses, as it comes, while the file is the one of this life.
-    Addresses(Life, Vec<Ipv4Addr>),
+/// What every packet that is meant has one of, where it can be named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    /// These addresses, as it comes or as it leaves.
+    pub addresses: Option<Vec<Ipv4Addr>>,
     /// These ports, as it comes or as it leaves: it is a whole datagram of TCP, UDP or SCTP, or the first fragment of one.
-    Ports(Vec<u16>),
+    pub ports: Option<Vec<u16>>,
+}
+
+/// By what it is known beforehand that a packet is not meant.
+pub(super) enum Known<'a> {
+    /// It comes with none of these addresses.
+    Addresses(&'a [Ipv4Addr]),
+    /// It has none of these ports.
+    Ports(&'a [u16]),
 }
 
 /// A frame as it was seen.
@@ -289,9 +297,14 @@ impl Tap {
             && service.as_ref().is_none_or(|at| is_of(at, before, after))
     }
 
-    /// What every packet that is meant has, where that is known.
-    pub(super) fn only(&self, life: Life) -> Option<&Only> {
-        self.selection.only.as_ref().filter(|only| !matches!(only, Only::Addresses(of, _) if *of != life))
+    /// By what packets are told apart that nobody means. An address that translation makes, a packet may have only as it leaves.
+    pub(super) fn known(&self, snapshot: &Snapshot) -> Option<Known<'_>> {
+        let Only { addresses, ports } = &self.selection.only;
+        let comes_so = |all: &&Vec<Ipv4Addr>| !all.iter().any(|one| snapshot.may_make(*one));
+        match addresses.as_ref().filter(comes_so) {
+            Some(addresses) => Some(Known::Addresses(addresses)),
+            None => ports.as_deref().map(Known::Ports),
+        }
     }
 
     pub(super) fn needs_headers(&self) -> bool {

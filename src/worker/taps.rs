@@ -7,7 +7,7 @@
 
 use super::counters::Counters;
 use super::meant::Meant;
-use super::tap::{CAPTURES, Fate, Only, Seen, Side, Tap, Workspace};
+use super::tap::{CAPTURES, Fate, Known, Seen, Side, Tap, Workspace};
 use super::tape::{Allowance, KEPT, Tape};
 use crate::engine::{DropReason, Engine, IgnoreReason, Lookup, PuntReason};
 use crate::flow::FlowName;
@@ -191,9 +191,9 @@ impl Taps {
     pub(super) fn learn(&mut self, snapshot: &Snapshot) {
         (self.addresses, self.ports) = (Meant::default(), Meant::default());
         for tap in self.open.iter().flatten() {
-            match tap.only(snapshot.life) {
-                Some(Only::Addresses(_, addresses)) => addresses.iter().for_each(|one| self.addresses.add(*one)),
-                Some(Only::Ports(ports)) => ports.iter().for_each(|one| self.ports.add(*one)),
+            match tap.known(snapshot) {
+                Some(Known::Addresses(addresses)) => addresses.iter().for_each(|one| self.addresses.add(*one)),
+                Some(Known::Ports(ports)) => ports.iter().for_each(|one| self.ports.add(*one)),
                 None => self.addresses = Meant::ANY,
             }
         }

@@ -184,11 +184,11 @@ fn is_alone(lab: &mut Lab) -> bool {
 
 /// What it asks for is what management has named the addresses of: whether those were looked at shows by what it does not ask for.
 #[test]
-fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_another_file_is_in_force() {
+fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_a_file_makes_its_address() {
     let mut lab = Lab::new(Layout::TwoArm);
     let is_alone = is_alone(&mut lab);
-    let life = lab.rig.workers[0].engine().snapshot().life;
-    let only = |address| Selection { only: Some(Only::Addresses(life, vec![addr(address)])), ..Selection::default() };
+    let of = |addresses| Only { addresses: Some(addresses), ports: None };
+    let only = |address| Selection { only: of(vec![addr(address)]), ..Selection::default() };
     let mut watch = Watch::begin(&mut lab, only(PEER), ROOM);
     assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone);
     let mut phones = Watch::begin(&mut lab, only(PHONE), ROOM);
@@ -202,7 +202,7 @@ fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_another_file_is_in_fo
     // One whose last six bits are the telephone's; beyond eight, those bits are all that is asked.
     let like = std::iter::once("172.16.5.69".to_owned()).chain((80..87).map(|last| format!("172.16.6.{last}")));
     let many = like.map(|one| addr(&one)).collect();
-    let many = Selection { only: Some(Only::Addresses(life, many)), ..Selection::default() };
+    let many = Selection { only: of(many), ..Selection::default() };
     let mut watch = Watch::begin(&mut lab, many, ROOM);
     assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone);
     let mut ninth = Watch::begin(&mut lab, only("172.16.6.87"), ROOM);
@@ -213,6 +213,10 @@ fn s102_a_packet_that_nobody_can_mean_is_passed_over_until_another_file_is_in_fo
     watch.seen();
     let other = "172.16.77.0/24".parse().unwrap();
     lab.rig.intent.routes.push(Route { to: other, via: addr(R), interface: InterfaceId(0) });
+    lab.rig.publish();
+    assert_eq!(pass_and_see(&mut lab, &mut watch).is_empty(), is_alone, "another file makes no difference");
+    let life = lab.rig.workers[0].engine().snapshot().life;
+    lab.rig.intent.snats.iter_mut().for_each(|snat| snat.address = addr("172.16.6.80"));
     lab.rig.publish();
     assert!(lab.rig.workers[0].engine().snapshot().life > life);
     let seen = pass_and_see(&mut lab, &mut watch);
@@ -640,8 +644,8 @@ fn s102_a_capture_by_port_sees_all_that_has_it_before_or_after_whatever_translat
     };
     for port in ports {
         let whole = Selection { program: Some(of_port(port)), ..Selection::default() };
-        let only = whole.program.as_ref().unwrap().ports().map(Only::Ports);
-        assert_eq!(only, Some(Only::Ports(vec![port])));
+        let only = of_ports(whole.program.as_ref().unwrap().ports());
+        assert_eq!(only.ports, Some(vec![port]));
         let passing = Selection { only, ..whole.clone() };
         let (all, looked) = captured(&[whole]);
         let (same, passed) = captured(std::slice::from_ref(&passing));
@@ -649,10 +653,14 @@ fn s102_a_capture_by_port_sees_all_that_has_it_before_or_after_whatever_translat
         assert_eq!(numberless(&passed[0]), numberless(&looked[0]), "port {port}");
         assert_eq!(looked[0].is_empty(), [9, 0x0303, 0x0b00].contains(&port), "port {port}");
         // Beside one of another port, and of a host.
-        let other = Selection { only: Some(Only::Ports(vec![9])), ..Selection::default() };
+        let other = Selection { only: of_ports(Some(vec![9])), ..Selection::default() };
         let (_, passed) = captured(&[passing, other]);
         assert_eq!(numberless(&passed[0]), numberless(&looked[0]), "port {port} beside another one");
     }
+}
+
+fn of_ports(ports: Option<Vec<u16>>) -> Only {
+    Only { addresses: None, ports }
 }
 
 /// As of hosts: whether those packets were looked at that cannot get the port shows by what is asked for besides.
@@ -661,7 +669,7 @@ fn s102_a_packet_that_keeps_clear_of_a_port_is_passed_over() {
     let mut story = Story { lab: Lab::new(Layout::TwoArm), frames: Vec::new() };
     let is_alone = is_alone(&mut story.lab);
     let mut watch =
-        Watch::begin(&mut story.lab, Selection { only: Some(Only::Ports(vec![9])), ..Selection::default() }, 4_096);
+        Watch::begin(&mut story.lab, Selection { only: of_ports(Some(vec![9])), ..Selection::default() }, 4_096);
     let is_passed = |seen: &[Seen]| seen.is_empty() || !is_alone;
     let data = |src: &str, port| Build::udp(at(src, port), at(PEER, 162)).payload(b"trap");
     let excluded = Build::udp(at(A, 7_004), at(CONFIG, 2020));
@@ -691,7 +699,7 @@ fn s102_a_packet_that_keeps_clear_of_a_port_is_passed_over() {
     // Nor does it matter how many ports are meant.
     let ports = (1_000..1_040).chain([5060 + 64]).collect();
     let mut many =
-        Watch::begin(&mut story.lab, Selection { only: Some(Only::Ports(ports)), ..Selection::default() }, 4_096);
+        Watch::begin(&mut story.lab, Selection { only: of_ports(Some(ports)), ..Selection::default() }, 4_096);
     story.one(ROUTER, Build::udp(at(PHONE, 5_990), at(V, 5060)));
     assert!(!many.seen().is_empty(), "beyond eight, the last six bits are all that is asked");
     story.one(ROUTER, Build::udp(at(PHONE, 1_001), at(V, 5060)));
