@@ -46,6 +46,7 @@ impl Steering {
     }
 
     /// The worker that decides about what members send to this endpoint outside from a service port.
+    #[inline]
     pub fn worker_of(&self, outside: Endpoint) -> usize {
         if self.spreads() { toeplitz::worker(self.hash(outside), self.workers) } else { 0 }
     }

@@ -14,7 +14,7 @@ use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::policy::snapshot::DatagramPort;
 use crate::time::Instant;
-use crate::wire::{Malformed, Packet};
+use crate::wire::{Endpoint, Malformed, Packet};
 use prefetch_index::prefetch_index;
 
 /// The frames of a burst, and what is known of each, at the same place of the other list. The latter is overwritten by every
@@ -173,8 +173,12 @@ impl<P: Port> Pipeline<P> {
                 false => self.decide(frame, place, origin, now),
             };
         };
+        let outside = match IN {
+            true => Endpoint::new(packet.src(), packet.src_port()),
+            false => Endpoint::new(packet.dst(), packet.dst_port()),
+        };
         if origin == Origin::Nic
-            && let Some(worker) = self.hand_off.arrives(packet, classified.path, self.engine.snapshot())
+            && let Some(worker) = self.hand_off.arrives_of(outside)
         {
             return self.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
         }

@@ -57,6 +57,17 @@ impl<F> HandOff<F> {
 
     fn arrives_for(&mut self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {
         let worker = self.steering.worker(packet, path, snapshot)?;
+        self.count_arrived(worker)
+    }
+
+    /// The same of a datagram of a service, whose end outside this is.
+    #[inline(always)]
+    pub(super) fn arrives_of(&mut self, outside: Endpoint) -> Option<usize> {
+        if self.steering.spreads() { self.count_arrived(self.steering.worker_of(outside)) } else { None }
+    }
+
+    #[inline(always)]
+    fn count_arrived(&mut self, worker: usize) -> Option<usize> {
         let elsewhere = worker != self.worker;
         self.arrived.frames += 1;
         self.arrived.elsewhere += u64::from(elsewhere);
