@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | 0 | [`wire`], [`capture_file`], [`time`], [`chance`] | bytes and facts; files of packets; a point in time; numbers that follow from a seed |
 //! | 1 | [`flow`], [`policy`], [`io`] | who is talking; what is meant; what a NIC is to us |
+//! | 1 | [`netlink`] | links and addresses of the kernel, by rtnetlink |
 //! | 2 | [`engine`], [`monitor`] | the decision; is it alive |
 //! | 2 | [`handover`] | the file in which one process leaves the next one what it remembers |
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
@@ -34,6 +35,7 @@ pub mod handover;
 pub mod import;
 pub mod io;
 pub mod monitor;
+pub mod netlink;
 pub mod policy;
 pub mod probe;
 pub mod programs;

@@ -19,6 +19,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("flow", &["wire", "time", "chance"]),
     ("policy", &["wire", "chance"]),
     ("io", &[]),
+    ("netlink", &["wire"]),
     ("events", &["policy"]),
     ("engine", &["flow", "policy", "wire", "time"]),
     ("monitor", &["policy", "wire", "time"]),

@@ -1,0 +1,163 @@
+//! Links and addresses of a real kernel, in a network namespace of the test's own: compared with what `ip` says of them.
+
+use fairlead::netlink::{Kind, Link, Netlink};
+use fairlead::wire::Mac;
+use ipnet::Ipv4Net;
+use std::process::Command;
+
+/// A namespace in which anybody may do anything.
+const NAMESPACE: &[&str] = &["unshare", "--user", "--map-root-user", "--net"];
+/// Set in the process that has it.
+const INSIDE: &str = "FAIRLEAD_TEST_NAMESPACE";
+
+/// Runs `body` in a process and a network namespace of its own. `name` is that of the calling test.
+fn in_namespace(name: &str, body: impl FnOnce()) {
+    started_by(NAMESPACE, name, body);
+}
+
+fn started_by(starter: &[&str], name: &str, body: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some_and(|inside| inside == name) {
+        return body();
+    }
+    let program = std::env::current_exe().unwrap();
+    let mut process = Command::new(starter[0]);
+    process.args(&starter[1..]).arg(program).args(["--exact", name, "--nocapture"]).env(INSIDE, name);
+    let output = process.output().expect("the process starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{name}: {}\n{said}", output.status);
+}
+
+fn ip(words: &str) -> String {
+    let output = Command::new("ip").args(words.split(' ')).output().expect("iproute2");
+    assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A link of whatever kind this kernel has.
+fn made(netlink: &mut Netlink, name: &str) -> Link {
+    let kind = [Kind::Dummy, Kind::Ifb].into_iter().find(|kind| netlink.can_make(*kind).unwrap());
+    netlink.make(name, kind.expect("a dummy or an ifb")).unwrap()
+}
+
+fn nets(all: &[&str]) -> Vec<Ipv4Net> {
+    all.iter().map(|one| one.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_link_is_made_changed_found_and_removed() {
+    in_namespace("a_link_is_made_changed_found_and_removed", || {
+        let mut netlink = Netlink::open().unwrap();
+        assert_eq!(netlink.link("fl-vips").unwrap(), None);
+        let link = made(&mut netlink, "fl-vips");
+        assert_eq!((link.up, link.name.as_str()), (false, "fl-vips"));
+        netlink.set_mtu(&link, 1_280).unwrap();
+        netlink.set_up(&link, true).unwrap();
+        let now = netlink.link("fl-vips").unwrap().unwrap();
+        assert_eq!((now.index, now.up, now.carrier, now.mtu), (link.index, true, true, 1_280));
+        let said = ip("-d -o link show fl-vips");
+        assert!(said.contains("mtu 1280") && said.contains("UP"), "{said}");
+        assert!(said.contains(&now.mac.unwrap().to_string()), "{said}");
+        assert!(said.contains(now.kind.as_deref().unwrap()), "{said}");
+        netlink.set_up(&link, false).unwrap();
+        assert!(!netlink.link("fl-vips").unwrap().unwrap().up);
+        netlink.remove(&link).unwrap();
+        assert_eq!(netlink.link("fl-vips").unwrap(), None);
+        netlink.remove(&link).expect("what is gone need not be removed");
+    });
+}
+
+/// Not every kind lets its MAC be changed; both ends of a pair do, and one that is alone has no carrier.
+#[test]
+fn a_link_gets_a_mac_and_shows_whether_anything_is_at_its_other_end() {
+    in_namespace("a_link_gets_a_mac_and_shows_whether_anything_is_at_its_other_end", || {
+        let mut netlink = Netlink::open().unwrap();
+        ip("link add near type veth peer name far");
+        let near = netlink.link("near").unwrap().unwrap();
+        let mac = Mac([2, 0xf1, 0, 0, 0, 7]);
+        netlink.set_mac(&near, mac).unwrap();
+        netlink.set_up(&near, true).unwrap();
+        let now = netlink.link("near").unwrap().unwrap();
+        assert_eq!((now.mac, now.up, now.carrier, now.kind.as_deref()), (Some(mac), true, false, Some("veth")));
+        ip("link set far up");
+        assert!(netlink.link("near").unwrap().unwrap().carrier);
+    });
+}
+
+/// Neither makes the peer of a /31 a broadcast address, nor gives a /32 a second entry among the local ones.
+#[test]
+fn addresses_stand_as_ip_would_have_given_them() {
+    in_namespace("addresses_stand_as_ip_would_have_given_them", || {
+        let mut netlink = Netlink::open().unwrap();
+        let link = made(&mut netlink, "ours");
+        netlink.set_up(&link, true).unwrap();
+        let all = ["192.0.2.0/31", "198.51.100.7/32", "203.0.113.9/24"];
+        netlink.change_addresses(&link, &[], &nets(&all)).unwrap();
+        assert_eq!(netlink.addresses(&link).unwrap(), nets(&all));
+        assert!(!ip("-o -4 addr show dev ours").contains("brd"));
+        let (ours_shown, ours_routed) = shown("ours");
+        netlink.remove(&link).unwrap();
+        ip(&format!("link add ours type {}", link.kind.as_deref().unwrap()));
+        ip("link set ours up");
+        all.iter().for_each(|address| _ = ip(&format!("addr add {address} dev ours")));
+        assert_eq!((ours_shown, ours_routed), shown("ours"));
+    });
+}
+
+/// Addresses without the number of their link, and the local routes they make.
+fn shown(link: &str) -> (Vec<String>, String) {
+    let addresses = ip(&format!("-o -4 addr show dev {link}"));
+    let lines = addresses.lines().map(|line| line.split_once(' ').unwrap().1.to_owned());
+    (lines.collect(), ip(&format!("route show table local dev {link}")))
+}
+
+#[test]
+fn many_addresses_come_and_go_at_once_and_what_is_so_already_is_no_error() {
+    in_namespace("many_addresses_come_and_go_at_once_and_what_is_so_already_is_no_error", || {
+        let mut netlink = Netlink::open().unwrap();
+        let link = made(&mut netlink, "fl-vips");
+        netlink.set_up(&link, true).unwrap();
+        let all: Vec<Ipv4Net> = (0..1_000_u32).map(|at| Ipv4Net::new((0x0a00_0001 + at).into(), 32).unwrap()).collect();
+        netlink.change_addresses(&link, &[], &all).unwrap();
+        assert_eq!(netlink.addresses(&link).unwrap().len(), 1_000);
+        netlink.change_addresses(&link, &all[..998], &all[900..]).unwrap();
+        assert_eq!(netlink.addresses(&link).unwrap().len(), 100);
+        netlink.set_up(&link, false).unwrap();
+        assert_eq!(netlink.addresses(&link).unwrap().len(), 100, "they wait for it to be up again");
+        netlink.change_addresses(&link, &all, &[]).unwrap();
+        assert_eq!(netlink.addresses(&link).unwrap(), []);
+    });
+}
+
+#[test]
+fn what_the_kernel_refuses_names_the_thing_and_the_remedy() {
+    in_namespace("what_the_kernel_refuses_names_the_thing_and_the_remedy", || {
+        let mut netlink = Netlink::open().unwrap();
+        let link = made(&mut netlink, "fl-vips");
+        let again = netlink.make("fl-vips", Kind::Ifb).unwrap_err().to_string();
+        assert!(again.starts_with("link fl-vips cannot be made as an ifb: File exists"), "{again}");
+        let low = netlink.set_mtu(&Link { index: 4_000, ..link.clone() }, 1_280).unwrap_err();
+        assert!(low.is_missing(), "{low}");
+        netlink.remove(&link).unwrap();
+        let gone = netlink.change_addresses(&link, &[], &nets(&["192.0.2.1/32"])).unwrap_err();
+        assert!(
+            gone.is_missing() && gone.to_string().contains("192.0.2.1/32 cannot be given to link fl-vips"),
+            "{gone}"
+        );
+    });
+}
+
+#[test]
+fn without_permission_the_sentence_says_which() {
+    let nobody = ["setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"];
+    let starter = if is_root() { &nobody[..] } else { &["env"] };
+    started_by(starter, "without_permission_the_sentence_says_which", || {
+        let mut netlink = Netlink::open().unwrap();
+        assert!(netlink.link("lo").unwrap().is_some(), "everybody may look");
+        let error = netlink.make("fl-vips", Kind::Dummy).unwrap_err().to_string();
+        assert!(error.ends_with("run as root, or give the program CAP_NET_ADMIN"), "{error}");
+    });
+}
+
+fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t"))
+}
