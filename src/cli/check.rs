@@ -56,6 +56,7 @@ fn links(intent: &Intent) -> String {
             left("PORT", &intent.ports[entry.port.index()].name),
             left("VLAN", entry.vlan.map_or("untagged".into(), |vlan| vlan.to_string())),
             right("MTU", entry.mtu),
+            left("HOST", entry.host.as_deref().unwrap_or("-")),
             prose("ADDRESSES", joined(&entry.addresses, ", ", ToString::to_string)),
         ]
     });

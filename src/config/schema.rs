@@ -228,6 +228,8 @@ section! { "interface", Some(1_024), Interface, compared intent::Interface; "An 
     addresses: Vec<Ipv4Net> = (required ["192.0.2.2/24"]), Many(&SelfAddress, 1, 64), live,
         "Self-IPs, each with the length of the network it is in; the servers' default gateway is one.";
     mtu: u16 = (absent "the port's"), integer(576, 9_216, "bytes"), live, "Largest IP datagram sent on it.";
+    host: String = (absent "no device"), Name, live,
+        "A kernel device of this name, 15 characters at most, made beside the data path with the interface's MAC, MTU and addresses: what comes for a self-IP and is not Fairlead's own, and multicast to 224.0.0.0/24, goes to the kernel there, and what the kernel sends there leaves by the interface as it is. So routing daemons, keepalived, SSH and ping work over the port. Echo requests and ARP are still answered by the data path, and the ports from 49152 on are those of probes.";
 } }
 
 section! { "route", Some(4_096), Route, compared intent::Route; "A static route. Networks of interfaces need none." {
@@ -418,6 +420,8 @@ section! { "limits", ONCE, Limits, built intent::Limits; "Bounds of the data pat
         "Resets and ICMP errors one worker sends on its own account, at most.";
     icmp_errors_per_second: u32 = 1000, integer(1, 1_000_000, "packets a second"), live,
         "ICMP errors one worker translates and passes on, at most.";
+    host_packets_per_second: u32 = 10000, integer(1, 1_000_000, "packets a second"), live,
+        "Where an interface has a host device: frames of each class that one worker hands to the kernel, at most. What routing daemons live by is a class of its own (BGP, BFD, OSPF, VRRP, multicast), as are copies of ARP and of echo replies: a flood of the rest takes nothing from it.";
     fragments_per_worker: usize = 2048, integer(64, 1_048_576, "packet buffers"), restart,
         "Fragments one worker holds until the rest of their datagrams is there, at most; all workers together not more than a quarter of [dpdk] mbufs.";
 } }

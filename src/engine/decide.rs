@@ -182,7 +182,7 @@ impl<'a> Walk<'a> {
     fn by_path(&mut self) -> Verdict {
         match self.classified.path {
             Path::Invalid(reason) => Verdict::Drop(reason),
-            Path::Background(reason) => Verdict::Ignore(reason),
+            Path::Background(reason) => self.background(reason),
             Path::Arp => self.arp(),
             path if matches!(self.packet.kind, Kind::Fragment(_)) && path.whole_only() => Verdict::Reassemble,
             Path::ServiceIn(at) => self.datagram_in(at),

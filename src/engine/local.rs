@@ -12,24 +12,31 @@ use crate::wire::{Kind, ipv4};
 const FIRST_PROBE_PORT: u16 = 49_152;
 
 impl Walk<'_> {
-    /// To a self-IP: pings are answered, answers to probes go to management, the rest is refused.
+    /// To a self-IP: pings are answered, answers to probes go to management, the rest to the kernel where that has a device for the
+    /// interface, and is refused where not.
     pub(super) fn local(&mut self, sender: Option<MemberId>) -> Verdict {
-        let answers_probe = sender.is_some();
+        let (answers_probe, has_host) = (sender.is_some(), self.ingress().has_host);
         match self.packet.kind {
             Kind::Echo { request: true } => Verdict::Answer(Reply::Echo),
             Kind::Echo { request: false } if answers_probe => self.punt(PuntReason::Local),
             Kind::Tcp(_) | Kind::Udp if answers_probe && self.packet.dst_port() >= FIRST_PROBE_PORT => {
                 self.punt(PuntReason::Local)
             }
-            Kind::Echo { request: false } if self.ingress().has_members => self.stray(),
+            Kind::Echo { request: false } if self.ingress().has_members && !has_host => self.stray(),
             Kind::Udp if self.ingress().has_members && self.packet.dst_port() >= FIRST_PROBE_PORT => self.stray(),
             // Only the member itself may say that a probe failed: members are on the link, no router stands between.
             Kind::IcmpError(quoted) => match self.snapshot.class(quoted.tuple.src.addr) {
-                AddressClass::SelfIp(_) if answers_probe && quoted.tuple.dst.addr == self.packet.src() => {
+                AddressClass::SelfIp(_)
+                    if answers_probe
+                        && quoted.tuple.dst.addr == self.packet.src()
+                        && (!has_host || quoted.tuple.src.port >= FIRST_PROBE_PORT) =>
+                {
                     self.punt(PuntReason::Local)
                 }
+                _ if self.is_of_the_kernel(quoted.tuple.src.addr) => self.hand_to_host(),
                 _ => Verdict::Drop(DropReason::NoFlowForError),
             },
+            _ if has_host => self.hand_to_host(),
             _ => self.reject_local(),
         }
     }

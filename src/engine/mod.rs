@@ -21,6 +21,7 @@ mod forward;
 mod hairpin;
 mod handing_over;
 mod hints;
+mod host;
 mod icmp_error;
 mod identification;
 mod impact;

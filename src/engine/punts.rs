@@ -1,4 +1,4 @@
-//! What is handed to management, by class, each with a budget of its own (RFC 1812 5.3.6 leaves the choice to us).
+//! What is handed to management, or to the kernel, by class, each with a budget of its own (RFC 1812 5.3.6 leaves the choice to us).
 //!
 //! Owns how many packets of each [`PuntReason`] one worker hands up in a second. What a stranger can send shares its budget with
 //! nothing that members and next hops send, so that no flood costs them their answers. What is beyond a budget is dropped, and
@@ -12,13 +12,18 @@ use crate::time::Instant;
 #[derive(Clone)]
 pub(super) struct Punts([Limiter; PuntReason::COUNT]);
 
-impl Default for Punts {
-    fn default() -> Punts {
-        Punts(std::array::from_fn(|at| Limiter::new(per_second(PuntReason::ALL[at]))))
-    }
-}
-
 impl Punts {
+    /// Full ones, `host` for each class that goes to the kernel.
+    pub(super) fn new(host: u32) -> Punts {
+        Punts(std::array::from_fn(|at| Limiter::new(per_second(PuntReason::ALL[at], host))))
+    }
+
+    /// Another budget for each class that goes to the kernel, from now on.
+    pub(super) fn set_host_rate(&mut self, host: u32) {
+        let classes = PuntReason::ALL.iter().zip(&mut self.0).filter(|(reason, _)| reason.is_for_host());
+        classes.for_each(|(_, limiter)| limiter.set_rate(host));
+    }
+
     /// Takes one of the class' budget; `false` when there is none left.
     pub(super) fn allows(&mut self, reason: PuntReason, now: Instant) -> bool {
         self.0[reason as usize].allows(now)
@@ -33,8 +38,8 @@ impl Punts {
     }
 }
 
-/// Packets that one worker hands up in a second.
-const fn per_second(reason: PuntReason) -> u32 {
+/// Packets that one worker hands up in a second; `host` of each class to the kernel.
+const fn per_second(reason: PuntReason, host: u32) -> u32 {
     match reason {
         // 16,384 members, each probed twice a second, and as much again.
         PuntReason::Local => 65_536,
@@ -46,6 +51,7 @@ const fn per_second(reason: PuntReason) -> u32 {
         PuntReason::Stray => 512,
         // One alarm and one defence in ten seconds are made of any number.
         PuntReason::ArpConflict => 256,
+        PuntReason::Host | PuntReason::HostRouting | PuntReason::HostArp | PuntReason::HostEcho => host,
     }
 }
 
@@ -58,6 +64,10 @@ const fn limited(reason: PuntReason) -> DropReason {
         PuntReason::ArpReply | PuntReason::ArpRequest => DropReason::ArpReplyLimited,
         PuntReason::ArpMoved => DropReason::ArpMovedLimited,
         PuntReason::ArpConflict => DropReason::ArpConflictLimited,
+        PuntReason::Host => DropReason::HostLimited,
+        PuntReason::HostRouting => DropReason::HostRoutingLimited,
+        PuntReason::HostArp => DropReason::HostArpLimited,
+        PuntReason::HostEcho => DropReason::HostEchoLimited,
     }
 }
 
@@ -67,10 +77,10 @@ mod tests {
 
     #[test]
     fn a_class_that_has_used_its_budget_takes_nothing_from_another() {
-        let (mut punts, now) = (Punts::default(), Instant::from_millis(5_000));
+        let (mut punts, now) = (Punts::new(5_000), Instant::from_millis(5_000));
         for &reason in PuntReason::ALL {
             let taken = (0..100_000).filter(|_| punts.punt(reason, now) == Verdict::Punt(reason)).count();
-            assert_eq!(taken, per_second(reason) as usize);
+            assert_eq!(taken, per_second(reason, 5_000) as usize);
             assert_eq!(punts.punt(reason, now), Verdict::Drop(limited(reason)));
         }
         let again = Instant::from_millis(6_000);
@@ -79,6 +89,6 @@ mod tests {
 
     #[test]
     fn members_and_next_hops_have_room_for_all_that_they_are_asked() {
-        assert!(per_second(PuntReason::ArpNeighbour) >= 2 * 8_192);
+        assert!(per_second(PuntReason::ArpNeighbour, 0) >= 2 * 8_192);
     }
 }

@@ -104,7 +104,7 @@ impl Engine {
             persistence: persistence_table(&snapshot, seed),
             rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
-            punts: Punts::default(),
+            punts: Punts::new(snapshot.limits.host_packets_per_second),
             errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             events: EngineEvents::default(),
@@ -144,6 +144,7 @@ impl Engine {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
         self.state.spoke = None;
         self.state.rejects.set_rate(snapshot.limits.rejects_per_second);
+        self.state.punts.set_host_rate(snapshot.limits.host_packets_per_second);
         self.state.errors.iter_mut().for_each(|errors| errors.set_rate(snapshot.limits.icmp_errors_per_second));
         if self.snapshot.connections_are_lost_by(&snapshot) {
             self.state.resets = Some(0);

@@ -178,6 +178,12 @@ ways! {
         TransmitFull = "transmit_full": "The NIC's transmit queue was full.",
         HandOffFull = "hand_off_full": "The ring to the worker that owns the flow was full.",
         MailboxFull = "mailbox_full": "The ring to the management core was full.",
+        HostLimited = "host_limited": "For the kernel's device of an interface, beyond host_packets_per_second.",
+        HostRoutingLimited = "host_routing_limited": "BGP, BFD, OSPF, VRRP or multicast for the kernel's device of an interface, beyond host_packets_per_second of that.",
+        HostArpLimited = "host_arp_limited": "A copy of ARP for the kernel's device of an interface, beyond host_packets_per_second of them.",
+        HostEchoLimited = "host_echo_limited": "A copy of a member's echo reply for the kernel's device of an interface, beyond host_packets_per_second of them.",
+        HostFull = "host_full": "The ring to the thread that serves the kernel's devices was full.",
+        HostGone = "host_gone": "To or from the kernel's device of an interface, but nobody serves it, or the interface is gone.",
         Stopping = "stopping": "The appliance shut down while the packet was queued.",
     }
 }
@@ -194,7 +200,7 @@ ways! {
 }
 
 ways! {
-    /// Why a packet went to the management core. One counter each.
+    /// Why a packet went to the management core, or to the kernel. One counter each.
     PuntReason {
         Local = "local": "Sent to a self-IP by a member: replies to probes.",
         Stray = "stray": "Sent to the probe ports of a self-IP on a servers' link by a host that is no member.",
@@ -203,5 +209,16 @@ ways! {
         ArpRequest = "arp_request": "An ARP request for one of our addresses by a host that is not known yet.",
         ArpMoved = "arp_moved": "ARP by which a known host has another MAC.",
         ArpConflict = "arp_conflict": "ARP in which another host claims an address of ours.",
+        Host = "host": "For the kernel's device of an interface: sent to a self-IP, and not Fairlead's own.",
+        HostRouting = "host_routing": "For the kernel's device of an interface: BGP, BFD, OSPF, VRRP, and multicast to 224.0.0.0/24.",
+        HostArp = "host_arp": "A copy for the kernel's device of an interface: ARP replies, requests for a self-IP, announcements.",
+        HostEcho = "host_echo": "A copy for the kernel's device of an interface: a member's echo reply, which may answer a probe as well.",
+    }
+}
+
+impl PuntReason {
+    /// It goes to the kernel's device of the interface it came in on, and not to management.
+    pub const fn is_for_host(self) -> bool {
+        matches!(self, PuntReason::Host | PuntReason::HostRouting | PuntReason::HostArp | PuntReason::HostEcho)
     }
 }

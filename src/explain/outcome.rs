@@ -35,7 +35,8 @@ pub(super) fn of(trial: &Trial, names: Names) -> (&'static str, Option<String>, 
             ("withhold", None, text)
         }
         Verdict::Punt(reason) => {
-            ("punt", Some(reason.name().into()), format!("It goes to management. {}", reason.explanation()))
+            let to = if reason.is_for_host() { "the kernel" } else { "management" };
+            ("punt", Some(reason.name().into()), format!("It goes to {to}. {}", reason.explanation()))
         }
         Verdict::Drop(reason) => ("drop", counted(reason), format!("{} In silence.", why(trial, names, reason))),
         Verdict::Ignore(reason) => ("ignore", Some(reason.name().into()), reason.explanation().into()),

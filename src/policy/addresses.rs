@@ -27,6 +27,8 @@ pub struct InterfaceView {
     pub mtu: u16,
     /// Members live there.
     pub has_members: bool,
+    /// The kernel has a device for it.
+    pub has_host: bool,
 }
 
 impl InterfaceView {
@@ -81,6 +83,7 @@ impl Addresses {
             addresses: meant.addresses.clone(),
             mtu: meant.mtu,
             has_members: with_members.contains(&id),
+            has_host: meant.host.is_some(),
         });
         let mut homes: HashMap<_, _, _> = HashMap::default();
         for address in intent.translated_addresses() {

@@ -132,6 +132,8 @@ pub struct Interface {
     pub addresses: Vec<Ipv4Net>,
     /// Largest IP datagram sent on it, in bytes; the port's unless said.
     pub mtu: u16,
+    /// The kernel device beside the data path that has its MAC, MTU and addresses; `None`: the kernel sees nothing of it.
+    pub host: Option<String>,
 }
 
 /// A static route.
@@ -539,6 +541,8 @@ pub struct Limits {
     pub rejects_per_second: u32,
     /// ICMP errors one worker translates and passes on a second, at most.
     pub icmp_errors_per_second: u32,
+    /// Frames of one class that one worker hands to the kernel's devices a second, at most.
+    pub host_packets_per_second: u32,
     /// Fragments of datagrams one worker holds until the rest is there, at most.
     pub fragments_per_worker: usize,
 }

@@ -13,6 +13,7 @@ use crate::policy::intent::{Intent, InterfaceId, MemberId, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Mac, VlanId};
+use crate::worker::host::{HostEnd, host_link};
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Command, Counters, Event, Shared, Worker, WorkerId, hand_offs};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(super) struct Appliance<'a> {
     pub neighbours: Neighbours,
     worker: Worker<FilePort>,
     mail: ManagementEnd,
+    host: HostEnd,
     shared: Arc<Shared>,
     wires: Vec<FarEnd>,
     snat_ports: SnatPorts,
@@ -56,9 +58,23 @@ impl<'a> Appliance<'a> {
         let (mail, end) = mailbox(MAIL);
         let shared = Arc::<Shared>::default();
         let hands = hand_offs(1, 1).pop().expect("one worker has one");
-        let worker = Worker::new(WorkerId(0), engine, ports, hands, end, Arc::clone(&shared));
+        let (link, host) = host_link(MAIL);
+        let worker = Worker::new(WorkerId(0), engine, ports, hands, end, Arc::clone(&shared)).with_host(link);
         let macs = macs.to_vec();
-        Appliance { intent, macs, health, neighbours, worker, mail, shared, wires, snat_ports, latest, counted: now }
+        Appliance {
+            intent,
+            macs,
+            health,
+            neighbours,
+            worker,
+            mail,
+            host,
+            shared,
+            wires,
+            snat_ports,
+            latest,
+            counted: now,
+        }
     }
 
     /// What it has counted.
@@ -107,6 +123,8 @@ impl<'a> Appliance<'a> {
 
     fn run(&mut self, now: Instant, sent: &mut Vec<Sent>) {
         self.worker.turn(now);
+        // No kernel is here that would read it.
+        while self.host.from_worker.pop().is_ok() {}
         for (at, wire) in self.wires.iter().enumerate() {
             sent.extend(wire.collect().into_iter().map(|frame| Sent { port: PortId(at as u8), frame }));
         }

@@ -27,9 +27,23 @@ pub(super) enum Fate {
     Waits,
 }
 
+/// What the kernel gets a copy of is not done with by that: a copy is a frame of its own.
+fn without_copies(counters: &Counters) -> Counters {
+    let mut counters = counters.clone();
+    let Counters { originated, punted, dropped, .. } = &mut counters;
+    for reason in [PuntReason::HostArp, PuntReason::HostEcho] {
+        *originated -= std::mem::take(&mut punted.0[reason as usize]);
+    }
+    for reason in [DropReason::HostArpLimited, DropReason::HostEchoLimited] {
+        *originated -= std::mem::take(&mut dropped.0[reason as usize]);
+    }
+    counters
+}
+
 impl Fate {
     /// Of the only frame that came in between the two counts. What it caused to be sent is `sent`.
     pub fn of(frame: &[u8], before: &Counters, after: &Counters, sent: &[Sent]) -> Fate {
+        let (before, after) = (&without_copies(before), &without_copies(after));
         let more = |before: &[u64], after: &[u64]| before.iter().zip(after).position(|(before, after)| after > before);
         let dropped = more(&before.dropped.0, &after.dropped.0).map(|at| DropReason::ALL[at]);
         let originated = after.originated - before.originated;

@@ -8,6 +8,10 @@ use super::bytes::{be16, mac, put_mac, put16, put32};
 use super::facts::{Link, Malformed};
 use std::net::Ipv4Addr;
 
+/// The two MACs at the front of a frame, in bytes; a tag stands behind them.
+pub const MACS: usize = 12;
+/// The link header without a tag, in bytes.
+pub const HEADER: usize = 14;
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
 /// EtherType of ARP.
@@ -144,6 +148,12 @@ pub(super) fn write(bytes: &mut [u8], link: &Link, ethertype: u16) -> usize {
     }
     put16(bytes, length - 2, ethertype);
     length
+}
+
+/// Writes a tag behind the MACs, over whatever stands there.
+pub fn write_tag(bytes: &mut [u8], vlan: VlanId) {
+    put16(bytes, MACS, TAG);
+    put16(bytes, MACS + 2, vlan.get());
 }
 
 /// The link header, the EtherType behind it, and where the network header begins. Does not look further.

@@ -33,6 +33,7 @@ pub mod tcp;
 pub mod toeplitz;
 pub mod transaction;
 pub mod udp;
+pub mod unfinished;
 
 pub use addr::{Address, Endpoint, Mac, Ports, Protocol, Tuple, VlanId};
 pub use ethernet::RxKey;

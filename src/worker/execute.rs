@@ -5,6 +5,7 @@
 
 use super::event_queue::EventQueue;
 use super::frames::{Frames, Received};
+use super::host::HostLink;
 use super::ports::Ports;
 use crate::engine::{DropReason, Egress, Forward, IgnoreReason, PuntReason, Verdict};
 use crate::io::{Frame, Port};
@@ -18,6 +19,8 @@ use crate::wire::{Kind, Malformed, Packet, fragment};
 pub(super) struct Executor<P: Port> {
     pub ports: Ports<P>,
     pub events: EventQueue,
+    /// Where interfaces may have devices of the kernel's.
+    pub host: Option<HostLink>,
 }
 
 impl<P: Port> Executor<P> {
@@ -53,6 +56,9 @@ impl<P: Port> Executor<P> {
             },
             (Verdict::Answer(Reply::Echo), Frames::Fragments(all)) => self.answer_fragments(all, port, snapshot),
             (Verdict::Reject { with, reason }, all) => self.reject(&whole(all), packet, &with, reason, snapshot),
+            (Verdict::Punt(reason), all) if reason.is_for_host() => {
+                self.punt_to_host(&whole(all), packet, reason, snapshot);
+            }
             (Verdict::Punt(reason), all) => self.punt(&whole(all), packet, reason, snapshot),
             (Verdict::Drop(reason), all) => self.ports.counters.dropped_all(all.count(), reason),
             (Verdict::Ignore(reason), all) => self.ports.counters.ignored(all.count(), reason),

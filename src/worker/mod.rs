@@ -7,7 +7,7 @@
 //! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
 //! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted), [`tap`]
 //! (what captures see), [`tape`] (what the recorder has seen last), [`handing_over`] (what it
-//! leaves to the next process).
+//! leaves to the next process), [`host`] (what the kernel sees of an interface, and sends there).
 
 pub mod arrivals;
 mod burst;
@@ -20,6 +20,7 @@ mod frames;
 pub mod hand_off;
 pub mod handing_over;
 mod held;
+pub mod host;
 pub mod latency;
 mod leaving;
 pub mod mailbox;
@@ -50,6 +51,7 @@ use burst::Batch;
 use counters::Publisher;
 use event_queue::EventQueue;
 use execute::Executor;
+use host::HostLink;
 use latency::Timing;
 use pipeline::Pipeline;
 use ports::Ports;
@@ -113,7 +115,7 @@ impl<P: Port> Worker<P> {
         shared: Arc<Shared>,
     ) -> Worker<P> {
         let publisher = Publisher::new(shared, engine.member_use());
-        let out = Executor { ports: Ports::new(ports), events: EventQueue::new(id, mailbox.events) };
+        let out = Executor { ports: Ports::new(ports), events: EventQueue::new(id, mailbox.events), host: None };
         Worker {
             id,
             commands: mailbox.commands,
@@ -133,6 +135,13 @@ impl<P: Port> Worker<P> {
         self
     }
 
+    /// One that serves the kernel's devices of interfaces as well.
+    #[must_use]
+    pub fn with_host(mut self, link: HostLink) -> Worker<P> {
+        self.pipeline.out.host = Some(link);
+        self
+    }
+
     /// One turn: commands, frames from the NICs, frames from other workers, chores, and out with it all.
     pub fn turn(&mut self, now: Instant) -> Work {
         if self.stopping {
@@ -146,6 +155,7 @@ impl<P: Port> Worker<P> {
             self.publisher.add_arrivals(port, self.pipeline.hand_off.take_arrived());
         }
         done += self.pipeline.take_handed_in(&mut self.batch, &mut self.timing, now);
+        done += self.pipeline.take_from_host();
         let (due, walked) = self.do_chores(now);
         done += due;
         if self.stopping {

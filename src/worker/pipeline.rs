@@ -14,13 +14,14 @@ use super::sip::Sampling;
 use super::tap::Side;
 use super::taps::Come;
 use super::withheld::Waiting;
-use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Watched, Withheld};
+use crate::engine::{Classified, DropReason, Engine, EngineEvent, IgnoreReason, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::Instant;
+use crate::wire::reply::Reply;
 use crate::wire::{Kind, Packet, sip};
 use std::sync::Arc;
 
@@ -91,10 +92,29 @@ impl<P: Port> Pipeline<P> {
             (Verdict::Reassemble, Frames::One(frame)) => self.reassemble(frame, packet, port, now),
             (Verdict::Defer, Frames::One(frame)) => self.defer(frame, port, now),
             (Verdict::Withhold(what), frames) => self.withhold(Received { frames, port, at }, what, now),
+            (verdict, frames) if may_concern_the_kernel(&verdict) => {
+                let datagram = Received { frames, port, at };
+                self.copy_to_host(&datagram, packet, now);
+                self.out.execute(datagram, packet, verdict, self.engine.snapshot());
+            }
             (verdict, frames) => {
                 self.out.execute(Received { frames, port, at }, packet, verdict, self.engine.snapshot());
             }
         }
+    }
+
+    /// The kernel gets a copy of what is not its alone, if it has to know it.
+    fn copy_to_host(&mut self, datagram: &Received<P::Frame>, packet: &Packet, now: Instant) {
+        let classified = self.engine.classify(packet, datagram.port);
+        if let Some(verdict) = self.engine.copy_to_host(packet, classified, now) {
+            self.out.copy_to_host(datagram, packet, verdict, self.engine.snapshot());
+        }
+    }
+
+    /// See [`Executor::take_from_host`].
+    #[inline]
+    pub(super) fn take_from_host(&mut self) -> usize {
+        self.out.take_from_host(self.engine.snapshot())
     }
 
     /// A datagram that came in fragments is decided about, here.
@@ -348,5 +368,14 @@ impl<P: Port> Pipeline<P> {
             counters.handed_in += datagram.frames.count() as u64;
             counters.dropped_all(datagram.frames.count(), DropReason::Stopping);
         }
+    }
+}
+
+/// ARP, and what management is handed.
+fn may_concern_the_kernel(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Punt(reason) => !reason.is_for_host(),
+        Verdict::Answer(Reply::Arp { .. }) | Verdict::Ignore(IgnoreReason::Arp) => true,
+        _ => false,
     }
 }

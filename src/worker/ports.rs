@@ -11,7 +11,7 @@ use crate::io::{BURST, Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
 use crate::wire::fragment::Split;
-use crate::wire::{Packet, Rewrite, ethernet};
+use crate::wire::{Packet, Rewrite, VlanId, ethernet};
 
 /// The ports, the frames to be sent by each, and the worker's counters.
 pub(super) struct Ports<P: Port> {
@@ -117,6 +117,27 @@ impl<P: Port> Ports<P> {
             }
             None => self.counters.dropped(DropReason::NoBuffer),
         }
+    }
+
+    /// A frame of the kernel's, which has no tag, leaves with that of its interface and otherwise as it is.
+    pub(super) fn originate_tagged(&mut self, port: PortId, vlan: Option<VlanId>, bytes: &[u8]) {
+        self.counters.originated += 1;
+        let length = bytes.len() + ethernet::header_length(vlan) - ethernet::HEADER;
+        let (macs, rest) = bytes.split_at(ethernet::MACS.min(bytes.len()));
+        let Some(mut frame) = self.allocate(port, length.max(ethernet::SHORTEST)) else {
+            return self.counters.dropped(DropReason::NoBuffer);
+        };
+        let out = frame.bytes_mut();
+        out[length..].fill(0);
+        out[..macs.len()].copy_from_slice(macs);
+        out[length - rest.len()..length].copy_from_slice(rest);
+        if let Some(vlan) = vlan {
+            ethernet::write_tag(out, vlan);
+        }
+        if self.taps.is_on() {
+            self.taps.originated(&frame, port);
+        }
+        self.queue(port, frame);
     }
 
     /// A frame that has waited is dropped, while another one is decided about or none is.

@@ -345,6 +345,12 @@ impl Taps {
         }
     }
 
+    /// What has been counted before the frame that is looked at: whatever is counted meanwhile, but is not of it, has to be counted here
+    /// as well. `None`: nothing looks.
+    pub(super) fn counters_before(&mut self) -> Option<&mut Counters> {
+        self.is_on().then_some(&mut self.counted)
+    }
+
     /// A frame that has waited is dropped, and not by what is decided about now: it may have given way to that.
     pub(super) fn lost_waiting<F: Frame>(&mut self, frame: &F, port: PortId, reason: DropReason) {
         // It is not what comes of another one.

@@ -14,6 +14,7 @@ mod flow_queries;
 mod fragmentation;
 mod hairpin;
 mod handover;
+mod host;
 mod hostile;
 mod icmp;
 mod impact;

@@ -15,6 +15,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     devices(document, report);
     same_link(document, report);
     mtus(document, report);
+    hosts(document, report);
     self_addresses(document, report);
     overlaps(document, report);
     routes(document, report);
@@ -110,6 +111,32 @@ fn mtus(document: &Document, report: &mut Report) {
                 .instead(format!("576 to {limit} bytes"), format!("write mtu = {limit} here, or raise the port's"))
                 .see(&limit.span, "the port's");
         }
+    }
+}
+
+/// The longest name that the kernel takes for a device (IFNAMSIZ, less its end).
+const LONGEST_DEVICE: usize = 15;
+
+fn hosts(document: &Document, report: &mut Report) {
+    let named = || document.interfaces.iter().filter_map(|entry| Some((entry, entry.host.as_ref()?)));
+    for (interface, host) in named() {
+        let what = format!("host = \"{host}\"");
+        if host.len() > LONGEST_DEVICE {
+            let message = format!("{what} has {} characters: the kernel takes no such name for a device", host.len());
+            interface
+                .error(report, "host", &host.span, message)
+                .instead(format!("at most {LONGEST_DEVICE} characters"), "shorten it");
+        } else if ["lo", ".", "..", "all", "default"].contains(&host.as_str()) {
+            interface
+                .error(report, "host", &host.span, format!("{what} is no name for a device that is made"))
+                .instead("a name that nothing else has in the kernel", "write another name, such as \"fl-clients\"");
+        }
+    }
+    for (first, second) in repeated(named().map(|(_, host)| host), |at| Some(&at.value)) {
+        let message = format!("two interfaces have the host device \"{second}\"");
+        report
+            .twice([&first.span, &second.span], "interface.host", message)
+            .instead("a device of its own for each interface", "give one of them another name");
     }
 }
 

@@ -31,7 +31,7 @@ fn reload_prints_what_changes() {
             ("\"172.16.1.20/32\"", "\"172.16.1.21\""),
             ("\"tcp/5061\"", "\"tcp/5062\""),
             ("via = \"192.0.2.1\"", "via = \"192.0.2.254\""),
-            ("vlan = 120", "vlan = 121"),
+            ("vlan = 120", "vlan = 121\nhost = \"fl-clients\""),
             ("", SECOND_PAIR),
             ("", "[[neighbour]]\naddress = \"192.0.2.7\"\nmac = \"02:00:00:00:00:07\"\n"),
             ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),

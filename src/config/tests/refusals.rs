@@ -200,6 +200,26 @@ fn values() {
 }
 
 #[test]
+fn host_devices() {
+    golden(
+        "host_devices",
+        &[
+            ("a name that no device has", &[("vlan = 120", "vlan = 120\nhost = \"fairlead-clients\"")]),
+            ("a name that is another's", &[("vlan = 120", "vlan = 120\nhost = \"lo\"")]),
+            ("no name at all", &[("vlan = 120", "vlan = 120\nhost = \"fl clients\"")]),
+            (
+                "one device for two interfaces",
+                &[
+                    ("vlan = 120", "vlan = 120\nhost = \"fl-0\""),
+                    ("addresses = [\"10.20.0.1/24\"]", "addresses = [\"10.20.0.1/24\"]\nhost = \"fl-0\""),
+                ],
+            ),
+            ("no packets for the kernel", &[("[cores]", "[limits]\nhost_packets_per_second = 0\n[cores]")]),
+        ],
+    );
+}
+
+#[test]
 fn data_path() {
     golden(
         "data_path",

@@ -188,40 +188,40 @@ fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
     })
 }
 
-/// A port's mtu and queues, its interface's vlan and mtu.
-type Link = (u16, Option<u16>, Option<u16>, u16);
+/// A port's mtu and queues, its interface's vlan and mtu, and whether the kernel has a device for it.
+type Link = (u16, Option<u16>, Option<u16>, u16, bool);
 
 /// One port for each interface; interface `n` is the network 10.n.0.0/16.
 fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Route>)> {
-    vec((1_500..=9_216_u16, option::of(1..=64_u16), option::of(1..=4_094_u16), 576..=1_500_u16), 1..4).prop_map(
-        |list| {
-            let port = |(n, (mtu, queues, ..)): (usize, &Link)| PortIntent {
-                name: format!("port-{n}"),
-                device: format!("net_null{n}"),
-                mtu: *mtu,
-                queues: *queues,
-            };
-            let interface = |(n, (_, _, vlan, mtu)): (usize, &Link)| Interface {
-                name: format!("net-{n}"),
-                port: PortId(n as u8),
-                vlan: vlan.and_then(VlanId::new),
-                addresses: vec![Ipv4Net::new_assert(Ipv4Addr::new(10, n as u8, 0, 1), 16)],
-                mtu: *mtu,
-            };
-            let route = |n: usize| Route {
-                to: if n == 0 {
-                    Ipv4Net::default()
-                } else {
-                    Ipv4Net::new_assert(Ipv4Addr::new(172, 16 + n as u8, 0, 0), 16)
-                },
-                via: Ipv4Addr::new(10, n as u8, 255, 254),
-                interface: InterfaceId(n as u16),
-            };
-            let ports = list.iter().enumerate().map(port).collect();
-            let interfaces = list.iter().enumerate().map(interface).collect();
-            (ports, interfaces, (0..list.len()).map(route).collect())
-        },
-    )
+    let tag = option::of(1..=4_094_u16);
+    vec((1_500..=9_216_u16, option::of(1..=64_u16), tag, 576..=1_500_u16, any::<bool>()), 1..4).prop_map(|list| {
+        let port = |(n, (mtu, queues, ..)): (usize, &Link)| PortIntent {
+            name: format!("port-{n}"),
+            device: format!("net_null{n}"),
+            mtu: *mtu,
+            queues: *queues,
+        };
+        let interface = |(n, (_, _, vlan, mtu, host)): (usize, &Link)| Interface {
+            name: format!("net-{n}"),
+            port: PortId(n as u8),
+            vlan: vlan.and_then(VlanId::new),
+            addresses: vec![Ipv4Net::new_assert(Ipv4Addr::new(10, n as u8, 0, 1), 16)],
+            mtu: *mtu,
+            host: host.then(|| format!("fl-net-{n}")),
+        };
+        let route = |n: usize| Route {
+            to: if n == 0 {
+                Ipv4Net::default()
+            } else {
+                Ipv4Net::new_assert(Ipv4Addr::new(172, 16 + n as u8, 0, 0), 16)
+            },
+            via: Ipv4Addr::new(10, n as u8, 255, 254),
+            interface: InterfaceId(n as u16),
+        };
+        let ports = list.iter().enumerate().map(port).collect();
+        let interfaces = list.iter().enumerate().map(interface).collect();
+        (ports, interfaces, (0..list.len()).map(route).collect())
+    })
 }
 
 /// Where hosts are; none: ARP about them is trusted.
@@ -303,10 +303,12 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
 /// So few pieces of datagrams that five workers may hold them in the least of the packet buffers.
 fn limits() -> impl Strategy<Value = Limits> {
     let rate = 1..=1_000_000_u32;
-    (1_024..67_108_864_usize, rate.clone(), rate, 64..=102_usize).prop_map(|(flows, rejects, errors, pieces)| Limits {
+    let rates = (rate.clone(), rate.clone(), rate);
+    (1_024..67_108_864_usize, rates, 64..=102_usize).prop_map(|(flows, (rejects, errors, host), pieces)| Limits {
         flows_per_worker: flows,
         rejects_per_second: rejects,
         icmp_errors_per_second: errors,
+        host_packets_per_second: host,
         fragments_per_worker: pieces,
     })
 }

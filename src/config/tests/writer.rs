@@ -102,6 +102,7 @@ fn interfaces(file: &mut Lines, intent: &Intent) {
         file.optional("vlan", interface.vlan);
         file.texts("addresses", &interface.addresses);
         file.bare("mtu", interface.mtu);
+        file.optional("host", interface.host.as_ref().map(quoted));
     }
 }
 
@@ -274,11 +275,18 @@ fn limits(file: &mut Lines, intent: &Intent) {
     for (key, span) in keys.iter().zip(times) {
         file.text(key, duration_text(span));
     }
-    let Limits { flows_per_worker, rejects_per_second, icmp_errors_per_second, fragments_per_worker } = intent.limits;
+    let Limits {
+        flows_per_worker,
+        rejects_per_second,
+        icmp_errors_per_second,
+        host_packets_per_second,
+        fragments_per_worker,
+    } = intent.limits;
     file.header("[limits]");
     file.bare("flows_per_worker", flows_per_worker);
     file.bare("rejects_per_second", rejects_per_second);
     file.bare("icmp_errors_per_second", icmp_errors_per_second);
+    file.bare("host_packets_per_second", host_packets_per_second);
     file.bare("fragments_per_worker", fragments_per_worker);
     file.header("[sip]");
     file.bare("sample", intent.sip.sample);

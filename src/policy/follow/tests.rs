@@ -52,6 +52,7 @@ fn intent() -> Intent {
             vlan: None,
             addresses: vec!["10.0.0.1/16".parse().unwrap()],
             mtu: 1500,
+            host: None,
         }]
         .into(),
         routes: Vec::new(),
@@ -81,6 +82,7 @@ fn intent() -> Intent {
             flows_per_worker: 64,
             rejects_per_second: 9,
             icmp_errors_per_second: 9,
+            host_packets_per_second: 9,
             fragments_per_worker: 9,
         },
         sip: Default::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 fn interface(name: &str, port: u8, address: &str) -> Interface {
     let addresses = vec![address.parse().unwrap()];
-    Interface { name: name.into(), port: PortId(port), vlan: None, addresses, mtu: 1500 }
+    Interface { name: name.into(), port: PortId(port), vlan: None, addresses, mtu: 1500, host: None }
 }
 
 fn monitor(name: &str, port: u16) -> Monitor {

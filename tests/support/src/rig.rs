@@ -20,6 +20,7 @@ use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Mac, Protocol, VlanId, check};
 use fairlead::worker::handing_over::giving;
+use fairlead::worker::host::{HostEnd, HostFrame, host_link};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
 use fairlead::worker::sip::Statistics;
 use fairlead::worker::{Command, Counters, Event, Shared, Worker, WorkerId, hand_offs};
@@ -104,6 +105,8 @@ pub struct Rig<T: TestPorts> {
     pub workers: Vec<Worker<T::Port>>,
     mail: Vec<ManagementEnd>,
     shared: Vec<Arc<Shared>>,
+    /// Of whoever serves the kernel's devices.
+    hosts: Vec<HostEnd>,
     /// What a file says. Things are called by their places in it; health and neighbours are of the same places.
     pub intent: Intent,
     pub health: Health,
@@ -146,7 +149,7 @@ impl<T: TestPorts> Rig<T> {
         let snapshot = Arc::new(Snapshot::compile(&intent, &health, &adjacency, &macs(&intent), Epoch(1)));
         let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 7);
         let queues = ports.queues(intent.ports.len(), workers);
-        let (mut mail, mut shared) = (Vec::new(), Vec::new());
+        let (mut mail, mut shared, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
         let hands = hand_offs(workers, 1024);
         let made = queues.into_iter().zip(hands).enumerate().map(|(at, (ports, hands))| {
             let (management, worker) = mailbox(1024);
@@ -154,7 +157,9 @@ impl<T: TestPorts> Rig<T> {
             shared.push(Arc::default());
             let engine = Engine::new(Arc::clone(&snapshot), snat_ports.clone(), at as u64 + 1)
                 .sharing(Share { worker: at as u16, of: workers as u16 });
-            Worker::new(WorkerId(at as u16), engine, ports, hands, worker, Arc::clone(&shared[at]))
+            let (link, end) = host_link(256);
+            hosts.push(end);
+            Worker::new(WorkerId(at as u16), engine, ports, hands, worker, Arc::clone(&shared[at])).with_host(link)
         });
         let workers = made.collect();
         let now = Instant::from_millis(10_000);
@@ -163,6 +168,7 @@ impl<T: TestPorts> Rig<T> {
             workers,
             mail,
             shared,
+            hosts,
             installed: intent.clone(),
             intent,
             health,
@@ -230,6 +236,26 @@ impl<T: TestPorts> Rig<T> {
             }
         }
         out
+    }
+
+    /// What the workers have for the kernel, by interface.
+    pub fn for_kernel(&mut self) -> Vec<(InterfaceId, Vec<u8>)> {
+        let pop = |end: &mut HostEnd| std::iter::from_fn(|| end.from_worker.pop().ok()).collect::<Vec<_>>();
+        let frames = self.hosts.iter_mut().flat_map(pop);
+        frames.map(|HostFrame { interface, bytes }| (interface, bytes.into())).collect()
+    }
+
+    /// The kernel sends a frame by the device of an interface: what comes out.
+    pub fn from_kernel(&mut self, interface: InterfaceId, frame: &[u8]) -> Vec<(PortId, Vec<u8>)> {
+        let end = interface.index() % self.hosts.len();
+        let frame = HostFrame { interface, bytes: frame.into() };
+        self.hosts[end].to_worker.push(frame).expect("the ring has room");
+        self.settle()
+    }
+
+    /// Nobody serves the kernel's devices any more.
+    pub fn abandon_hosts(&mut self) {
+        self.hosts.clear();
     }
 
     /// Makes what `intent`, `health` and `adjacency` say the snapshot of every worker, and takes what that sent out.
@@ -586,6 +612,7 @@ pub fn interface(name: &str, port: PortId, vlan: Option<u16>, address: &str) -> 
         vlan: vlan.map(|id| VlanId::new(id).unwrap()),
         addresses: vec![address.parse().unwrap()],
         mtu: 1500,
+        host: None,
     }
 }
 
