@@ -102,6 +102,12 @@ impl Netlink {
         self.set(link, LinkAttribute::Address(mac.0.to_vec())).map_err(NetlinkError::of(what))
     }
 
+    /// Lets the kernel see something at its other end, or nothing; for devices whose other end is a program.
+    pub fn set_carrier(&mut self, link: &Link, carrier: bool) -> Result<()> {
+        let what = || format!("the carrier of link {} cannot be set {}", link.name, if carrier { "on" } else { "off" });
+        self.set(link, LinkAttribute::Carrier(carrier.into())).map_err(NetlinkError::of(what))
+    }
+
     /// The IPv4 addresses of a link, each with the length of its network.
     pub fn addresses(&mut self, link: &Link) -> Result<Vec<Ipv4Net>> {
         let mut message = AddressMessage::default();
