@@ -7,7 +7,9 @@
 
 use fairlead::admin::Request;
 use fairlead::config;
-use fairlead::control::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
+use fairlead::control::{
+    Controller, CounterSource, HostDevice, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters,
+};
 use fairlead::engine::{MemberUse, PuntReason};
 use fairlead::flow::SnatPorts;
 use fairlead::policy::Snapshot;
@@ -84,6 +86,14 @@ impl CounterSource for Still {
 
     fn latest_turn(&self, _: WorkerId) -> Option<Instant> {
         None
+    }
+
+    fn hosts(&self) -> Vec<HostDevice> {
+        Vec::new()
+    }
+
+    fn host_frames_unclaimed(&self) -> u64 {
+        0
     }
 
     fn log_lines_lost(&self) -> u64 {

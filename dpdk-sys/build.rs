@@ -121,7 +121,7 @@ fn bind(cflags: &[String]) {
         |rte_eth_(rx|tx)_queue_setup\
         |rte_eth_dev_(vlan_filter|set_vlan_offload)\
         |rte_eth_dev_rss_(hash_update|hash_conf_get|reta_update|reta_query)\
-        |rte_eth_(promiscuous_enable|macaddr_get|stats_get)\
+        |rte_eth_(promiscuous_enable|allmulticast_enable|macaddr_get|stats_get)\
         |rte_eth_dev_callback_(register|unregister)";
     let generated = bindgen::Builder::default()
         .header("wrapper.h")

@@ -12,6 +12,7 @@
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
 //! | 4 | [`admin`], [`explain`], [`doctor`] | what an operator asks and is answered; metrics; what happens to one packet, and why; what is wrong with the box |
+//! | 4 | [`host`] | the kernel's devices of interfaces, and the thread that serves them |
 //! | 4 | [`support`] | one archive of all that somebody needs who was not there |
 //! | 5 | [`control`] | the controller and its parts |
 //! | 6 | [`replay`], [`cli`], [`programs`], `app` | a capture through a worker; the command; programs of the operator's; wiring, threads, signals |
@@ -32,6 +33,7 @@ pub mod events;
 pub mod explain;
 pub mod flow;
 pub mod handover;
+pub mod host;
 pub mod import;
 pub mod io;
 pub mod monitor;

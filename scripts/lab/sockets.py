@@ -57,9 +57,9 @@ def repeated_segments(host: Host) -> int:
     return int(values[names.index("RetransSegs")])
 
 
-def raw(host: Host) -> socket.socket:
-    """A socket for whole IP datagrams with their header (raw(7)): identification and offset are the sender's."""
-    return _make(host, socket.SOCK_RAW, socket.IPPROTO_RAW)
+def raw(host: Host, protocol: int = socket.IPPROTO_RAW) -> socket.socket:
+    """A raw socket (raw(7)). By itself for whole IP datagrams with their header: identification and offset are the sender's."""
+    return _make(host, socket.SOCK_RAW, protocol)
 
 
 def path_mtu(connected: socket.socket) -> int:

@@ -120,6 +120,7 @@ impl Manager {
                 links_checked = now;
                 self.check_links(now);
                 self.plane.pass_vlans(self.controller.intent());
+                self.plane.follow_hosts(self.controller.intent(), &self.links);
                 if self.plane.has_lost_a_worker() {
                     return Ending::WorkerLost;
                 }

@@ -8,17 +8,19 @@ use super::load::Load;
 use super::log::Log;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
-use crate::control::{CounterSource, PortCounters, PortFacts, TakenUp, WorkerCounters};
+use crate::control::{CounterSource, HostDevice, PortCounters, PortFacts, TakenUp, WorkerCounters};
 use crate::dpdk::{DeviceEvents, Eal, EalConfig, Link, Ports, memory_mb};
 use crate::engine::{Engine, MemberUse, Share};
 use crate::flow::SnatPorts;
 use crate::handover::Contents;
+use crate::host::{Board, HostCounts, HostState, Hosts, devices};
 use crate::policy::adjacency::Adjacency;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::{Intent, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Mac, VlanId};
+use crate::worker::host::host_link;
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
 use anyhow::{Context, Result};
@@ -30,6 +32,8 @@ use std::thread::JoinHandle;
 const MAIL: usize = 4_096;
 /// Frames a hand-off ring holds.
 const HAND_OFF: usize = 2_048;
+/// Frames for the kernel, and from it, that a ring holds.
+const FOR_HOST: usize = 1_024;
 /// Turns without work after which a worker that may pause does.
 const PATIENCE: u32 = 1_000;
 /// How long it pauses.
@@ -45,6 +49,8 @@ pub struct Plane {
     pub facts: Vec<PortFacts>,
     gauges: Arc<Gauges>,
     threads: Vec<JoinHandle<()>>,
+    /// Removed after the workers have ended.
+    hosts: Hosts,
 }
 
 /// What management reads of the data plane while it runs.
@@ -53,6 +59,7 @@ struct Gauges {
     unsent: Arc<AtomicU64>,
     ports: Ports,
     workers: Vec<Arc<Gauge>>,
+    hosts: Arc<Board>,
 }
 
 /// What one worker publishes for management.
@@ -87,23 +94,27 @@ impl Plane {
         let taking_up = left.map(|(contents, age)| {
             TakingUp::plan(contents, age, (intent, &snapshot, &steering), cores.workers.len(), clock)
         });
-        let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut mail, mut threads, mut workers, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
             let (management, end) = mailbox(MAIL);
             let gauge = Arc::new(Gauge::default());
             let share = Share { worker: at as u16, of: cores.workers.len() as u16 };
             let engine = Engine::new(Arc::clone(&snapshot), snat_ports.clone(), seed()).sharing(share);
             let queues = ports.queues_for(at);
+            let (link, host) = host_link(FOR_HOST);
+            ends.push(host);
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
-            let worker = worker.under(steering.clone()).stalled_after(cores.stall_threshold);
+            let worker = worker.under(steering.clone()).stalled_after(cores.stall_threshold).with_host(link);
             let first = taking_up.as_ref().map(|it| it.first_of(at));
             threads.push(spawn(&eal, cores.workers[at], cores.idle, (worker, first), Arc::clone(&gauge), clock)?);
             mail.push(management);
             workers.push(gauge);
         }
-        let gauges = Arc::new(Gauges { unsent: Arc::default(), ports, workers });
-        Ok((Plane { mail, macs, gauges, facts, threads }, taking_up.map(TakingUp::end)))
+        // A link that is not up yet has its time.
+        let hosts = Hosts::start(ends, devices(intent, &macs, |_| true)).context("cannot start a thread")?;
+        let gauges = Arc::new(Gauges { unsent: Arc::default(), ports, workers, hosts: hosts.board() });
+        Ok((Plane { mail, macs, gauges, facts, threads, hosts }, taking_up.map(TakingUp::end)))
     }
 
     /// Counts frames of management's that no worker could take.
@@ -126,13 +137,22 @@ impl Plane {
         self.gauges.ports.device_events(port.index())
     }
 
-    /// Each port receives frames of the VLANs that interfaces have on it, where its driver would keep them out.
+    /// Each port receives frames of the VLANs that interfaces have on it, and frames to groups where the kernel has a device of one, where
+    /// its driver would keep them out.
     pub fn pass_vlans(&self, intent: &Intent) {
         for at in 0..self.macs.len() {
-            let here = intent.interfaces.iter().filter(|interface| interface.port.index() == at);
-            let tags: Vec<u16> = here.filter_map(|interface| interface.vlan).map(VlanId::get).collect();
+            let here = || intent.interfaces.iter().filter(|interface| interface.port.index() == at);
+            if here().any(|interface| interface.host.is_some()) {
+                self.gauges.ports.pass_groups(at);
+            }
+            let tags: Vec<u16> = here().filter_map(|interface| interface.vlan).map(VlanId::get).collect();
             self.gauges.ports.pass_vlans(at, &tags);
         }
+    }
+
+    /// The kernel's devices are those of the intent's interfaces, and see the links of their ports, `links` by port.
+    pub fn follow_hosts(&mut self, intent: &Intent, links: &[Link]) {
+        self.hosts.follow(devices(intent, &self.macs, |port| links.get(port).is_none_or(|link| link.up)));
     }
 
     /// A worker's thread has ended unexpectedly.
@@ -272,6 +292,30 @@ impl CounterSource for Counting {
             stats: self.gauges.ports.stats(port.index()),
             arrived: self.gauges.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
         }
+    }
+
+    fn hosts(&self) -> Vec<HostDevice> {
+        let device = |state: HostState| {
+            let HostCounts { to_kernel, to_kernel_bytes, from_kernel, from_kernel_bytes, refused, lost } =
+                state.counts();
+            HostDevice {
+                interface: state.interface,
+                name: state.name,
+                trouble: state.trouble,
+                carrier: state.carrier,
+                to_kernel,
+                to_kernel_bytes,
+                from_kernel,
+                from_kernel_bytes,
+                refused,
+                lost,
+            }
+        };
+        self.gauges.hosts.states().into_iter().map(device).collect()
+    }
+
+    fn host_frames_unclaimed(&self) -> u64 {
+        self.gauges.hosts.unclaimed()
     }
 
     fn log_lines_lost(&self) -> u64 {

@@ -3,7 +3,7 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    Configurations, Controller, CounterSource, EventsFound, HandoverFound, HandoverOrder, Input, Machine,
+    Configurations, Controller, CounterSource, EventsFound, HandoverFound, HandoverOrder, HostDevice, Input, Machine,
     OperatorState, Output, PortCounters, PortFacts, ProgramRun, SavedConfigurations, SavedEvents, SavedState,
     WorkerCounters,
 };
@@ -54,6 +54,14 @@ impl CounterSource for Still {
 
     fn port(&self, _: PortId) -> PortCounters {
         PortCounters { speed_mbps: Some(10_000), ..PortCounters::default() }
+    }
+
+    fn hosts(&self) -> Vec<HostDevice> {
+        Vec::new()
+    }
+
+    fn host_frames_unclaimed(&self) -> u64 {
+        0
     }
 
     fn log_lines_lost(&self) -> u64 {

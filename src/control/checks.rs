@@ -3,6 +3,7 @@
 //! Owns what is checked that way, and when it is due.
 
 use super::facts::Machine;
+use super::host_devices::HostDevices;
 use super::limits_met::LimitsMet;
 use super::link::Link;
 use super::outbox::Outbox;
@@ -19,6 +20,7 @@ pub(super) struct Checks {
     pub(super) ports: PortUse,
     spreading: SpreadingCheck,
     limits_met: LimitsMet,
+    hosts: HostDevices,
     next: Instant,
 }
 
@@ -29,6 +31,7 @@ impl Checks {
             ports: ports_in_use,
             spreading: SpreadingCheck::new(ports),
             limits_met: LimitsMet::default(),
+            hosts: HostDevices::default(),
             next: now + INTERVAL,
         }
     }
@@ -50,6 +53,7 @@ impl Checks {
         link.check(intent, out, now);
         self.ports.poll(out, now);
         self.spreading.poll(machine, intent, out);
+        self.hosts.poll(&machine.counters.hosts(), intent, out, now);
         if let Some(snapshot) = snapshot {
             self.limits_met.poll(&snapshot.connection_limits, intent, out, now);
         }

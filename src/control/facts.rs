@@ -11,7 +11,7 @@ use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
 use crate::engine::{DropReason, EngineEvent, IgnoreReason, MemberUse, PuntReason};
 use crate::io::PortStats;
-use crate::policy::intent::PortId;
+use crate::policy::intent::{InterfaceId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::toeplitz::HashOn;
@@ -90,6 +90,31 @@ pub struct PortCounters {
     pub arrived: Arrived,
 }
 
+/// What is read of an interface's device in the kernel now and then. Counts are since it was first made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostDevice {
+    /// Whose it is.
+    pub interface: InterfaceId,
+    /// What the kernel calls it.
+    pub name: String,
+    /// What is wrong with it, in words; `None`: nothing.
+    pub trouble: Option<String>,
+    /// The kernel sees a carrier.
+    pub carrier: bool,
+    /// Frames that the kernel has taken.
+    pub to_kernel: u64,
+    /// Their bytes.
+    pub to_kernel_bytes: u64,
+    /// Frames that the kernel has sent.
+    pub from_kernel: u64,
+    /// Their bytes.
+    pub from_kernel_bytes: u64,
+    /// Frames that the kernel did not take: the device is gone or down.
+    pub refused: u64,
+    /// Frames of the kernel's for which the ring to the worker had no room.
+    pub lost: u64,
+}
+
 /// What is read of a worker now and then.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkerCounters {
@@ -129,6 +154,10 @@ pub trait CounterSource: Send {
     fn port(&self, port: PortId) -> PortCounters;
     /// When a worker began its latest turn; `None`: that is not known.
     fn latest_turn(&self, worker: WorkerId) -> Option<Instant>;
+    /// The kernel's devices.
+    fn hosts(&self) -> Vec<HostDevice>;
+    /// Frames for devices of the kernel's that had just been taken away.
+    fn host_frames_unclaimed(&self) -> u64;
     /// Lines of the log that could not be written.
     fn log_lines_lost(&self) -> u64;
     /// Frames made by management that no worker could take.

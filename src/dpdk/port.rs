@@ -144,6 +144,13 @@ impl Ports {
         self.open.get(port).is_some_and(|nic| nic.vlans.pass(&nic.name, tags))
     }
 
+    /// Lets a port receive frames to all groups: routing daemons listen to some. Asking again costs nothing.
+    pub fn pass_groups(&self, port: usize) {
+        if let Some(nic) = self.open.get(port) {
+            nic.vlans.pass_groups();
+        }
+    }
+
     /// The counters of a port since it was opened; zeros for a port that is not there. What a driver counted between the
     /// last look and a start from zero is lost.
     pub fn stats(&self, port: usize) -> PortStats {

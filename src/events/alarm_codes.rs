@@ -70,6 +70,8 @@ alarms! {
         "Restart Fairlead: `systemctl restart fairlead`.";
     PortRemoved = "port.removed", Critical, "A NIC was taken away.",
         "Put it back and restart Fairlead.";
+    HostDevice = "host.device", Warning, "The kernel's device of an interface is missing, or is not as it is to be: what speaks over it, such as a routing daemon or keepalived, does not.",
+        "See `ip address show dev NAME` and what the alarm says; Fairlead tries again each second.";
     AddressDuplicate = "address.duplicate", Warning, "Another host claims an address of ours, or has within five minutes.",
         "Find the host with that MAC (the switch's MAC table names its port) and remove the address from it.";
     AddressProxyArp = "address.proxy-arp", Warning, "A router answers ARP for an address of ours.",

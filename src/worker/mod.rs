@@ -16,6 +16,7 @@ mod count_sip;
 pub mod counters;
 mod event_queue;
 mod execute;
+mod for_host;
 mod frames;
 pub mod hand_off;
 pub mod handing_over;

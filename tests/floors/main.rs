@@ -28,6 +28,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("dpdk", &["io"]),
     ("config", &["events", "policy", "wire"]),
     ("admin", &["config", "events", "policy", "wire", "time"]),
+    ("host", &["worker", "netlink", "policy", "wire"]),
     ("import", &["config", "policy"]),
     ("doctor", &["admin", "config", "events", "policy"]),
     ("support", &[]),
@@ -62,7 +63,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "programs", "control", "config", "admin", "dpdk", "handover", "worker", "engine", "events", "flow",
+            "programs", "control", "config", "admin", "dpdk", "handover", "host", "worker", "engine", "events", "flow",
             "policy", "io", "wire", "time",
         ],
     ),

@@ -8,8 +8,8 @@ use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
 use fairlead::control::{
-    Controller, CounterSource, FileRead, HandoverFound, HandoverStream, Input, Machine, Output, PortCounters,
-    PortFacts, TakeUp, Taken, TakenUp, WorkerCounters, Written,
+    Controller, CounterSource, FileRead, HandoverFound, HandoverStream, HostDevice, Input, Machine, Output,
+    PortCounters, PortFacts, TakeUp, Taken, TakenUp, WorkerCounters, Written,
 };
 use fairlead::engine::{Engine, MemberUse, Share, Steering};
 use fairlead::flow::SnatPorts;
@@ -57,6 +57,14 @@ impl CounterSource for Published {
 
     fn latest_turn(&self, _: WorkerId) -> Option<Instant> {
         None
+    }
+
+    fn hosts(&self) -> Vec<HostDevice> {
+        Vec::new()
+    }
+
+    fn host_frames_unclaimed(&self) -> u64 {
+        0
     }
 
     fn log_lines_lost(&self) -> u64 {

@@ -1,0 +1,187 @@
+//! The kernel's devices of interfaces, in a network namespace of the test's own: what a socket of the kernel's receives and sends is what a
+//! worker has given and is given.
+
+use fairlead::host::{HostState, Hosts, Wanted};
+use fairlead::policy::intent::InterfaceId;
+use fairlead::wire::build::Build;
+use fairlead::wire::{Kind, Mac, Packet, compose};
+use fairlead::worker::host::{HostFrame, HostLink, host_link};
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A namespace in which anybody may do anything.
+const NAMESPACE: &[&str] = &["unshare", "--user", "--map-root-user", "--net"];
+/// Set in the process that has it.
+const INSIDE: &str = "FAIRLEAD_TEST_NAMESPACE";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const CLIENTS: InterfaceId = InterfaceId(3);
+const OURS: Mac = Mac([2, 0xf1, 0, 0, 0, 1]);
+const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 9]);
+
+/// Runs `body` in a process and a network namespace of its own. `name` is that of the calling test.
+fn in_namespace(name: &str, body: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some_and(|inside| inside == name) {
+        return body();
+    }
+    let program = std::env::current_exe().unwrap();
+    let mut process = Command::new(NAMESPACE[0]);
+    process.args(&NAMESPACE[1..]).arg(program).args(["--exact", name, "--nocapture"]).env(INSIDE, name);
+    let output = process.output().expect("the process starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{name}: {}\n{said}", output.status);
+}
+
+fn ip(words: &str) -> String {
+    let output = Command::new("ip").args(words.split(' ')).output().expect("iproute2");
+    assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn wanted(name: &str, addresses: &[&str]) -> Wanted {
+    Wanted {
+        interface: CLIENTS,
+        name: name.into(),
+        mac: OURS,
+        mtu: 1_400,
+        addresses: addresses.iter().map(|one| one.parse().unwrap()).collect(),
+        link: true,
+        beneath: None,
+    }
+}
+
+/// Two workers' ends, and the devices.
+fn served(wanted: &Wanted) -> ([HostLink; 2], Hosts) {
+    let [(first, one), (second, other)] = [host_link(64), host_link(64)];
+    ([first, second], Hosts::start(vec![one, other], vec![wanted.clone()]).unwrap())
+}
+
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn state(hosts: &Hosts) -> HostState {
+    let mut states = hosts.board().states();
+    assert_eq!(states.len(), 1);
+    states.remove(0)
+}
+
+fn received(socket: &UdpSocket) -> String {
+    let mut bytes = [0; 100];
+    let length = socket.recv(&mut bytes).unwrap();
+    String::from_utf8(bytes[..length].into()).unwrap()
+}
+
+fn datagram(text: &str) -> HostFrame {
+    let build = Build::udp("192.0.2.9:40000", "192.0.2.2:123").macs(THEIRS, OURS).payload(text.as_bytes());
+    HostFrame { interface: CLIENTS, bytes: build.bytes().into() }
+}
+
+/// The next datagram or ARP that the kernel sends.
+fn sent(link: &mut HostLink) -> Vec<u8> {
+    let mut found = None;
+    until("the kernel sends", || {
+        found = link.pop().map(|frame| {
+            assert_eq!(frame.interface, CLIENTS);
+            frame.bytes.into_vec()
+        });
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+#[test]
+fn frames_pass_between_a_worker_and_the_kernel() {
+    in_namespace("frames_pass_between_a_worker_and_the_kernel", || {
+        let wanted = wanted("fl-clients", &["192.0.2.2/24", "198.51.100.0/31", "203.0.113.9/32"]);
+        let (mut links, hosts) = served(&wanted);
+        assert_eq!(state(&hosts).trouble, None);
+        let said = ip("-o address show dev fl-clients");
+        for address in ["inet 192.0.2.2/24 ", "inet 198.51.100.0/31 ", "inet 203.0.113.9/32 "] {
+            assert!(said.contains(address) && !said.contains("inet6"), "{said}");
+        }
+        let said = ip("-o link show fl-clients");
+        assert!(said.contains(&OURS.to_string()) && said.contains("mtu 1400") && said.contains("LOWER_UP"), "{said}");
+        let socket = UdpSocket::bind("192.0.2.2:123").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Whoever has it, for whichever worker: the kernel takes it.
+        links[0].push(datagram("from one")).unwrap();
+        assert_eq!(received(&socket), "from one");
+        links[1].push(datagram("from the other")).unwrap();
+        assert_eq!(received(&socket), "from the other");
+        // The kernel asks who is there before it answers, always by the same worker.
+        socket.send_to(b"answer", "192.0.2.9:40000").unwrap();
+        let link = &mut links[1];
+        let question = Packet::parse(&sent(link)).unwrap();
+        assert!(matches!(question.kind, Kind::Arp(arp) if arp.sender_mac == OURS && arp.sender == question.src()));
+        let reply = Build::arp_reply(THEIRS, "192.0.2.9", OURS, "192.0.2.2").bytes();
+        link.push(HostFrame { interface: CLIENTS, bytes: reply.into() }).unwrap();
+        let frame = sent(link);
+        let packet = Packet::parse(&frame).unwrap();
+        assert_eq!((packet.dst_mac(), packet.src_mac(&frame), &frame[42..48]), (THEIRS, OURS, &b"answer"[..]));
+        // It does not answer ARP itself: the data path does.
+        let asks = compose::arp_request(THEIRS, None, "192.0.2.9".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        link.push(HostFrame { interface: CLIENTS, bytes: asks.into() }).unwrap();
+        link.push(datagram("meanwhile")).unwrap();
+        assert_eq!(received(&socket), "meanwhile");
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(link.pop(), None);
+        let counts = state(&hosts).counts();
+        assert_eq!((counts.to_kernel, counts.from_kernel, counts.refused, counts.lost), (5, 2, 0, 0));
+        drop(hosts);
+        assert!(!ip("-o link show").contains("fl-clients"));
+        assert!(link.push(datagram("late")).is_err(), "nobody is there any more");
+    });
+}
+
+#[test]
+fn a_device_follows_its_interface_and_is_made_anew_when_it_is_gone() {
+    in_namespace("a_device_follows_its_interface_and_is_made_anew_when_it_is_gone", || {
+        let first = wanted("fl-clients", &["192.0.2.2/24", "203.0.113.9/32"]);
+        let (_links, mut hosts) = served(&first);
+        let has = |name: &str, what: &str| ip(&format!("-o address show dev {name}")).contains(what);
+        // An address that somebody else has put there, such as a daemon, stays.
+        ip("address add 198.51.100.77/32 dev fl-clients");
+        hosts.follow(vec![Wanted { addresses: vec!["192.0.2.3/24".parse().unwrap()], ..first.clone() }]);
+        until("the address is another one", || has("fl-clients", "192.0.2.3/24") && !has("fl-clients", "192.0.2.2/24"));
+        assert!(!has("fl-clients", "203.0.113.9") && has("fl-clients", "198.51.100.77"));
+        ip("address delete 192.0.2.3/24 dev fl-clients");
+        until("the address is back", || has("fl-clients", "192.0.2.3/24"));
+        ip("link delete fl-clients");
+        until("it is made anew", || ip("-o address show").contains("192.0.2.3/24"));
+        hosts.follow(vec![Wanted { name: "fl-other".into(), ..first.clone() }]);
+        until("it has another name", || ip("-o address show").contains("fl-other    inet 192.0.2.2/24"));
+        assert!(!ip("-o link show").contains("fl-clients"));
+        // A link that is down is passed on after a while, and at once when it is back.
+        hosts.follow(vec![Wanted { name: "fl-other".into(), link: false, ..first.clone() }]);
+        let began = Instant::now();
+        until("there is no carrier", || ip("-o link show fl-other").contains("NO-CARRIER"));
+        assert!(began.elapsed() > Duration::from_millis(2_900), "{:?}", began.elapsed());
+        hosts.follow(vec![Wanted { name: "fl-other".into(), ..first }]);
+        until("there is one", || ip("-o link show fl-other").contains("LOWER_UP"));
+        hosts.follow(Vec::new());
+        until("it is gone", || !ip("-o link show").contains("fl-other"));
+        until("nothing is shown of it", || hosts.board().states().is_empty());
+    });
+}
+
+#[test]
+fn a_name_that_is_taken_is_said_and_tried_again() {
+    in_namespace("a_name_that_is_taken_is_said_and_tried_again", || {
+        ip("link add fl-clients type veth peer name far");
+        let (mut links, hosts) = served(&wanted("fl-clients", &["192.0.2.2/24"]));
+        let trouble = state(&hosts).trouble.unwrap();
+        assert!(trouble.starts_with("fl-clients cannot be made: ") && trouble.contains("another"), "{trouble}");
+        links[0].push(datagram("nobody takes it")).unwrap();
+        until("it is counted", || state(&hosts).counts().refused == 1);
+        ip("link delete fl-clients");
+        until("it is made", || state(&hosts).trouble.is_none());
+        assert!(ip("-o address show dev fl-clients").contains("192.0.2.2/24"));
+    });
+}
