@@ -40,7 +40,7 @@ fn appliance(socket: &Path, answers: &'static [&'static str]) -> thread::JoinHan
 fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    let words = "run check replay status members virtual-servers probes flows snat neighbours routes ports counters \
+    let words = "run check replay status members virtual-servers probes flows snat neighbours routes ports interfaces counters \
                  switchovers latency sip member pool exclude probe log diff reload confirm history rollback save doctor support completion manual";
     for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");

@@ -45,7 +45,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `capture` | a CaptureLine a line, one for each frame; on the socket see CaptureBegun |
 | `recorder list`, `recorder freeze` | a list of RecordingRow, oldest first |
 | `snat` | a list of SnatRow |
-| `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
+| `neighbours`, `routes`, `ports`, `interfaces`, `counters` | a list of NeighbourRow, RouteRow, PortRow, InterfaceRow, CounterRow |
 | `alarms`, `alarms acknowledge` | a list of AlarmRow |
 | `events` | a list of EventRow, oldest first; with `--follow` an EventRow a line, and `{\"lost\": N}` where N are missing |
 | `switchovers` | a list of SwitchoverRow, oldest first; the marks of one of before a restart are of that start |

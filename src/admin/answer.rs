@@ -10,9 +10,9 @@ use super::events::{AlarmRow, EventRow, EventsPage};
 use super::explain::Explanation;
 use super::recorder::RecordingRow;
 use super::rows::{
-    Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PastProbeRow,
-    PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SipReport, SnatRow, StateLines, Status, SwitchoverRow, Total,
-    VirtualServerRow,
+    Announced, Cleared, CounterRow, ExcludeRow, FlowRow, InterfaceRow, LatencyRow, Logging, MemberRow, NeighbourRow,
+    PastProbeRow, PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SipReport, SnatRow, StateLines, Status,
+    SwitchoverRow, Total, VirtualServerRow,
 };
 use super::save::SavePlan;
 use serde::{Deserialize, Serialize, Serializer};
@@ -89,6 +89,7 @@ answers! {
         Neighbours(NeighbourRow),
         Routes(RouteRow),
         Ports(PortRow),
+        Interfaces(InterfaceRow),
         Counters(CounterRow),
         Switchovers(SwitchoverRow),
         Latency(LatencyRow),

@@ -69,6 +69,8 @@ pub enum Request {
     Routes {},
     /// The NICs.
     Ports {},
+    /// The interfaces, and their devices in the kernel.
+    Interfaces {},
     /// The counters.
     Counters {
         /// Also those at zero, and each worker's own.
@@ -278,6 +280,7 @@ impl Request {
             | Request::Neighbours {}
             | Request::Routes {}
             | Request::Ports {}
+            | Request::Interfaces {}
             | Request::Counters { .. }
             | Request::Switchovers {}
             | Request::RecorderList {}

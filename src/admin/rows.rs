@@ -362,6 +362,46 @@ pub struct RouteRow {
     pub next_hop: Option<NeighbourState>,
 }
 
+/// An interface, and its device in the kernel, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceRow {
+    /// Its name.
+    pub name: String,
+    /// The name of its port.
+    pub port: String,
+    /// Its 802.1Q tag; `None`: untagged.
+    pub vlan: Option<u16>,
+    /// Largest IP datagram sent on it, in bytes.
+    pub mtu: u16,
+    /// Self-IPs, each with the length of its network.
+    pub addresses: Vec<Ipv4Net>,
+    /// The device.
+    pub host: Option<HostRow>,
+}
+
+/// The kernel's device of an interface. Counts are since it was first wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRow {
+    /// What the kernel calls it.
+    pub name: String,
+    /// The kernel sees a carrier.
+    pub carrier: bool,
+    /// What is wrong with it.
+    pub trouble: Option<String>,
+    /// Frames that the kernel has taken.
+    pub to_kernel_frames: u64,
+    /// Their bytes.
+    pub to_kernel_bytes: u64,
+    /// Frames that the kernel has sent.
+    pub from_kernel_frames: u64,
+    /// Their bytes.
+    pub from_kernel_bytes: u64,
+    /// Frames that the kernel did not take: the device was gone or down.
+    pub refused_frames: u64,
+    /// Frames of the kernel's that no worker could take in time.
+    pub lost_frames: u64,
+}
+
 /// A NIC. Counts are since the start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortRow {

@@ -109,6 +109,7 @@ impl Sources<'_> {
             ("neighbours", Request::Neighbours {}),
             ("routes", Request::Routes {}),
             ("ports", Request::Ports {}),
+            ("interfaces", Request::Interfaces {}),
             ("switchovers", Request::Switchovers {}),
             ("recorder", Request::RecorderList {}),
             ("latency", Request::Latency { reset: false }),

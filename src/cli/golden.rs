@@ -429,6 +429,7 @@ fn small_tables() {
         route("192.0.2.0/24", None, RouteKind::Connected, None),
     ];
     insta::assert_snapshot!("routes_table", shown("routes", rows));
+    insta::assert_snapshot!("interfaces_table", shown("interfaces", samples::interfaces()));
 
     let exclude = |prefix: &str, origin| ExcludeRow { pool: "pair-1".into(), prefix: prefix.parse().unwrap(), origin };
     let rows = [exclude("172.16.1.20/32", Origin::File), exclude("172.16.2.0/24", Origin::Operator)];

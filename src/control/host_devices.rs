@@ -1,13 +1,16 @@
 //! The kernel's devices of interfaces, as an operator has to know of them.
 //!
-//! Owns the alarm about each device that is not as it is to be. Makes and mends none: whoever serves them does, once a second.
+//! Owns the alarm about each device that is not as it is to be, and the rows of `fairlead interfaces`. Makes and mends none: whoever serves them does, once a second.
 
 use super::facts::HostDevice;
 use super::outbox::Outbox;
 use crate::admin::events::Subject;
+use crate::admin::rows::{HostRow, InterfaceRow};
 use crate::events::AlarmCode;
 use crate::policy::Intent;
+use crate::policy::intent::{Interface, InterfaceId};
 use crate::time::Instant;
+use crate::wire::VlanId;
 use std::collections::BTreeSet;
 
 /// Which have an alarm, by their names in the kernel.
@@ -34,6 +37,33 @@ impl HostDevices {
     }
 }
 
+/// The interfaces, each with its device.
+pub(super) fn rows(intent: &Intent, devices: &[HostDevice]) -> Vec<InterfaceRow> {
+    let row = |(id, meant): (InterfaceId, &Interface)| InterfaceRow {
+        name: meant.name.clone(),
+        port: intent.ports[meant.port.index()].name.clone(),
+        vlan: meant.vlan.map(VlanId::get),
+        mtu: meant.mtu,
+        addresses: meant.addresses.clone(),
+        host: devices.iter().find(|device| device.interface == id).map(host_row),
+    };
+    intent.interfaces.entries().map(row).collect()
+}
+
+fn host_row(device: &HostDevice) -> HostRow {
+    HostRow {
+        name: device.name.clone(),
+        carrier: device.carrier,
+        trouble: device.trouble.clone(),
+        to_kernel_frames: device.to_kernel,
+        to_kernel_bytes: device.to_kernel_bytes,
+        from_kernel_frames: device.from_kernel,
+        from_kernel_bytes: device.from_kernel_bytes,
+        refused_frames: device.refused,
+        lost_frames: device.lost,
+    }
+}
+
 fn key(name: &str) -> String {
     format!("host {name}")
 }
@@ -42,7 +72,6 @@ fn key(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::control::harness::two_arm;
-    use crate::policy::intent::InterfaceId;
 
     fn device(name: &str, interface: u16, trouble: Option<&str>) -> HostDevice {
         HostDevice {
@@ -77,5 +106,15 @@ mod tests {
         assert_eq!(standing(&out), ["interface servers: host device fl-b is gone"]);
         hosts.poll(&other[..1], &intent, &mut out, now);
         assert_eq!(standing(&out), [""; 0], "it is not wanted any more");
+    }
+
+    #[test]
+    fn each_interface_is_shown_with_its_own_device() {
+        let rows = rows(&two_arm(), &[device("fl-b", 1, Some("fl-b is gone"))]);
+        let shown: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.port.as_str(), row.host.is_some())).collect();
+        assert_eq!(shown, [("clients", "outer", false), ("servers", "inner", true)]);
+        let host = rows[1].host.as_ref().unwrap();
+        assert_eq!((host.to_kernel_frames, host.from_kernel_frames), (7, 5));
+        assert_eq!((host.refused_frames, host.lost_frames, host.trouble.as_deref()), (3, 1, Some("fl-b is gone")));
     }
 }

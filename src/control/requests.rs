@@ -48,6 +48,7 @@ impl Controller {
             Request::Neighbours {} => Data::Neighbours(self.neighbour_rows(now)),
             Request::Routes {} => Data::Routes(self.route_rows()),
             Request::Ports {} => Data::Ports(self.port_rows()),
+            Request::Interfaces {} => Data::Interfaces(self.interface_rows()),
             Request::Counters { all } => Data::Counters(self.counter_rows(all)),
             Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(now, self.wall(now)).collect()),
             Request::Alarms {} => Data::Alarms(self.alarm_rows()),

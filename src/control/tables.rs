@@ -5,12 +5,13 @@
 use super::capture_feed::flow_name;
 use super::controller::Controller;
 use super::facts::{PortCounters, WorkerCounters, counter};
+use super::host_devices;
 use super::pools::Share;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
-    Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow,
-    NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
+    Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowRow, InterfaceRow, Link, MemberProbe, MemberRow,
+    NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
     VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
@@ -288,6 +289,10 @@ impl Controller {
         (0..self.intent.ports.len()).map(|at| self.port_row(PortId(at as u8))).collect()
     }
 
+    pub(super) fn interface_rows(&self) -> Vec<InterfaceRow> {
+        host_devices::rows(&self.intent, &self.machine.counters.hosts())
+    }
+
     fn port_row(&self, id: PortId) -> PortRow {
         let (meant, facts) = (&self.intent.ports[id.index()], &self.machine.ports[id.index()]);
         let PortCounters { speed_mbps, stats, arrived, link_changes, resets, removals } =
@@ -343,7 +348,7 @@ impl Controller {
 
     fn management_counters(&self) -> Vec<CounterRow> {
         let latency = self.publisher.latency();
-        let switchovers = |cause| self.switchovers.count(cause);
+        let (counters, switchovers) = (&self.machine.counters, |cause| self.switchovers.count(cause));
         let rows = [
             ("epochs", latency.epochs, "Snapshots installed by every worker."),
             (
@@ -373,6 +378,7 @@ impl Controller {
                 self.machine.counters.frames_unsent(),
                 "Frames the management core made (ARP, probes) and no worker could take: too many waited.",
             ),
+            ("host_frames_unclaimed", counters.host_frames_unclaimed(), "Frames for a host device just taken away."),
             (
                 "probes_inconclusive",
                 self.probing.monitors().inconclusive(),

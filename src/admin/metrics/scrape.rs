@@ -11,13 +11,14 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All that a page is made of.
-pub const QUESTIONS: [Request; 8] = [
+pub const QUESTIONS: [Request; 9] = [
     Request::Status {},
     Request::Counters { all: true },
     Request::Members {},
     Request::Probes {},
     Request::Snat {},
     Request::Routes {},
+    Request::Interfaces {},
     Request::Latency { reset: false },
     Request::Sip {},
 ];

@@ -8,8 +8,8 @@ use super::page::{Labels, Page, seconds};
 use super::sip;
 use crate::admin::answer::Data;
 use crate::admin::rows::{
-    AdminState, ConnectionsRow, CounterRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState, PortRow,
-    ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
+    AdminState, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState,
+    PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
 };
 use std::collections::BTreeSet;
 
@@ -27,6 +27,7 @@ pub fn exposition(answers: &[Data]) -> String {
             Data::Probes(rows) => rows.iter().for_each(|row| probe(&mut page, row)),
             Data::Snat(rows) => rows.iter().for_each(|row| snat(&mut page, row)),
             Data::Routes(rows) => rows.iter().for_each(|row| route(&mut page, row)),
+            Data::Interfaces(rows) => rows.iter().for_each(|row| host(&mut page, row)),
             Data::Latency(rows) => rows.iter().for_each(|row| latency(&mut page, row)),
             Data::Sip(report) => sip::report(&mut page, report),
             Data::Counters(rows) => counters(&mut page, rows, workers.unwrap_or_default()),
@@ -143,6 +144,22 @@ fn route(page: &mut Page, row: &RouteRow) {
     }
 }
 
+fn host(page: &mut Page, row: &InterfaceRow) {
+    let Some(host) = &row.host else { return };
+    let labels = [("interface", row.name.as_str()), ("device", host.name.as_str())];
+    let help = "1 while the kernel's device of the interface is as it is to be.";
+    page.gauge("host_up", help, &labels, flag(host.trouble.is_none()));
+    page.gauge("host_carrier", "1 while the kernel sees a carrier there.", &labels, flag(host.carrier));
+    page.total("host_to_kernel_frames", "Frames that the kernel has taken.", &labels, host.to_kernel_frames);
+    page.total("host_to_kernel_bytes", "Bytes that the kernel has taken.", &labels, host.to_kernel_bytes);
+    page.total("host_from_kernel_frames", "Frames that the kernel has sent.", &labels, host.from_kernel_frames);
+    page.total("host_from_kernel_bytes", "Bytes that the kernel has sent.", &labels, host.from_kernel_bytes);
+    let help = "Frames that the kernel did not take: the device was gone or down.";
+    page.total("host_refused_frames", help, &labels, host.refused_frames);
+    let help = "Frames of the kernel's that no worker could take in time.";
+    page.total("host_lost_frames", help, &labels, host.lost_frames);
+}
+
 fn snat(page: &mut Page, row: &SnatRow) {
     let address = row.address.to_string();
     let labels = [("address", address.as_str()), ("protocol", row.protocol.as_str())];
@@ -196,6 +213,7 @@ fn is_of_management(name: &str) -> bool {
             "epochs"
                 | "neighbours"
                 | "neighbours_refused"
+                | "host_frames_unclaimed"
                 | "hints"
                 | "log_lines_lost"
                 | "management_frames_dropped"
@@ -251,7 +269,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::rows::{Bucket, Cause, Choice, Forecast, RouteKind, Spread, Wall};
+    use crate::admin::rows::{Bucket, Cause, Choice, Forecast, HostRow, RouteKind, Spread, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -318,6 +336,44 @@ mod tests {
             let line = format!("\nfairlead_next_hop_up{{route=\"0.0.0.0/0\",via=\"192.0.2.{via}\"}} {up}\n");
             assert!(text.contains(&line), "{text}");
         }
+    }
+
+    #[test]
+    fn a_device_of_the_kernels_has_its_frames_and_whether_it_is_well() {
+        let host = |trouble: Option<&str>| HostRow {
+            name: "fl-a".into(),
+            carrier: true,
+            trouble: trouble.map(Into::into),
+            to_kernel_frames: 7,
+            to_kernel_bytes: 700,
+            from_kernel_frames: 5,
+            from_kernel_bytes: 500,
+            refused_frames: 3,
+            lost_frames: 1,
+        };
+        let row = |name: &str, host| InterfaceRow {
+            name: name.into(),
+            port: "outer".into(),
+            vlan: None,
+            mtu: 1500,
+            addresses: Vec::new(),
+            host,
+        };
+        let text = exposition(&[Data::Interfaces(vec![row("a", Some(host(Some("gone")))), row("b", None)])]);
+        for (name, value) in [
+            ("host_up", 0),
+            ("host_carrier", 1),
+            ("host_to_kernel_frames_total", 7),
+            ("host_to_kernel_bytes_total", 700),
+            ("host_from_kernel_frames_total", 5),
+            ("host_from_kernel_bytes_total", 500),
+            ("host_refused_frames_total", 3),
+            ("host_lost_frames_total", 1),
+        ] {
+            let line = format!("\nfairlead_{name}{{interface=\"a\",device=\"fl-a\"}} {value}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+        assert!(!text.contains("interface=\"b\""));
     }
 
     /// The one that most alerts are made of.

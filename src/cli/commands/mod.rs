@@ -20,6 +20,7 @@ mod explain;
 mod flows;
 mod history;
 mod import;
+mod interfaces;
 mod kit;
 mod latency;
 mod log;
@@ -177,6 +178,8 @@ pub enum Ask {
     Routes(View),
     /// The NICs: link, queues, frames, bytes, losses, RSS
     Ports(View),
+    /// The interfaces, and what passes between each and the kernel
+    Interfaces(View),
     /// Packet counters that are not zero, and what each means; --all for all
     Counters {
         /// How they are shown.
@@ -439,6 +442,7 @@ impl Ask {
             Ask::Neighbours(view) => view.of(Request::Neighbours {}, neighbours::show),
             Ask::Routes(view) => view.of(Request::Routes {}, routes::show),
             Ask::Ports(view) => view.of(Request::Ports {}, ports::show),
+            Ask::Interfaces(view) => view.of(Request::Interfaces {}, interfaces::show),
             Ask::Counters { view, all, drops, during } => counters::question(view, all, drops, during),
             Ask::Alarms { view, check, instead } => alarms::question(view, check, instead),
             Ask::Events(events) => events.question(),

@@ -1,8 +1,8 @@
 //! Rows as an appliance might send them, for those tables that several tests show.
 
 use crate::admin::rows::{
-    AdminState, AlarmRow, Cause, Choice, Link, MemberProbe, MemberRow, MemberState, PortRow, Role, SettingKind,
-    SettingRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
+    AdminState, AlarmRow, Cause, Choice, HostRow, InterfaceRow, Link, MemberProbe, MemberRow, MemberState, PortRow,
+    Role, SettingKind, SettingRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::events::{AlarmCode, Severity};
 use std::net::Ipv4Addr;
@@ -264,5 +264,35 @@ pub(in crate::cli) fn settings() -> [SettingRow; 3] {
         row(SettingKind::Member, "sip-a", "offline", "enabled", 12),
         row(SettingKind::Choice, "sip-b", "forced active", "automatic selection", 3_612),
         row(SettingKind::Exclusion, "172.16.2.0/24", "not excluded", "excluded", 264_000),
+    ]
+}
+
+/// Interfaces: one of which the kernel sees nothing, and devices that are well, without a carrier, and missing.
+pub(in crate::cli) fn interfaces() -> Vec<InterfaceRow> {
+    let host = |name: &str, carrier, trouble: Option<&str>| HostRow {
+        name: name.into(),
+        carrier,
+        trouble: trouble.map(Into::into),
+        to_kernel_frames: 1_234_567,
+        to_kernel_bytes: 98_765_432,
+        from_kernel_frames: 7_654,
+        from_kernel_bytes: 654_321,
+        refused_frames: 3,
+        lost_frames: 0,
+    };
+    let interface = |name: &str, vlan, address: &str, host| InterfaceRow {
+        name: name.into(),
+        port: "outer".into(),
+        vlan,
+        mtu: 1500,
+        addresses: vec![address.parse().unwrap()],
+        host,
+    };
+    let taken = "fl-lab cannot be made: Device or resource busy; another device has this name: remove it, or write another name";
+    vec![
+        interface("clients", None, "192.0.2.2/24", Some(host("fl-clients", true, None))),
+        interface("servers", Some(200), "10.20.0.1/24", None),
+        interface("lab", Some(300), "198.51.100.0/31", Some(host("fl-lab", false, Some(taken)))),
+        interface("sync", Some(400), "203.0.113.1/30", Some(host("fl-sync", false, None))),
     ]
 }
