@@ -1,8 +1,10 @@
 //! Links and addresses of a real kernel, in a network namespace of the test's own: compared with what `ip` says of them.
 
-use fairlead::netlink::{Kind, Link, Netlink};
+use fairlead::netlink::{Holder, Kind, Link, Netlink};
 use fairlead::wire::Mac;
 use ipnet::Ipv4Net;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::process::Command;
 
 /// A namespace in which anybody may do anything.
@@ -125,6 +127,47 @@ fn many_addresses_come_and_go_at_once_and_what_is_so_already_is_no_error() {
         assert_eq!(netlink.addresses(&link).unwrap().len(), 100, "they wait for it to be up again");
         netlink.change_addresses(&link, &all, &[]).unwrap();
         assert_eq!(netlink.addresses(&link).unwrap(), []);
+    });
+}
+
+fn set(all: &[&str]) -> BTreeSet<Ipv4Addr> {
+    all.iter().map(|one| one.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_holder_is_brought_in_line() {
+    in_namespace("a_holder_is_brought_in_line", || {
+        let (mut netlink, holder, none) = (Netlink::open().unwrap(), Holder::new("fl-vips"), BTreeSet::new());
+        assert_eq!(holder.hold(&mut netlink, &none, &set(&["192.0.2.9"])).unwrap(), none);
+        assert_eq!(netlink.link("fl-vips").unwrap(), None, "nothing is made for nothing");
+        let three = set(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+        assert_eq!(holder.hold(&mut netlink, &three, &none).unwrap(), three);
+        let link = netlink.link("fl-vips").unwrap().unwrap();
+        assert!(link.up && ip("-o -4 addr show dev fl-vips up").matches("/32").count() == 3);
+        assert_eq!(holder.hold(&mut netlink, &three, &none).unwrap(), three);
+        // As after a crash: another process finds it, and somebody has given it an address of a network.
+        ip("addr add 198.51.100.1/24 dev fl-vips");
+        let (wanted, kept) = (set(&["192.0.2.2", "192.0.2.4"]), set(&["192.0.2.3", "192.0.2.9"]));
+        let after = Holder::new("fl-vips").hold(&mut Netlink::open().unwrap(), &wanted, &kept).unwrap();
+        assert_eq!(after, set(&["192.0.2.2", "192.0.2.3", "192.0.2.4"]));
+        assert_eq!(netlink.addresses(&link).unwrap().len(), 3);
+        assert_eq!(holder.hold(&mut netlink, &none, &none).unwrap(), none);
+        let left = netlink.link("fl-vips").unwrap().unwrap();
+        assert_eq!((left.index, left.up, netlink.addresses(&left).unwrap()), (link.index, false, Vec::new()));
+    });
+}
+
+#[test]
+fn a_device_of_somebody_elses_is_left_as_it_is() {
+    in_namespace("a_device_of_somebody_elses_is_left_as_it_is", || {
+        ip("link add fl-vips type veth peer name far");
+        let (mut netlink, holder, none) = (Netlink::open().unwrap(), Holder::new("fl-vips"), BTreeSet::new());
+        assert_eq!(holder.hold(&mut netlink, &none, &set(&["192.0.2.1"])).unwrap(), none, "nothing is wanted of it");
+        let error = holder.hold(&mut netlink, &set(&["192.0.2.1"]), &none).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("fl-vips is a veth, neither dummy nor ifb, and is left as it is"), "{error}");
+        assert!(error.ends_with("remove the other one of this name, or choose another name"), "{error}");
+        assert_eq!(ip("-o -4 addr show dev fl-vips"), "");
     });
 }
 
