@@ -9,8 +9,8 @@ pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::sip::{SipCountRow, SipRefreshRow, SipReport, SipRow};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Cause, Choice, ConfigurationCause, DrainState, DrillState, Forecast, Link, MemberState, NeighbourState,
-    Origin, ProbeResult, Role, RouteKind, ServiceLoss, SettingKind, SipSide, VirtualServerState,
+    AdminState, Advertise, Cause, Choice, ConfigurationCause, DrainState, DrillState, Forecast, Link, MemberState,
+    NeighbourState, Origin, ProbeResult, Role, RouteKind, ServiceLoss, SettingKind, SipSide, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};
@@ -204,9 +204,19 @@ pub struct VirtualServerRow {
     pub reason: String,
     /// Since when.
     pub since: Wall,
+    /// When routing daemons are told of its address, as the file says.
+    #[serde(default = "never")]
+    pub advertise: Advertise,
+    /// Since when its address stands where they see it; `None`: it does not.
+    #[serde(default)]
+    pub advertised_since: Option<Wall>,
     /// Its connections, with whichever member; `None`: it has neither a `connection_limit` nor a `connection_rate_limit`.
     #[serde(default)]
     pub connections: Option<ConnectionsRow>,
+}
+
+fn never() -> Advertise {
+    Advertise::Never
 }
 
 /// What one probe of a member came to, of the last 32 of each monitor.

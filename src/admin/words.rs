@@ -4,7 +4,7 @@
 
 pub use crate::policy::health::ProbeResult;
 use crate::policy::health::State;
-pub use crate::policy::intent::AdminState;
+pub use crate::policy::intent::{AdminState, Advertise};
 use crate::policy::words::words;
 
 words! {

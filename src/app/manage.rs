@@ -3,6 +3,7 @@
 //! Owns the waiting: for workers' mail, operators, signals, links and the controller's own deadlines. Everything that
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
 
+use super::advertiser::Advertiser;
 use super::clock::Clock;
 use super::handover::Writing;
 use super::log::Log;
@@ -38,6 +39,7 @@ pub struct Manager {
     reader: Reader,
     store: StateStore,
     scraping: Scraping,
+    advertiser: Advertiser,
     /// What is left for the next start, while it is written.
     writing: Option<Writing>,
     programs: Programs,
@@ -58,6 +60,7 @@ pub struct Sources {
     pub reader: Reader,
     pub store: StateStore,
     pub scraping: Scraping,
+    pub advertiser: Advertiser,
 }
 
 /// How the loop ended.
@@ -72,7 +75,7 @@ impl Manager {
     pub fn new(
         controller: Controller,
         plane: Plane,
-        Sources { asked, reader, store, scraping }: Sources,
+        Sources { asked, reader, store, scraping, advertiser }: Sources,
         log: Log,
         clock: Clock,
     ) -> Manager {
@@ -88,6 +91,7 @@ impl Manager {
             reader,
             store,
             scraping,
+            advertiser,
             writing: None,
             programs: Programs::new(OURSELVES),
             log,
@@ -146,6 +150,7 @@ impl Manager {
                 Some(asked) = self.asked.recv() => self.ask(asked),
                 (request_id, file) = self.reader.reading() => self.handle(Input::Reload { request_id, file }),
                 saved = self.store.saved() => self.on_saved(saved),
+                (number, outcome) = self.advertiser.outcome() => self.handle(Input::Advertised { number, outcome }),
                 ended = self.programs.ended() => self.handle(match ended {
                     Ended::Probe(probe, exit) => Input::ProgramEnded { probe, exit },
                     Ended::Notified(exit) => Input::Notified(exit),
@@ -211,6 +216,7 @@ impl Manager {
             Output::Log(row) => self.log.write(&row),
             Output::Notify(run) => self.programs.notify(*run),
             Output::RunProgram(run) => self.programs.run(*run),
+            Output::Advertise(order) => self.advertiser.order(*order),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {
@@ -280,6 +286,9 @@ impl Manager {
             std::thread::sleep(ROUND);
             while let Some(saved) = self.store.take_saved() {
                 self.on_saved(saved);
+            }
+            while let Some((number, outcome)) = self.advertiser.take_outcome() {
+                self.handle(Input::Advertised { number, outcome });
             }
             if let Some(outcome) = self.writing.as_ref().and_then(Writing::ended) {
                 self.handle(Input::HandedOver(outcome));

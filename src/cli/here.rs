@@ -5,6 +5,7 @@
 
 use crate::config::{Configuration, count};
 use crate::doctor::Device;
+use crate::policy::intent::Advertise;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ use std::path::{Path, PathBuf};
 const FLOW_BYTES: u64 = 128 + 16;
 /// How often the recorder takes its memory at most: what is written on, four recordings, and the next.
 const RECORDER_SHARES: u64 = 6;
+
+/// In the sets of capabilities that the kernel shows (linux/capability.h).
+const CAP_NET_ADMIN: u64 = 1 << 12;
 
 /// A machine, by the files in which the kernel tells of it.
 pub struct Machine {
@@ -33,7 +37,7 @@ impl Machine {
             Some(format!("port {}: {}: {why}", port.name, port.device))
         });
         let all = self.cores(file).into_iter().chain(devices).chain(self.memory(file)).chain(self.pages(file));
-        all.chain(self.groups(file)).collect()
+        all.chain(self.groups(file)).chain(self.routes(file)).collect()
     }
 
     fn cores(&self, file: &Configuration) -> Vec<String> {
@@ -152,6 +156,22 @@ impl Machine {
             .collect()
     }
 
+    /// Virtual addresses are given to the kernel.
+    fn routes(&self, file: &Configuration) -> Option<String> {
+        let mut servers = file.intent.virtual_servers.iter();
+        let server = servers.find(|server| server.advertise != Advertise::Never)?;
+        let status = self.read("proc/self/status")?;
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+        let effective = u64::from_str_radix(effective.trim(), 16).ok()?;
+        (effective & CAP_NET_ADMIN == 0).then(|| {
+            format!(
+                "virtual_server {}: advertise = \"{}\" takes the right to give the kernel addresses (CAP_NET_ADMIN), which this user \
+                 lacks: run as root, or give the program that capability",
+                server.name, server.advertise
+            )
+        })
+    }
+
     /// In KiB.
     fn meminfo(&self, key: &str) -> Option<u64> {
         let all = self.read("proc/meminfo")?;
@@ -229,6 +249,22 @@ mod tests {
         let workers = instead("workers", "workers = [2, 3]");
         let memory = instead("memory_mib", "memory_mib = 2048");
         assert_eq!(lacks(&machine, &[(&workers.0, workers.1), (&memory.0, memory.1)]), "");
+    }
+
+    #[test]
+    fn addresses_that_are_advertised_take_a_right() {
+        let (_root, machine) = machine();
+        let advertised = ("[[virtual_server]]\n", "[[virtual_server]]\nadvertise = \"when-active\"\n");
+        for (effective, edits, is_lacking) in [
+            ("00000000a80425fb", &[advertised][..], true),
+            ("00000000a80435fb", &[advertised], false),
+            ("0000000000000000", &[], false),
+        ] {
+            let status = format!("Cpus_allowed_list:\t0-63\nCapEff:\t{effective}\n");
+            write(&machine, "proc/self/status", &status);
+            let found = lacks(&machine, edits);
+            assert_eq!(found.contains("advertise = \"when-active\" takes the right"), is_lacking, "{found}");
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.thing("appliance", &old.settings, &new.settings);
     changes.thing("cores", &old.settings.cores, &new.settings.cores);
     changes.thing("dpdk", &old.settings.dpdk, &new.settings.dpdk);
+    changes.thing("routes", &old.settings.routes, &new.settings.routes);
     changes.named("port", ports);
     changes.named("interface", |intent| each(intent, intent.interfaces.iter(), |one| one.name.clone()));
     changes.named("route", |intent| each(intent, &intent.routes, |one| network_text(one.to)));

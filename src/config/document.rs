@@ -7,7 +7,7 @@ use super::reader::{At, Field, Meant, Reader};
 use super::report::Report;
 use super::schema::{
     Appliance, Cores, DirectAccess, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Notify, Pool, Port, Probe,
-    Route, SECTIONS, Sip, Snat, Timeouts, VirtualServer,
+    Route, Routes, SECTIONS, Sip, Snat, Timeouts, VirtualServer,
 };
 use super::syntax;
 use crate::policy::intent::{InterfaceId, Listen, PoolId, SipTransport};
@@ -25,6 +25,7 @@ pub(super) struct Document {
     pub(super) notify: Notify,
     pub(super) cores: Cores,
     pub(super) dpdk: Dpdk,
+    pub(super) routing: Routes,
     pub(super) ports: Vec<Port>,
     pub(super) interfaces: Vec<Interface>,
     pub(super) routes: Vec<Route>,
@@ -50,6 +51,7 @@ impl Document {
             notify: reader.once(),
             cores: reader.once(),
             dpdk: reader.once(),
+            routing: reader.once(),
             ports: reader.many(),
             interfaces: reader.many(),
             routes: reader.many(),

@@ -29,7 +29,7 @@ pub use edit::{ExclusionEdit, with_edits};
 pub use edit_members::MemberEdit;
 pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
-pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Settings};
+pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Routes, Settings};
 pub use value::{codes_text, listen_text, network_text, parse_prefix};
 pub use visible::{escaped, is_obeyed, visible};
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// What the appliance is and what traffic means to it.
 pub(super) fn meaning(document: &Document) -> Option<(Settings, Intent)> {
-    let Document { appliance, notify, cores, dpdk, .. } = document;
+    let Document { appliance, notify, cores, dpdk, routing, .. } = document;
     let settings = Settings {
         name: appliance.name.meant()?,
         recorder_mib: appliance.recorder_mib.meant()?,
@@ -33,6 +33,7 @@ pub(super) fn meaning(document: &Document) -> Option<(Settings, Intent)> {
         notify: notify.meant()?,
         cores: cores.meant()?,
         dpdk: dpdk.meant()?,
+        routes: routing.meant()?,
     };
     Some((settings, intent(document)?))
 }
@@ -248,6 +249,8 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         redeliver: entry.redeliver.meant().filter(|_| is_pair).unwrap_or_default(),
         connection_limit: entry.connection_limit.meant()?,
         connection_rate_limit: entry.connection_rate_limit.meant()?,
+        advertise: entry.advertise.meant()?,
+        withdraw_delay: entry.withdraw_delay.meant()?,
     })
 }
 

@@ -12,12 +12,15 @@ use super::form::Kind::{
 use super::form::{Fallback, Key, Kind, SectionRow};
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
 use super::report::Report;
-use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogFormat, LogLevel, Notify as NotifySettings, Settings};
+use super::settings::{
+    CpuCores, Dpdk as DpdkSettings, Idle, LogFormat, LogLevel, Notify as NotifySettings, Routes as RoutesSettings,
+    Settings,
+};
 use super::value::Needed;
 use crate::events::EventName;
 use crate::policy::intent::{
-    self, AdminState, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp,
-    OnDownUdp, PemFile, Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
+    self, AdminState, Advertise, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember,
+    OnDownTcp, OnDownUdp, PemFile, Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -212,6 +215,14 @@ section! { "dpdk", ONCE, Dpdk, built DpdkSettings; "What DPDK is started with." 
         "Memory DPDK takes at start; a packet buffer needs some 2.4 KB of it.";
 } }
 
+section! { "routes", ONCE, Routes, built RoutesSettings;
+    "How routing daemons on this machine (FRR, BIRD) are told of the virtual addresses with advertise: each stands as a /32 on a device of the kernel, made by Fairlead, whose connected routes they announce; dpdk-config/routing has examples. Needs CAP_NET_ADMIN. The kernel then takes these addresses for its own: what programs on this machine send to one stays on it, and ARP for one is answered at other interfaces of the kernel in the same network, unless arp_ignore = 1 there. What passes through Fairlead's ports is not concerned." {
+    device: String = "fl-vips", Name, restart,
+        "The device, a dummy or, where the kernel has none, an ifb; at most 15 letters. It belongs to Fairlead: addresses that somebody else gives it are removed. It is left, down and empty, when Fairlead ends.";
+    stop_delay: Duration = "1s", span(0, MINUTE, ""), live,
+        "At SIGTERM all addresses are withdrawn first, and if there were any, packets are forwarded for so long before the ports stop: the daemons and their peers need some time. FRR: up to 0.7 seconds. Above \"2s\" the unit's TimeoutStopSec= has to be longer.";
+} }
+
 section! { "port", Some(32), Port, built PortIntent; "A NIC as DPDK knows it." {
     name: String = (required "outer"), Name, restart, "What interfaces and tables call it.";
     device: String = (required "0000:3b:00.1"), Text, restart,
@@ -378,6 +389,10 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
         "Connections to its service ports at a time, at most, whichever member they are with; 0: no limit. What a connection is and what happens at the limit is the same as for a member's, but that no other member can help.";
     connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
         "New connections to its service ports in a second, at most; 0: no limit. As a member's.";
+    advertise: Advertise = "never", choice::<Advertise>(&[]), live,
+        "When routing daemons on this machine are told of the address, as [routes] says: never; while the virtual server is up, that is enabled and with an active member that is not down (when-active); or as long as packets are forwarded (always). Of several virtual servers of one address, any that is to be advertised is enough.";
+    withdraw_delay: Duration = "0s", span(0, HOUR, ""), live,
+        "advertise = \"when-active\": how long the address stays after the last member was lost. \"0s\": withdrawn at once, within 100 milliseconds.";
 } }
 
 section! { "snat", Some(4_096), Snat, compared intent::Snat;
@@ -438,6 +453,7 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     Notify::ROW,
     Cores::ROW,
     Dpdk::ROW,
+    Routes::ROW,
     Port::ROW,
     Interface::ROW,
     Route::ROW,

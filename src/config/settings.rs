@@ -52,6 +52,8 @@ pub struct Settings {
     pub cores: CpuCores,
     /// What DPDK is started with.
     pub dpdk: Dpdk,
+    /// How routing daemons on this machine are told of virtual addresses.
+    pub routes: Routes,
 }
 
 /// `[cores]`
@@ -78,6 +80,15 @@ pub struct Dpdk {
     pub mbufs: u32,
     /// Memory taken at start, in MiB.
     pub memory_mib: u32,
+}
+
+/// `[routes]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    /// The kernel's device on which advertised addresses stand.
+    pub device: String,
+    /// How long packets are forwarded after the addresses were withdrawn, before the ports stop.
+    pub stop_delay: Duration,
 }
 
 /// `[notify]`

@@ -3,9 +3,9 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    Configurations, Controller, CounterSource, EventsFound, HandoverFound, HandoverOrder, HostDevice, Input, Machine,
-    OperatorState, Output, PortCounters, PortFacts, ProgramRun, SavedConfigurations, SavedEvents, SavedState,
-    WorkerCounters,
+    AdvertiseOrder, Configurations, Controller, CounterSource, EventsFound, HandoverFound, HandoverOrder, HostDevice,
+    Input, Machine, OperatorState, Output, PortCounters, PortFacts, ProgramRun, SavedConfigurations, SavedEvents,
+    SavedState, WorkerCounters,
 };
 use crate::admin::request::Peer;
 use crate::admin::rows::Wall;
@@ -133,6 +133,8 @@ pub(crate) struct Bench {
     pub(crate) frames: Vec<(Instant, PortId, Vec<u8>)>,
     pub(crate) logs: Vec<(LogLevel, String)>,
     pub(crate) levels: Vec<LogLevel>,
+    /// What the kernel was to hold; a test says what it does.
+    pub(crate) advertised: Vec<AdvertiseOrder>,
     pub(crate) metrics: Vec<Option<std::net::SocketAddr>>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
@@ -273,6 +275,7 @@ impl Bench {
             frames: Vec::new(),
             logs: Vec::new(),
             levels: Vec::new(),
+            advertised: Vec::new(),
             metrics: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
@@ -505,6 +508,7 @@ impl Bench {
             Output::SaveState { change, state } => self.saves.push((change, *state)),
             Output::SaveConfigurations { change, all } => self.kept.push((change, *all)),
             Output::RunProgram(run) => self.runs.push(*run),
+            Output::Advertise(order) => self.advertised.push(*order),
             Output::Metrics(address) => self.metrics.push(address),
             Output::LogLevel(level) => self.levels.push(level),
             Output::Ready => self.ready = true,

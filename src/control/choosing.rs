@@ -36,6 +36,7 @@ impl Controller {
         for (pool, active, candidates) in self.pools.take_candidates(&self.intent) {
             self.probing.watch_active(pool, active, candidates);
         }
+        self.advertising.touch();
         // Of another set of members the flows are not counted yet.
         self.loads_due = self.loads_due.map(|_| now);
         self.publisher.changed_health(news, now);

@@ -3,6 +3,7 @@
 //! Owns the order in which things are done. Sans-I/O: everything enters by [`Controller::handle`], everything leaves by
 //! [`Controller::poll_output`], time is an argument.
 
+use super::advertising::Advertising;
 use super::captures::Captures;
 use super::checks::Checks;
 use super::configurations::Configurations;
@@ -46,6 +47,7 @@ use crate::time::Instant;
 use crate::wire::{Kind, Packet};
 use crate::worker::mailbox::{Command, Event};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// What may happen to a controller.
@@ -117,6 +119,13 @@ pub enum Input {
         /// How.
         exit: ProgramExit,
     },
+    /// What [`Output::Advertise`] asked for is done, and these addresses stand now; or why it is not.
+    Advertised {
+        /// As asked.
+        number: u64,
+        /// The addresses that stand.
+        outcome: Result<BTreeSet<Ipv4Addr>, String>,
+    },
     /// What keeps metrics from being served; `None`: nothing any more.
     Metrics(Option<String>),
     /// [`Controller::next_deadline`] has come.
@@ -168,6 +177,7 @@ pub struct Controller {
     pub(super) sip: SipCounts,
     pub(super) captures: Captures,
     pub(super) recorder: Recorder,
+    pub(super) advertising: Advertising,
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
@@ -225,6 +235,7 @@ impl Controller {
             sip: SipCounts::new(workers, &intent, now),
             captures: Captures::default(),
             recorder: Recorder::default(),
+            advertising: Advertising::new(&intent),
             loads_due: None,
             waiting: Waiting::default(),
             compared: None,
@@ -296,6 +307,7 @@ impl Controller {
             Input::HandedOver(outcome) => self.on_handed_over(outcome, now),
             Input::Notified(exit) => self.notifier.on_end(&exit, &self.file.settings.notify, &mut self.outputs, now),
             Input::ProgramEnded { probe, exit } => self.probing.on_program(probe, exit),
+            Input::Advertised { number, outcome } => self.on_advertised((number, outcome), now),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),
@@ -366,6 +378,7 @@ impl Controller {
                     if first {
                         self.log(EventName::Ready, LogLevel::Info, "ready".into());
                         self.outputs.push(Output::Ready);
+                        self.advertising.on_ready();
                     }
                 }
             }
@@ -487,7 +500,7 @@ impl Controller {
     }
 
     fn stop(&mut self, now: Instant) {
-        if self.stopping.is_none() && self.handing_over.is_none() {
+        if self.stopping.is_none() && self.handing_over.is_none() && !self.advertising.is_ending() {
             self.refuse_all_waiting();
             self.end_transaction();
             self.outputs.tell_left_out();
@@ -495,7 +508,7 @@ impl Controller {
             self.saves.hasten(now);
             self.kept.hasten(now);
             self.recorded.hasten(now);
-            if !self.begin_handing_over(now) {
+            if !self.begin_withdrawal(now) && !self.begin_handing_over(now) {
                 self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
             }
         }

@@ -1,7 +1,7 @@
 //! What the tests of this floor share: an intent, its file, health of nobody.
 
 use super::FileRead;
-use crate::config::{ConfigErrors, Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Settings};
+use crate::config::{ConfigErrors, Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Routes, Settings};
 use crate::policy::Intent;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::*;
@@ -131,6 +131,7 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
             stall_threshold: Duration::from_millis(1),
         },
         dpdk: Dpdk { hugepages: false, eal: Vec::new(), mbufs: 65_535, memory_mib: 512 },
+        routes: Routes { device: "fl-vips".into(), stop_delay: Duration::from_secs(1) },
     };
     Configuration { settings, intent: intent.clone(), warnings: Vec::new() }
 }

@@ -6,6 +6,9 @@
 //! first: [`Controller::handle`] and `Controller::turn`; then [`pools`] (who is active), [`publisher`] (how workers
 //! learn of it), [`requests`] (what an operator may do).
 
+mod advertise_order;
+mod advertisements;
+mod advertising;
 mod alarms;
 mod announce;
 mod assumed;
@@ -91,6 +94,7 @@ pub(crate) mod harness;
 mod tests;
 
 pub use crate::explain::remedy_for_drop;
+pub use advertise_order::AdvertiseOrder;
 pub use assumed::AssumedHealth;
 pub use candidate::explain_by_file;
 pub use configurations::{Configurations, Entry, SavedConfigurations, instead_of};

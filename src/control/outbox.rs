@@ -3,6 +3,7 @@
 //! Owns the outputs in their order, that what happens is stamped, kept and logged, and that an alarm which begins or ends is an event
 //! once. Does none of it: whoever calls [`Outbox::pop`] does.
 
+use super::advertise_order::AdvertiseOrder;
 use super::alarms::{Alarm, Alarms};
 use super::configurations::Configurations;
 use super::event_log::EventLog;
@@ -84,6 +85,8 @@ pub enum Output {
     Notify(Box<ProgramRun>),
     /// Run a program that carries a probe, and say by [`Input::ProgramEnded`](super::Input::ProgramEnded) how it ended.
     RunProgram(Box<ProgramRun>),
+    /// Have the kernel hold these addresses, and say by [`Input::Advertised`](super::Input::Advertised) what it holds then.
+    Advertise(Box<AdvertiseOrder>),
     /// Serve metrics there from now on; `None`: nowhere.
     Metrics(Option<SocketAddr>),
     /// Every worker has the first snapshot.

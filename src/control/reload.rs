@@ -203,6 +203,7 @@ impl Controller {
             let reason = format!("{name} is no longer a member: the file was reloaded");
             self.record_switchover(pool, Some((gone, name)), None, (Cause::Reload, reason), now);
         }
+        self.advertising.reconfigure(&self.intent);
         self.drains.look = None;
         self.probing.reconfigure(&self.intent, now);
         self.checks.ports.reconfigure(&self.intent);

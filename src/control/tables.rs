@@ -191,6 +191,8 @@ impl Controller {
                 choice: if pool.is_forced() { Choice::Forced } else { Choice::Auto },
                 reason: pool.reason.clone(),
                 since: self.wall(pool.since),
+                advertise: server.advertise,
+                advertised_since: self.advertised_since(server),
                 connections: self.connection_limits().and_then(|limits| limits.server(id)).map(connections),
             }
         };

@@ -106,10 +106,11 @@ impl Controller {
         self.sip.poll(&mut self.outputs, now);
         self.notifier.poll(&self.file.settings.notify, &mut self.outputs, now);
         self.poll_recorder(now);
+        self.poll_advertising(now);
         self.answer_waiting(now);
         self.outputs.set_actor(None);
         self.followed = self.outputs.events.last();
-        self.rest = if self.poll_handing_over(now) { Rest::Stopping(now) } else { Rest::Saves(now) };
+        self.rest = if self.poll_ending(now) { Rest::Stopping(now) } else { Rest::Saves(now) };
     }
 
     /// What is set, in force and has happened is saved, as far as it is due; workers have it by then.
@@ -164,6 +165,7 @@ impl Controller {
             Some(self.latencies.next_deadline()),
             self.sip.next_deadline(),
             self.recorder.next_deadline(),
+            self.advertising.next_deadline(),
             self.handing_over.as_ref().and_then(HandingOver::next_deadline),
             Some(self.checks.next_deadline()),
         ]

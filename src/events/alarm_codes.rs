@@ -114,6 +114,8 @@ alarms! {
         "Find out what sets it (`chronyc tracking`, `timedatectl`, the host of a virtual machine): it should slew the clock.";
     MetricsUnserved = "metrics.unserved", Warning, "Metrics cannot be served.",
         "Free the address that `metrics` under [appliance] names, or write another one.";
+    RoutesUnadvertised = "routes.unadvertised", Critical, "The kernel does not hold the virtual addresses that are to be advertised, or still holds others.",
+        "The alarm's text says what is missing: mostly CAP_NET_ADMIN, or the kernel's module dummy.";
     NotifyFailing = "notify.failing", Warning, "The program of [notify] fails: nobody is told what happens.",
         "Run it by hand with one line of `fairlead events --follow --since 1h --json | head -n 1` on its standard input, as the user nobody.";
     NotifyOverflow = "notify.overflow", Warning, "Events were not passed on to the program of [notify], as too many waited.",

@@ -66,6 +66,8 @@ events! {
     PortSpreading = "port.spreading", "How a NIC spreads what it receives over the workers.";
     NeighbourMoved = "neighbour.moved", "A host answers ARP from another MAC than before.";
     MemberSilent = "member.silent", "A member does not answer ARP, beside many others: it has no alarm of its own.";
+    AddressAdvertised = "address.advertised", "A virtual address stands where routing daemons see it.";
+    AddressWithdrawn = "address.withdrawn", "A virtual address does not stand any more where routing daemons see it.";
     AddressesAnnounced = "addresses.announced", "An operator has had our addresses announced.";
     SnatExhausted = "snat.exhausted", "What members opened was refused, as no port of a SNAT address was free.";
     WorkerStalls = "worker.stalls", "Loop iterations of a worker took longer than the stall threshold.";

@@ -411,6 +411,10 @@ pub struct VirtualServer {
     pub connection_limit: u32,
     /// New ones a second, at most; 0: no limit.
     pub connection_rate_limit: u32,
+    /// When routing daemons on this machine are told of the address.
+    pub advertise: Advertise,
+    /// With [`Advertise::WhenActive`]: how long the address stays after the last member was lost.
+    pub withdraw_delay: Duration,
 }
 
 impl VirtualServer {
@@ -428,6 +432,8 @@ impl VirtualServer {
             redeliver: Duration::from_secs(4),
             connection_limit: 0,
             connection_rate_limit: 0,
+            advertise: Advertise::Never,
+            withdraw_delay: Duration::ZERO,
         }
     }
 }
@@ -450,6 +456,16 @@ impl Listen {
 }
 
 words! {
+    /// When routing daemons are told of a virtual address.
+    Advertise {
+        /// Routers know where the address is without us.
+        Never = "never",
+        /// While the virtual server is enabled and has an active member that is not down.
+        WhenActive = "when-active",
+        /// While the appliance forwards.
+        Always = "always",
+    }
+
     /// When a virtual address answers an echo request.
     EchoPolicy {
         /// Always.

@@ -63,8 +63,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "programs", "control", "config", "admin", "dpdk", "handover", "host", "worker", "engine", "events", "flow",
-            "policy", "io", "wire", "time",
+            "programs", "control", "config", "admin", "dpdk", "netlink", "handover", "host", "worker", "engine",
+            "events", "flow", "policy", "io", "wire", "time",
         ],
     ),
     ("lib", &[]),

@@ -8,8 +8,9 @@ use super::page::{Labels, Page, seconds};
 use super::sip;
 use crate::admin::answer::Data;
 use crate::admin::rows::{
-    AdminState, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState,
-    PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
+    AdminState, Advertise, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, Link, MemberRow, MemberState,
+    NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
+    VirtualServerState, WorkerRow,
 };
 use std::collections::BTreeSet;
 
@@ -84,6 +85,10 @@ fn virtual_server(page: &mut Page, row: &VirtualServerRow) {
         &labels,
         flag(row.state == VirtualServerState::Up),
     );
+    if row.advertise != Advertise::Never {
+        let help = "1 while its address stands where routing daemons see it; where it is to at times.";
+        page.gauge("virtual_server_advertised", help, &labels, flag(row.advertised_since.is_some()));
+    }
     connections(page, "virtual_server", &labels, row.connections);
 }
 
@@ -392,12 +397,14 @@ mod tests {
                 choice: Choice::Forced,
                 reason: String::new(),
                 since: Wall(0),
+                advertise: Advertise::WhenActive,
+                advertised_since: (up == 1).then_some(Wall(5)),
                 connections: Some(ConnectionsRow { now: 7, limit: Some(100), rate_limit: None }),
             };
             let mut page = Page::default();
             virtual_server(&mut page, &row);
             let labels = "{virtual_server=\"sip-1\",pool=\"pair-1\"}";
-            for (name, value) in [("up", up), ("connections", 7), ("connection_limit", 100)] {
+            for (name, value) in [("up", up), ("advertised", up), ("connections", 7), ("connection_limit", 100)] {
                 let line = format!("\nfairlead_virtual_server_{name}{labels} {value}\n");
                 assert!(page.text().contains(&line), "{}", page.text());
             }

@@ -17,7 +17,22 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             prose("REASON", &row.reason),
         ]
     })?;
-    Ok(servers + &connections("VIRTUAL SERVER", rows.iter().map(|row| (&row.name, row.connections))))
+    let advertised = advertised(&rows, now);
+    Ok(servers + &advertised + &connections("VIRTUAL SERVER", rows.iter().map(|row| (&row.name, row.connections))))
+}
+
+/// Whose addresses routing daemons are told of, at times; nothing where nobody's are.
+fn advertised(rows: &[VirtualServerRow], now: Wall) -> String {
+    let text = grid(rows.iter().filter(|row| row.advertise != Advertise::Never), |row| {
+        let since = row.advertised_since;
+        [
+            left("VIRTUAL SERVER", &row.name),
+            left("ADVERTISE", row.advertise),
+            left("ADVERTISED", if since.is_some() { "yes" } else { "no" }),
+            right("FOR", or_dash(since.map(|since| span(now.since(since))))),
+        ]
+    });
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 /// Who is active, or how many of the members.

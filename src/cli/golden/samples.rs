@@ -1,8 +1,9 @@
 //! Rows as an appliance might send them, for those tables that several tests show.
 
 use crate::admin::rows::{
-    AdminState, AlarmRow, Cause, Choice, HostRow, InterfaceRow, Link, MemberProbe, MemberRow, MemberState, PortRow,
-    Role, SettingKind, SettingRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
+    AdminState, Advertise, AlarmRow, Cause, Choice, HostRow, InterfaceRow, Link, MemberProbe, MemberRow, MemberState,
+    PortRow, Role, SettingKind, SettingRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall,
+    WorkerRow,
 };
 use crate::events::{AlarmCode, Severity};
 use std::net::Ipv4Addr;
@@ -79,6 +80,8 @@ pub(in crate::cli) fn virtual_servers() -> Vec<VirtualServerRow> {
             choice: Choice::Auto,
             reason: "the only member that is up".into(),
             since: ago(12),
+            advertise: Advertise::WhenActive,
+            advertised_since: Some(ago(11)),
             connections: None,
         },
         VirtualServerRow {
@@ -93,6 +96,8 @@ pub(in crate::cli) fn virtual_servers() -> Vec<VirtualServerRow> {
             choice: Choice::Forced,
             reason: "no member is up".into(),
             since: ago(3600),
+            advertise: Advertise::WhenActive,
+            advertised_since: None,
             connections: None,
         },
         VirtualServerRow {
@@ -107,6 +112,8 @@ pub(in crate::cli) fn virtual_servers() -> Vec<VirtualServerRow> {
             choice: Choice::Auto,
             reason: "2 of 3 members take new work: rm-2 is down (sip-options: no answer in 400ms)".into(),
             since: ago(60),
+            advertise: Advertise::Never,
+            advertised_since: None,
             connections: None,
         },
     ]

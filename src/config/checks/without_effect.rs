@@ -7,8 +7,8 @@ use super::services::applies;
 use crate::config::document::Document;
 use crate::config::reader::Section;
 use crate::config::report::Report;
-use crate::config::schema::{Monitor, Pool, Probe};
-use crate::policy::intent::{FailBack, Handshake, Mode, OnDownUdp, SipTransport};
+use crate::config::schema::{Monitor, Pool, Probe, VirtualServer};
+use crate::policy::intent::{Advertise, FailBack, Handshake, Mode, OnDownUdp, SipTransport};
 use std::time::Duration;
 
 /// What is asked, and what of an answer is looked at, after a handshake.
@@ -31,6 +31,7 @@ const AFTER_HANDSHAKE: [&str; 13] = [
 /// Reports them.
 pub(super) fn check(document: &Document, report: &mut Report) {
     document.monitors.iter().for_each(|monitor| after_handshake(monitor, report));
+    document.virtual_servers.iter().for_each(|server| without_withdrawal(server, report));
     for pool in &document.pools {
         without_fail_back(pool, report);
         without_flaps(pool, report);
@@ -72,6 +73,18 @@ fn without_fail_back(pool: &Pool, report: &mut Report) {
         let why = "with fail_back = \"never\" nobody takes over again";
         switched_off(pool, &["fail_back_after", "fail_back_window"], why, "write fail_back = \"immediate\"", report);
     }
+}
+
+/// Whose address does not depend on members does not leave after them.
+fn without_withdrawal(server: &VirtualServer, report: &mut Report) {
+    let advertise = server.advertise.as_deref().filter(|advertise| **advertise != Advertise::WhenActive);
+    let delay = server.withdraw_delay.as_ref().filter(|delay| delay.value != Duration::ZERO);
+    let (Some(advertise), Some(delay)) = (advertise, delay) else { return };
+    let message =
+        format!("withdraw_delay has no effect: with advertise = \"{advertise}\" the address never waits for members");
+    server
+        .warning(report, "withdraw_delay", &delay.span, message)
+        .remedy("write advertise = \"when-active\", or remove the key");
 }
 
 fn without_flaps(pool: &Pool, report: &mut Report) {

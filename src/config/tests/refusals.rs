@@ -416,6 +416,10 @@ fn machine() {
                     "[notify]\ncommand = [\"/bin/tell\"]\nevents = [\"switchover\", \"stop\", \"note\"]\n[cores]",
                 )],
             ),
+            (
+                "a device with a name that is no device's",
+                &[("[cores]", "[routes]\ndevice = \"fairlead-addresses\"\n[cores]")],
+            ),
             ("no port and no interface", &[(super::GOOD, "")]),
         ],
     );
@@ -507,6 +511,10 @@ fn what_is_allowed_and_unwise_is_a_warning() {
                 ("name = \"pair-1\"", "name = \"pair-1\"\nmode = \"round-robin\""),
                 ("listen = ", "unreachable = \"hold\"\nlisten = "),
             ],
+        ),
+        (
+            "an address that does not leave with the members",
+            &[("name = \"sip-1\"", "name = \"sip-1\"\nadvertise = \"always\"\nwithdraw_delay = \"5s\"")],
         ),
         ("nobody behind a router", &[("[[route]]\nto = \"default\"\nvia = \"192.0.2.1\"\n", "")]),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),

@@ -2,7 +2,7 @@
 
 use super::tls::pem;
 use super::writer::written;
-use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Settings, parse_for};
+use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Routes, Settings, parse_for};
 use crate::events::EventName;
 use crate::policy::intent::*;
 use crate::wire::{Mac, Protocol, VlanId};
@@ -44,6 +44,10 @@ fn settings() -> impl Strategy<Value = Settings> {
             state: state.map(Into::into),
             metrics,
             log,
+            routes: Routes {
+                device: format!("fl-{}", cores.management),
+                stop_delay: Duration::from_millis(cores.management as u64 * 250),
+            },
             cores,
             dpdk,
         },
@@ -416,6 +420,8 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         redeliver,
         connection_limit: limit(2),
         connection_rate_limit: limit(5),
+        advertise: [Advertise::Never, Advertise::WhenActive, Advertise::Always][place % 3],
+        withdraw_delay: if place % 3 == 1 { Duration::from_secs(place as u64) } else { Duration::ZERO },
     });
     intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
 }

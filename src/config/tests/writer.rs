@@ -72,6 +72,9 @@ fn appliance(file: &mut Lines, settings: &Settings) {
     file.texts("command", &settings.notify.command);
     file.texts("events", &settings.notify.events);
     file.text("timeout", duration_text(settings.notify.timeout));
+    file.header("[routes]");
+    file.text("device", &settings.routes.device);
+    file.text("stop_delay", duration_text(settings.routes.stop_delay));
     file.header("[cores]");
     file.bare("management", settings.cores.management);
     file.bare("workers", format!("{:?}", settings.cores.workers));
@@ -250,6 +253,9 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("redeliver", duration_text(server.redeliver));
     file.bare("connection_limit", server.connection_limit);
     file.bare("connection_rate_limit", server.connection_rate_limit);
+    file.text("advertise", server.advertise);
+    let waits = server.advertise == Advertise::WhenActive;
+    file.optional("withdraw_delay", waits.then(|| quoted(duration_text(server.withdraw_delay))));
 }
 
 fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {

@@ -28,6 +28,7 @@ use std::net::Ipv4Addr;
 
 mod absence;
 mod admin_states;
+mod advertising;
 mod captures;
 mod choice;
 mod confirm;

@@ -325,6 +325,7 @@ impl Appliance {
                 | Output::SaveConfigurations { .. }
                 | Output::SaveEvents { .. }
                 | Output::Metrics(_)
+                | Output::Advertise(_)
                 | Output::Ready => {}
                 // Nothing runs on the bench: such a probe is silent in time.
                 Output::RunProgram(_) | Output::Notify(_) => {}
