@@ -90,6 +90,18 @@ class Lab:
             host.ip("route", "add", "default", "via", addresses.INNER_SELF)
         return host
 
+    def connect(self, name: str, to: str, link: str, network: str) -> Host:
+        """Another host, on a wire of its own to a host that there is: `link` is the wire's name at both. Of the network the new host has
+        the first address, the other one the second."""
+        host = self.hosts[name] = Host(self.id, name, self.directory, outlive=self.keep)
+        host.create()
+        self._wire(name, link, to, link)
+        first, second, *_ = ipaddress.ip_network(network).hosts()
+        length = network.partition("/")[2]
+        self._address(name, link, f"{first}/{length}")
+        self._address(to, link, f"{second}/{length}")
+        return host
+
     def destroy(self) -> None:
         """Stops every program and removes every namespace and file of this lab."""
         for program in reversed(self.programs):

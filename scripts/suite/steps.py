@@ -72,6 +72,7 @@ def _long_steps() -> list[Step]:
     seeded = ["--release", "--locked", "--no-default-features", "--test"]
     frames = {"FAIRLEAD_FRAMES": str(SEEDED_FRAMES)}
     seeds = {"SIMULATION_SEEDS": str(SIMULATION_SEEDS)}
+    lab = {"PYTHONPATH": f"{REPOSITORY / 'scripts'}:{REPOSITORY / 'tests/lab'}", "PYTHONDONTWRITEBYTECODE": "1"}
     searches = [
         Step(f"fuzz-{module}", ["tests/fuzz/search", module, test, str(FUZZ_SECONDS)], is_long=True)
         for module, test in FUZZED.items()
@@ -82,6 +83,7 @@ def _long_steps() -> list[Step]:
         Step("simulation", cargo("test", *seeded, "simulation"), is_long=True, environment=seeds),
         Step("handover", cargo("test", *seeded, "handover", "--", "--ignored", "--nocapture"), is_long=True),
         *searches,
+        Step("lab-long", [sys.executable, *DISCOVER.split(), "tests/lab/long"], needs_root=True, is_long=True, environment=lab),
         Step("dpdk-releases", ["scripts/dpdk-releases"], needs_root=True, is_long=True),
         Step("vm", ["scripts/vm"], needs_root=True, is_long=True),
     ]
