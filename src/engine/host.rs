@@ -39,15 +39,23 @@ impl Engine {
 impl Walk<'_> {
     /// The frame goes to the kernel, within the budget of its class.
     pub(super) fn hand_to_host(&mut self) -> Verdict {
-        let reason = if self.is_of_routing() { PuntReason::HostRouting } else { PuntReason::Host };
-        self.punt(reason)
+        match self.is_of_routing() {
+            true => self.punt_of_routing(),
+            false => self.punt(PuntReason::Host),
+        }
+    }
+
+    /// What comes from beyond the link, where anybody is, takes nothing from the neighbours on it.
+    fn punt_of_routing(&mut self) -> Verdict {
+        let is_near = self.ingress().holds(self.packet.src());
+        self.punt(if is_near { PuntReason::HostRouting } else { PuntReason::HostRoutingFar })
     }
 
     /// To a group that routers of one link speak to (RFC 5771 4), where the kernel listens for them; anything else to many is ignored.
     pub(super) fn background(&mut self, reason: IgnoreReason) -> Verdict {
         let to_routers = reason == IgnoreReason::Multicast && self.packet.dst().octets().starts_with(&[224, 0, 0]);
         match to_routers && self.ingress().has_host {
-            true => self.punt(PuntReason::HostRouting),
+            true => self.punt_of_routing(),
             false => Verdict::Ignore(reason),
         }
     }

@@ -51,7 +51,11 @@ const fn per_second(reason: PuntReason, host: u32) -> u32 {
         PuntReason::Stray => 512,
         // One alarm and one defence in ten seconds are made of any number.
         PuntReason::ArpConflict => 256,
-        PuntReason::Host | PuntReason::HostRouting | PuntReason::HostArp | PuntReason::HostEcho => host,
+        PuntReason::Host
+        | PuntReason::HostRouting
+        | PuntReason::HostRoutingFar
+        | PuntReason::HostArp
+        | PuntReason::HostEcho => host,
     }
 }
 
@@ -66,6 +70,7 @@ const fn limited(reason: PuntReason) -> DropReason {
         PuntReason::ArpConflict => DropReason::ArpConflictLimited,
         PuntReason::Host => DropReason::HostLimited,
         PuntReason::HostRouting => DropReason::HostRoutingLimited,
+        PuntReason::HostRoutingFar => DropReason::HostRoutingFarLimited,
         PuntReason::HostArp => DropReason::HostArpLimited,
         PuntReason::HostEcho => DropReason::HostEchoLimited,
     }

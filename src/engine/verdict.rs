@@ -179,7 +179,8 @@ ways! {
         HandOffFull = "hand_off_full": "The ring to the worker that owns the flow was full.",
         MailboxFull = "mailbox_full": "The ring to the management core was full.",
         HostLimited = "host_limited": "For the kernel's device of an interface, beyond host_packets_per_second.",
-        HostRoutingLimited = "host_routing_limited": "BGP, BFD, OSPF, VRRP or multicast for the kernel's device of an interface, beyond host_packets_per_second of that.",
+        HostRoutingLimited = "host_routing_limited": "BGP, BFD, OSPF, VRRP or multicast for the kernel's device of an interface from hosts on its link, beyond host_packets_per_second of that.",
+        HostRoutingFarLimited = "host_routing_far_limited": "The same from hosts beyond the link.",
         HostArpLimited = "host_arp_limited": "A copy of ARP for the kernel's device of an interface, beyond host_packets_per_second of them.",
         HostEchoLimited = "host_echo_limited": "A copy of a member's echo reply for the kernel's device of an interface, beyond host_packets_per_second of them.",
         HostFull = "host_full": "The ring to the thread that serves the kernel's devices was full.",
@@ -210,7 +211,8 @@ ways! {
         ArpMoved = "arp_moved": "ARP by which a known host has another MAC.",
         ArpConflict = "arp_conflict": "ARP in which another host claims an address of ours.",
         Host = "host": "For the kernel's device of an interface: sent to a self-IP, and not Fairlead's own.",
-        HostRouting = "host_routing": "For the kernel's device of an interface: BGP, BFD, OSPF, VRRP, and multicast to 224.0.0.0/24.",
+        HostRouting = "host_routing": "For the kernel's device of an interface, from hosts on its link: BGP, BFD, OSPF, VRRP, and multicast to 224.0.0.0/24.",
+        HostRoutingFar = "host_routing_far": "The same from hosts beyond the link: of BGP and BFD over several hops, and of whoever floods.",
         HostArp = "host_arp": "A copy for the kernel's device of an interface: ARP replies, requests for a self-IP, announcements.",
         HostEcho = "host_echo": "A copy for the kernel's device of an interface: a member's echo reply, which may answer a probe as well.",
     }
@@ -219,6 +221,13 @@ ways! {
 impl PuntReason {
     /// It goes to the kernel's device of the interface it came in on, and not to management.
     pub const fn is_for_host(self) -> bool {
-        matches!(self, PuntReason::Host | PuntReason::HostRouting | PuntReason::HostArp | PuntReason::HostEcho)
+        matches!(
+            self,
+            PuntReason::Host
+                | PuntReason::HostRouting
+                | PuntReason::HostRoutingFar
+                | PuntReason::HostArp
+                | PuntReason::HostEcho
+        )
     }
 }

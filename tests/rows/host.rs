@@ -310,11 +310,19 @@ fn s114_a_flood_takes_nothing_from_routing_from_probes_or_from_traffic() {
     assert_eq!(moved.punted, [PuntReason::Local]);
     let invite = |to| Build::udp(at(PHONE, 5060), at(to, 5060)).payload(b"INVITE");
     lab.forwards(ROUTER, invite(V), HOST_A, invite(A));
+    // A flood at BGP's own port comes from beyond the link, and takes nothing from neighbours.
+    let far = Build::tcp(at(PHONE, 51_000), at(E, 179), SYN, 7, 0);
+    (0..500).for_each(|_| drop(lab.send(ROUTER, &far)));
+    lab.rig.for_kernel();
+    let counters = lab.rig.counters();
+    assert!(counters.drops(DropReason::HostRoutingFarLimited) > 0);
+    assert_eq!(counters.punts(PuntReason::HostRoutingFar) + counters.drops(DropReason::HostRoutingFarLimited), 500);
+    reaches_kernel(&mut lab, ROUTER, &Build::tcp(at(R, 50_001), at(E, 179), SYN, 7, 0), PuntReason::HostRouting);
     // And of the routers' class likewise, to its own end.
     let hello = Build::other(R, E, 89).ttl(1).payload(&[7; 44]);
     (0..500).for_each(|_| drop(lab.send(ROUTER, &hello)));
     let counters = lab.rig.counters();
-    assert_eq!(counters.punts(PuntReason::HostRouting) + counters.drops(DropReason::HostRoutingLimited), 501);
+    assert_eq!(counters.punts(PuntReason::HostRouting) + counters.drops(DropReason::HostRoutingLimited), 502);
     assert!(counters.drops(DropReason::HostRoutingLimited) > 0);
     lab.rig.wait(Duration::from_secs(1));
     lab.rig.for_kernel();
