@@ -82,8 +82,7 @@ def _kinds(bench: Bench, tuning: Tuning, core: int) -> dict[str, Observer]:
 
     kinds: dict[str, Observer] = {name: capture(words) for name, words in CAPTURES.items()}
     kinds |= {"top": top, "metrics each second": scraped, "recorder": recorder}
-    # The recorder's reload first: of a file that came into force after a capture began it is not known whose addresses it has.
-    return kinds | {"all": lambda fairlead: _all([recorder, kinds["capture of a host"], top, scraped], fairlead)}
+    return kinds | {"all": lambda fairlead: _all([kinds["capture of a host"], top, scraped, recorder], fairlead)}
 
 
 def _beside(bench: Bench, fairlead: Appliance, begin: Observer) -> float:
