@@ -7,37 +7,14 @@ use fairlead::wire::build::Build;
 use fairlead::wire::{Kind, Mac, Packet, compose};
 use fairlead::worker::host::{HostFrame, HostLink, host_link};
 use std::net::UdpSocket;
-use std::process::Command;
 use std::time::{Duration, Instant};
+use testbench::namespace::{in_namespace, ip};
 
-/// A namespace in which anybody may do anything.
-const NAMESPACE: &[&str] = &["unshare", "--user", "--map-root-user", "--net"];
-/// Set in the process that has it.
-const INSIDE: &str = "FAIRLEAD_TEST_NAMESPACE";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const CLIENTS: InterfaceId = InterfaceId(3);
 const OURS: Mac = Mac([2, 0xf1, 0, 0, 0, 1]);
 const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 9]);
-
-/// Runs `body` in a process and a network namespace of its own. `name` is that of the calling test.
-fn in_namespace(name: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some_and(|inside| inside == name) {
-        return body();
-    }
-    let program = std::env::current_exe().unwrap();
-    let mut process = Command::new(NAMESPACE[0]);
-    process.args(&NAMESPACE[1..]).arg(program).args(["--exact", name, "--nocapture"]).env(INSIDE, name);
-    let output = process.output().expect("the process starts");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{name}: {}\n{said}", output.status);
-}
-
-fn ip(words: &str) -> String {
-    let output = Command::new("ip").args(words.split(' ')).output().expect("iproute2");
-    assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn wanted(name: &str, addresses: &[&str]) -> Wanted {
     Wanted {
