@@ -13,7 +13,7 @@ use crate::dpdk::{DeviceEvents, Eal, EalConfig, Link, Ports, memory_mb};
 use crate::engine::{Engine, MemberUse, Share};
 use crate::flow::SnatPorts;
 use crate::handover::Contents;
-use crate::host::{Board, HostCounts, HostState, Hosts, devices};
+use crate::host::{Board, HostState, Hosts, devices};
 use crate::policy::adjacency::Adjacency;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::{Intent, PortId};
@@ -296,19 +296,13 @@ impl CounterSource for Counting {
 
     fn hosts(&self) -> Vec<HostDevice> {
         let device = |state: HostState| {
-            let HostCounts { to_kernel, to_kernel_bytes, from_kernel, from_kernel_bytes, refused, lost } =
-                state.counts();
+            let counts = state.counts();
             HostDevice {
                 interface: state.interface,
                 name: state.name,
                 trouble: state.trouble,
                 carrier: state.carrier,
-                to_kernel,
-                to_kernel_bytes,
-                from_kernel,
-                from_kernel_bytes,
-                refused,
-                lost,
+                counts,
             }
         };
         self.gauges.hosts.states().into_iter().map(device).collect()

@@ -10,6 +10,7 @@ use super::take_up::HandoverFound;
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
 use crate::engine::{DropReason, EngineEvent, IgnoreReason, MemberUse, PuntReason};
+use crate::host::HostCounts;
 use crate::io::PortStats;
 use crate::policy::intent::{InterfaceId, PortId};
 use crate::time::{Duration, Instant};
@@ -101,18 +102,8 @@ pub struct HostDevice {
     pub trouble: Option<String>,
     /// The kernel sees a carrier.
     pub carrier: bool,
-    /// Frames that the kernel has taken.
-    pub to_kernel: u64,
-    /// Their bytes.
-    pub to_kernel_bytes: u64,
-    /// Frames that the kernel has sent.
-    pub from_kernel: u64,
-    /// Their bytes.
-    pub from_kernel_bytes: u64,
-    /// Frames that the kernel did not take: the device is gone or down.
-    pub refused: u64,
-    /// Frames of the kernel's for which the ring to the worker had no room.
-    pub lost: u64,
+    /// What has passed through it.
+    pub counts: HostCounts,
 }
 
 /// What is read of a worker now and then.

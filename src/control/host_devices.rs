@@ -1,6 +1,7 @@
 //! The kernel's devices of interfaces, as an operator has to know of them.
 //!
-//! Owns the alarm about each device that is not as it is to be, and the rows of `fairlead interfaces`. Makes and mends none: whoever serves them does, once a second.
+//! Owns the alarm about each device that is not as it is to be, and the rows of `fairlead interfaces`. Makes and mends none: whoever
+//! serves them does, once a second.
 
 use super::facts::HostDevice;
 use super::outbox::Outbox;
@@ -51,16 +52,17 @@ pub(super) fn rows(intent: &Intent, devices: &[HostDevice]) -> Vec<InterfaceRow>
 }
 
 fn host_row(device: &HostDevice) -> HostRow {
+    let counts = &device.counts;
     HostRow {
         name: device.name.clone(),
         carrier: device.carrier,
         trouble: device.trouble.clone(),
-        to_kernel_frames: device.to_kernel,
-        to_kernel_bytes: device.to_kernel_bytes,
-        from_kernel_frames: device.from_kernel,
-        from_kernel_bytes: device.from_kernel_bytes,
-        refused_frames: device.refused,
-        lost_frames: device.lost,
+        to_kernel_frames: counts.to_kernel,
+        to_kernel_bytes: counts.to_kernel_bytes,
+        from_kernel_frames: counts.from_kernel,
+        from_kernel_bytes: counts.from_kernel_bytes,
+        refused_frames: counts.refused,
+        lost_frames: counts.lost,
     }
 }
 
@@ -72,6 +74,7 @@ fn key(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::control::harness::two_arm;
+    use crate::host::HostCounts;
 
     fn device(name: &str, interface: u16, trouble: Option<&str>) -> HostDevice {
         HostDevice {
@@ -79,12 +82,7 @@ mod tests {
             name: name.into(),
             trouble: trouble.map(Into::into),
             carrier: true,
-            to_kernel: 7,
-            to_kernel_bytes: 700,
-            from_kernel: 5,
-            from_kernel_bytes: 500,
-            refused: 3,
-            lost: 1,
+            counts: HostCounts { to_kernel: 7, from_kernel: 5, refused: 3, lost: 1, ..HostCounts::default() },
         }
     }
 

@@ -37,7 +37,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "explain", "config", "admin", "probe", "handover", "worker", "engine", "events", "monitor", "flow",
+            "explain", "config", "admin", "host", "probe", "handover", "worker", "engine", "events", "monitor", "flow",
             "policy", "io", "wire", "time",
         ],
     ),
