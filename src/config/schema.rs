@@ -218,7 +218,7 @@ section! { "dpdk", ONCE, Dpdk, built DpdkSettings; "What DPDK is started with." 
 section! { "routes", ONCE, Routes, built RoutesSettings;
     "How routing daemons on this machine (FRR, BIRD) are told of the virtual addresses with advertise: each stands as a /32 on a device of the kernel, made by Fairlead, whose connected routes they announce; dpdk-config/routing has examples. Needs CAP_NET_ADMIN. The kernel then takes these addresses for its own: what programs on this machine send to one stays on it, and ARP for one is answered at other interfaces of the kernel in the same network, unless arp_ignore = 1 there. What passes through Fairlead's ports is not concerned." {
     device: String = "fl-vips", Name, restart,
-        "The device, a dummy or, where the kernel has none, an ifb; at most 15 letters. It belongs to Fairlead: addresses that somebody else gives it are removed. It is left, down and empty, when Fairlead ends.";
+        "The device, a dummy or, where the kernel has none, an ifb; at most 15 characters. It belongs to Fairlead: addresses that somebody else gives it are removed. It is left, down and empty, when Fairlead ends.";
     stop_delay: Duration = "1s", span(0, MINUTE, ""), live,
         "At SIGTERM all addresses are withdrawn first, and if there were any, packets are forwarded for so long before the ports stop: the daemons and their peers need some time. FRR: up to 0.7 seconds. Above \"2s\" the unit's TimeoutStopSec= has to be longer.";
 } }
@@ -240,7 +240,7 @@ section! { "interface", Some(1_024), Interface, compared intent::Interface; "An 
         "Self-IPs, each with the length of the network it is in; the servers' default gateway is one.";
     mtu: u16 = (absent "the port's"), integer(576, 9_216, "bytes"), live, "Largest IP datagram sent on it.";
     host: String = (absent "no device"), Name, live,
-        "A kernel device of this name, 15 characters at most, made beside the data path with the interface's MAC, MTU and addresses: what comes for a self-IP and is not Fairlead's own, and multicast to 224.0.0.0/24, goes to the kernel there, and what the kernel sends there leaves by the interface as it is. So routing daemons, keepalived, SSH and ping work over the port. Echo requests and ARP are still answered by the data path, and the ports from 49152 on are those of probes.";
+        "A kernel device of this name, 15 characters at most, made beside the data path with the interface's MAC, MTU and addresses: what comes for a self-IP and is not Fairlead's own, and multicast to 224.0.0.0/24, goes to the kernel there, and what the kernel sends there leaves by the interface as it is. So routing daemons, keepalived, SSH and ping work over the port. Echo requests and ARP are still answered by the data path, and the ports from 49152 on are those of probes: they are added to ip_local_reserved_ports, so that the kernel chooses none of them. Of the device, and of an interface of the kernel's that the port stands on (af_packet, af_xdp), arp_ignore becomes 8; of the latter also rp_filter 1. Needs CAP_NET_ADMIN and /dev/net/tun.";
 } }
 
 section! { "route", Some(4_096), Route, compared intent::Route; "A static route. Networks of interfaces need none." {

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// Bytes of memory one packet buffer takes: 2048 of data, 128 of headroom, its header and the pool's own.
 const MBUF_BYTES: u64 = 2_400;
-/// `IFNAMSIZ`, less the closing zero (linux/if.h).
-const DEVICE_NAME: usize = 15;
 /// `sun_path` of `sockaddr_un`, less the closing zero (unix(7)).
 const SOCKET_PATH: usize = 107;
 
@@ -20,7 +18,6 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     sockets(document, report);
     notify(document, report);
     kept(document, report);
-    routing_device(document, report);
     shared_cores(&document.cores, cores, report);
     missing_cores(&document.cores, cores, report);
     memory(&document.dpdk, report);
@@ -48,16 +45,6 @@ fn sockets(document: &Document, report: &mut Report) {
             )
             .instead("a file of its own", "write \"/run/fairlead/ro.sock\"");
     }
-}
-
-/// The kernel takes no longer name for a device.
-fn routing_device(document: &Document, report: &mut Report) {
-    let Some(name) = document.routing.device.as_ref().filter(|name| name.len() > DEVICE_NAME) else { return };
-    let message = format!("device = \"{name}\" has {} letters: the kernel takes no such name", name.len());
-    document
-        .routing
-        .error(report, "device", &name.span, message)
-        .instead(format!("at most {DEVICE_NAME} letters"), "write \"fl-vips\"");
 }
 
 /// The program of `[notify]` is found without a search path, and can be told of what it is to be told of.

@@ -16,6 +16,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     same_link(document, report);
     mtus(document, report);
     hosts(document, report);
+    routing_device(document, report);
     self_addresses(document, report);
     overlaps(document, report);
     routes(document, report);
@@ -117,15 +118,36 @@ fn mtus(document: &Document, report: &mut Report) {
 /// The longest name that the kernel takes for a device (IFNAMSIZ, less its end).
 const LONGEST_DEVICE: usize = 15;
 
+fn too_long(what: &str, name: &str) -> String {
+    format!("{what} has {} characters: the kernel takes no such name for a device", name.len())
+}
+
+/// The device that holds virtual addresses.
+fn routing_device(document: &Document, report: &mut Report) {
+    let Some(name) = document.routing.device.as_ref().filter(|name| name.len() > LONGEST_DEVICE) else { return };
+    document
+        .routing
+        .error(report, "device", &name.span, too_long(&format!("device = \"{name}\""), name))
+        .instead(format!("at most {LONGEST_DEVICE} characters"), "write \"fl-vips\"");
+}
+
 fn hosts(document: &Document, report: &mut Report) {
     let named = || document.interfaces.iter().filter_map(|entry| Some((entry, entry.host.as_ref()?)));
     for (interface, host) in named() {
         let what = format!("host = \"{host}\"");
         if host.len() > LONGEST_DEVICE {
-            let message = format!("{what} has {} characters: the kernel takes no such name for a device", host.len());
             interface
-                .error(report, "host", &host.span, message)
+                .error(report, "host", &host.span, too_long(&what, host))
                 .instead(format!("at most {LONGEST_DEVICE} characters"), "shorten it");
+        } else if document.routing.device.as_deref() == Some(&host.value) {
+            interface
+                .error(
+                    report,
+                    "host",
+                    &host.span,
+                    format!("{what} is the device of [routes] that holds virtual addresses"),
+                )
+                .instead("a device of its own", "write another name, such as \"fl-clients\"");
         } else if ["lo", ".", "..", "all", "default"].contains(&host.as_str()) {
             interface
                 .error(report, "host", &host.span, format!("{what} is no name for a device that is made"))

@@ -207,6 +207,7 @@ fn host_devices() {
             ("a name that no device has", &[("vlan = 120", "vlan = 120\nhost = \"fairlead-clients\"")]),
             ("a name that is another's", &[("vlan = 120", "vlan = 120\nhost = \"lo\"")]),
             ("no name at all", &[("vlan = 120", "vlan = 120\nhost = \"fl clients\"")]),
+            ("the device of virtual addresses", &[("vlan = 120", "vlan = 120\nhost = \"fl-vips\"")]),
             (
                 "one device for two interfaces",
                 &[
