@@ -37,7 +37,7 @@ impl Machine {
             Some(format!("port {}: {}: {why}", port.name, port.device))
         });
         let all = self.cores(file).into_iter().chain(devices).chain(self.memory(file)).chain(self.pages(file));
-        all.chain(self.groups(file)).chain(self.routes(file)).collect()
+        all.chain(self.groups(file)).chain(self.kernel(file)).collect()
     }
 
     fn cores(&self, file: &Configuration) -> Vec<String> {
@@ -156,18 +156,27 @@ impl Machine {
             .collect()
     }
 
-    /// Virtual addresses are given to the kernel.
-    fn routes(&self, file: &Configuration) -> Option<String> {
+    /// The kernel is given virtual addresses, and devices.
+    fn kernel(&self, file: &Configuration) -> Option<String> {
         let mut servers = file.intent.virtual_servers.iter();
-        let server = servers.find(|server| server.advertise != Advertise::Never)?;
+        let server = servers.find(|server| server.advertise != Advertise::Never);
+        let mut interfaces = file.intent.interfaces.iter();
+        let device = interfaces.find_map(|interface| Some((&interface.name, interface.host.as_ref()?)));
+        let what = match (server, device) {
+            (_, Some((name, host))) => format!("interface {name}: host = \"{host}\""),
+            (Some(server), None) => format!("virtual_server {}: advertise = \"{}\"", server.name, server.advertise),
+            (None, None) => return None,
+        };
+        if device.is_some() && !self.root.join("dev/net/tun").exists() {
+            return Some(format!("{what}: /dev/net/tun is missing: load the module tun (modprobe tun)"));
+        }
         let status = self.read("proc/self/status")?;
         let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
         let effective = u64::from_str_radix(effective.trim(), 16).ok()?;
         (effective & CAP_NET_ADMIN == 0).then(|| {
             format!(
-                "virtual_server {}: advertise = \"{}\" takes the right to give the kernel addresses (CAP_NET_ADMIN), which this user \
-                 lacks: run as root, or give the program that capability",
-                server.name, server.advertise
+                "{what} takes the right to give the kernel devices and addresses (CAP_NET_ADMIN), which this user lacks: run as \
+                 root, or give the program that capability"
             )
         })
     }
@@ -249,6 +258,18 @@ mod tests {
         let workers = instead("workers", "workers = [2, 3]");
         let memory = instead("memory_mib", "memory_mib = 2048");
         assert_eq!(lacks(&machine, &[(&workers.0, workers.1), (&memory.0, memory.1)]), "");
+    }
+
+    #[test]
+    fn a_kernel_device_takes_a_right_and_a_module() {
+        let (_root, machine) = machine();
+        let host = ("[[interface]]\n", "[[interface]]\nhost = \"fl-a\"\n");
+        write(&machine, "proc/self/status", "Cpus_allowed_list:\t0-63\nCapEff:\t0000000000000000\n");
+        let found = lacks(&machine, &[host]);
+        assert!(found.contains("host = \"fl-a\": /dev/net/tun is missing"), "{found}");
+        write(&machine, "dev/net/tun", "");
+        let found = lacks(&machine, &[host]);
+        assert!(found.contains("host = \"fl-a\" takes the right"), "{found}");
     }
 
     #[test]
