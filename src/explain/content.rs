@@ -69,8 +69,8 @@ impl Dependence {
         let has_calls = |member: MemberId| {
             let view = snapshot.member(member);
             let may_have = match view.state {
-                State::Offline => false,
-                State::Down => pool.on_down_udp == OnDownUdp::Drain && !view.gone,
+                // Taken offline is lost as well.
+                State::Down | State::Offline => pool.on_down_udp == OnDownUdp::Drain && !view.gone,
                 _ => true,
             };
             may_have || pool.sharing.as_ref().is_some_and(|sharing| sharing.holds(member))

@@ -4,7 +4,8 @@ use super::sharing::{ALL, W, three};
 use super::*;
 use fairlead::admin::explain::Explanation;
 use fairlead::policy::adjacency::{Neighbour, NextHop};
-use fairlead::policy::intent::{InterfaceId, Mode, Persistence, Unmatched};
+use fairlead::policy::health::State;
+use fairlead::policy::intent::{InterfaceId, Mode, OnDownUdp, Persistence, Unmatched};
 use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
@@ -192,6 +193,31 @@ fn s101_what_a_sip_message_says_decides_where_it_decides() {
     let said = blind(&mut lab);
     assert!(said.depends_on_content && said.one_of == ["sip-a", "sip-b"], "{said:#?}");
     assert_eq!(said.member.as_deref(), Some("sip-a"));
+}
+
+/// A member that was taken offline is lost like one that is down: where calls are left with it, it may get what belongs to them.
+#[test]
+fn s101_a_member_with_calls_is_one_that_may_get_it_however_it_was_lost() {
+    for state in [State::Down, State::Offline] {
+        for (policy, stays) in [(OnDownUdp::Drain, true), (OnDownUdp::Reselect, false)] {
+            let mut lab = shared(Mode::RoundRobin, Persistence::CallId);
+            lab.rig.intent.pools[0].on_down_udp = policy;
+            lab.rig.publish();
+            let invite = message(INVITE, "10.9.9.9", "1@x");
+            let sent = datagram(client(5), V, &invite);
+            let (out, _) = lab.send(ROUTER, &sent);
+            let keeper = ALL[usize::from(out[0].1[5]) - 11];
+            let others: Vec<_> = ALL.into_iter().filter(|member| *member != keeper).collect();
+            lab.rig.share(0, &others, &[keeper]);
+            lab.rig.health.members[keeper.index()].state = state;
+            lab.rig.publish();
+            let name = ["sip-a", "sip-b", "sip-c"][keeper.index()].to_owned();
+            let blind = lab.explained(ROUTER, &sent, None);
+            assert_eq!(blind.one_of.contains(&name), stays, "{state:?} {policy:?}: {blind:#?}");
+            let (out, _) = lab.send(ROUTER, &sent);
+            assert_eq!(out[0].1[5] - 11 == keeper.index() as u8, stays, "{state:?} {policy:?}");
+        }
+    }
 }
 
 /// A worker answers one such question a turn, so that many delay no packet.
