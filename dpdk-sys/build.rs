@@ -119,7 +119,7 @@ fn bind(cflags: &[String]) {
         |rte_pktmbuf_pool_create|rte_mempool_(free|avail_count|in_use_count)\
         |rte_eth_dev_(get_port_by_name|info_get|fw_version_get|configure|adjust_nb_rx_tx_desc|start|stop|close|socket_id)\
         |rte_eth_(rx|tx)_queue_setup\
-        |rte_eth_dev_(vlan_filter|set_vlan_offload)\
+        |rte_eth_dev_(vlan_filter|set_vlan_offload|mac_addr_add|mac_addr_remove)\
         |rte_eth_dev_rss_(hash_update|hash_conf_get|reta_update|reta_query)\
         |rte_eth_(promiscuous_enable|allmulticast_enable|macaddr_get|stats_get)\
         |rte_eth_dev_callback_(register|unregister)";

@@ -9,6 +9,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/admin/latency.rs", &[]),
     ("src/config/difference.rs", &["Change"]),
     ("src/admin/drill.rs", &[]),
+    ("src/admin/pair.rs", &[]),
     ("src/admin/drain.rs", &[]),
     ("src/admin/sip.rs", &[]),
     ("src/admin/configurations.rs", &[]),
@@ -51,6 +52,8 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `switchovers` | a list of SwitchoverRow, oldest first; the marks of one of before a restart are of that start |
 | `latency` | a list of LatencyRow |
 | `sip` | one SipReport |
+| `pair ...` | one PairReport |
+| `health` | one HealthReport |
 | `drill --shadow`, `drill` | one DrillPlan, one DrillReport |
 | `exclude ...` | a list of ExcludeRow |
 | `state show`, `state drop` | a list of SettingRow |

@@ -15,6 +15,7 @@ use super::events::EventRow;
 pub use super::words::{AdminState, TcpFlag, Transport};
 use crate::config::LogLevel;
 use crate::events::EventName;
+use crate::policy::intent::PairRole;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -198,6 +199,18 @@ pub enum Request {
         /// The member's name.
         member: String,
     },
+    /// What this appliance is in its pair: a [`PairReport`](super::pair::PairReport).
+    Pair {},
+    /// It is this from now on, until somebody says something else; the answer is what it is then.
+    PairRole {
+        /// What.
+        role: PairRole,
+        /// Even if the other appliance is active and this one does not have what that one knows.
+        #[serde(default)]
+        yes: bool,
+    },
+    /// Whether this appliance is fit to be active: a [`HealthReport`](super::pair::HealthReport).
+    Health {},
     /// Announce our addresses on the links that are up, and again as after a start; the answer is their number.
     Announce {},
     /// Change what is logged, at once and until the file's `log` changes or a restart; the answer is what is logged now.
@@ -295,6 +308,8 @@ impl Request {
             | Request::ExcludeLists {}
             | Request::ProbeHistory { .. }
             | Request::StateShow {}
+            | Request::Pair {}
+            | Request::Health {}
             | Request::StateLines {}
             | Request::SavePlan {}
             | Request::History {}
@@ -318,6 +333,7 @@ impl Request {
             | Request::ExcludeRemove { .. }
             | Request::ProbeNow { .. }
             | Request::Announce {}
+            | Request::PairRole { .. }
             | Request::StateDrop {}
             | Request::Reload { .. }
             | Request::Confirm {}

@@ -9,10 +9,12 @@ pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::sip::{SipCountRow, SipRefreshRow, SipReport, SipRow};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Advertise, Cause, Choice, ConfigurationCause, DrainState, DrillState, Forecast, Link, MemberState,
-    NeighbourState, Origin, ProbeResult, Role, RouteKind, ServiceLoss, SettingKind, SipSide, VirtualServerState,
+    AdminState, Advertise, Cause, Choice, ConfigurationCause, DrainState, DrillState, Fitness, Forecast, Link,
+    MemberState, NeighbourState, Origin, ProbeResult, Role, RoleCause, RouteKind, ServiceLoss, SettingKind, SipSide,
+    VirtualServerState,
 };
 
+use super::pair::PairReport;
 pub use crate::config::{Change, ChangeKind, LogLevel};
 use crate::wire::Tuple;
 use ipnet::Ipv4Net;
@@ -46,6 +48,9 @@ pub struct Status {
     /// The configuration that waits for a confirmation, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaited: Option<AwaitedRow>,
+    /// What it is in its pair, if it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<PairReport>,
 }
 
 /// A worker.

@@ -8,6 +8,30 @@ pub use crate::policy::intent::{AdminState, Advertise};
 use crate::policy::words::words;
 
 words! {
+    /// Who has said what an appliance is in its pair.
+    RoleCause {
+        /// The file: nobody has said anything since the start.
+        File = "file",
+        /// The appliance was alone until a reload.
+        Alone = "alone",
+        /// An operator.
+        Operator = "operator",
+        /// keepalived, by its notify FIFO.
+        Keepalived = "keepalived",
+        /// The kernel, by whether it holds the addresses that keepalived moves.
+        Kernel = "kernel",
+        /// Both were active, and the other one goes first.
+        Split = "split",
+    }
+    /// Whether an appliance is fit to be the active one of its pair.
+    Fitness {
+        /// It is.
+        Fit = "fit",
+        /// It will be, if all goes well.
+        NotYet = "not-yet",
+        /// It is not.
+        Unfit = "unfit",
+    }
     /// What is known of a member, or of one of its monitors.
     MemberState {
         /// It answers.

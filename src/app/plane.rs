@@ -15,7 +15,7 @@ use crate::flow::SnatPorts;
 use crate::handover::Contents;
 use crate::host::{Board, HostState, Hosts, devices};
 use crate::policy::adjacency::Adjacency;
-use crate::policy::health::{Health, MemberHealth, PoolHealth};
+use crate::policy::health::{Health, MemberHealth, PairHealth, PoolHealth};
 use crate::policy::intent::{Intent, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use crate::worker::host::host_link;
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -145,6 +146,9 @@ impl Plane {
             if here().any(|interface| interface.host.is_some()) {
                 self.gauges.ports.pass_groups(at);
             }
+            let virtuals: BTreeSet<[u8; 6]> =
+                here().filter_map(|one| intent.virtual_mac(one)).map(|mac| mac.0).collect();
+            self.gauges.ports.take_macs(at, &virtuals.into_iter().collect::<Vec<_>>());
             let tags: Vec<u16> = here().filter_map(|interface| interface.vlan).map(VlanId::get).collect();
             self.gauges.ports.pass_vlans(at, &tags);
         }
@@ -181,6 +185,8 @@ fn first_snapshot(intent: &Intent, macs: &[Mac]) -> Snapshot {
     let health = Health {
         members: vec![MemberHealth::default(); intent.members.len()],
         pools: vec![PoolHealth::default(); intent.pools.len()],
+        // Until it is known who is active, nothing is done in anybody's name.
+        pair: if intent.pair.is_some() { PairHealth::STANDBY } else { PairHealth::default() },
     };
     Snapshot::compile(intent, &health, &Adjacency::default(), macs, Epoch(0))
 }

@@ -1,5 +1,6 @@
 //! Golden text: each table from fixed rows, as an operator reads it.
 
+mod pair;
 pub(super) mod samples;
 
 use super::commands::{Command, Shown, followed};

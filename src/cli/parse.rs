@@ -106,6 +106,7 @@ mod tests {
     use crate::admin::request::{AdminState, EventSelection, FlowSelection, PacketAsked, TcpFlag, Transport};
     use crate::config::LogLevel;
     use crate::events::EventName;
+    use crate::policy::intent::PairRole;
 
     fn parsed(line: &str) -> Result<Program, clap::Error> {
         program(line.split(' ').map(OsString::from))
@@ -188,6 +189,11 @@ mod tests {
             ("fairlead status", Request::Status {}),
             ("fairlead counters --all --json", Request::Counters { all: true }),
             ("fairlead announce", Request::Announce {}),
+            ("fairlead pair --json", Request::Pair {}),
+            ("fairlead pair active", Request::PairRole { role: PairRole::Active, yes: false }),
+            ("fairlead pair active --yes", Request::PairRole { role: PairRole::Active, yes: true }),
+            ("fairlead pair standby", Request::PairRole { role: PairRole::Standby, yes: false }),
+            ("fairlead health", Request::Health {}),
             ("fairlead log level", Request::LogLevel { level: None }),
             ("fairlead log level debug --json", Request::LogLevel { level: Some(LogLevel::Debug) }),
             ("fairlead latency --reset", Request::Latency { reset: true }),

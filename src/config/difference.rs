@@ -79,6 +79,7 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.thing("timeouts", &old.intent.timeouts, &new.intent.timeouts);
     changes.thing("limits", &old.intent.limits, &new.intent.limits);
     changes.thing("sip", &old.intent.sip, &new.intent.sip);
+    changes.named("section", |intent| each(intent, &intent.pair, |_| "[pair]".into()));
     changes.changes
 }
 

@@ -6,8 +6,8 @@ use super::index::Index;
 use super::reader::{At, Field, Meant, Reader};
 use super::report::Report;
 use super::schema::{
-    Appliance, Cores, DirectAccess, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Notify, Pool, Port, Probe,
-    Route, Routes, SECTIONS, Sip, Snat, Timeouts, VirtualServer,
+    Appliance, Cores, DirectAccess, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Notify, Pair, Pool, Port,
+    Probe, Route, Routes, SECTIONS, Sip, Snat, Timeouts, VirtualServer,
 };
 use super::syntax;
 use crate::policy::intent::{InterfaceId, Listen, PoolId, SipTransport};
@@ -38,6 +38,8 @@ pub(super) struct Document {
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) sip: Sip,
+    /// `None`: the appliance is alone.
+    pub(super) pair: Option<Pair>,
     index: Index,
 }
 
@@ -64,6 +66,7 @@ impl Document {
             timeouts: reader.once(),
             limits: reader.once(),
             sip: reader.once(),
+            pair: reader.many().pop(),
             index: Index::default(),
         };
         let Document { interfaces, monitors, pools, virtual_servers, snats, .. } = &document;

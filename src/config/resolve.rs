@@ -78,6 +78,7 @@ fn intent(document: &Document) -> Option<Intent> {
         timeouts: document.timeouts.meant()?,
         limits: document.limits.meant()?,
         sip: document.sip.meant()?,
+        pair: document.pair.as_ref().map(Meant::meant).map_or(Some(None), |pair: Option<_>| pair.map(Some))?,
         lives: Lives::default(),
     })
 }
@@ -91,6 +92,8 @@ fn interface(document: &Document, entry: &schema::Interface) -> Option<Interface
         addresses: entry.addresses.meant()?,
         mtu: entry.mtu.meant().or_else(|| document.ports[port].mtu.meant())?,
         host: entry.host.meant()?,
+        floating: entry.floating.meant()?,
+        vrid: entry.vrid.meant()?,
     })
 }
 

@@ -20,7 +20,7 @@ use super::value::Needed;
 use crate::events::EventName;
 use crate::policy::intent::{
     self, AdminState, Advertise, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember,
-    OnDownTcp, OnDownUdp, PemFile, Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
+    OnDownTcp, OnDownUdp, PairRole, PemFile, Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -241,6 +241,10 @@ section! { "interface", Some(1_024), Interface, compared intent::Interface; "An 
     mtu: u16 = (absent "the port's"), integer(576, 9_216, "bytes"), live, "Largest IP datagram sent on it.";
     host: String = (absent "no device"), Name, live,
         "A kernel device of this name, 15 characters at most, made beside the data path with the interface's MAC, MTU and addresses: what comes for a self-IP and is not Fairlead's own, and multicast to 224.0.0.0/24, goes to the kernel there, and what the kernel sends there leaves by the interface as it is. So routing daemons, keepalived, SSH and ping work over the port. Echo requests and ARP are still answered by the data path, and the ports from 49152 on are those of probes: they are added to ip_local_reserved_ports, so that the kernel chooses none of them. Of the device, and of an interface of the kernel's that the port stands on (af_packet, af_xdp), arp_ignore becomes 8; of the latter also rp_filter 1. Needs CAP_NET_ADMIN and /dev/net/tun.";
+    floating: Vec<Ipv4Net> = [], Many(&SelfAddress, 0, 64), live,
+        "With [pair]: addresses in the networks of `addresses` that belong to whichever appliance of the pair is active, such as the servers' default gateway. Virtual and SNAT addresses float as well; probes leave from `addresses`.";
+    vrid: u16 = (absent "none"), integer(1, 255, "virtual router"), live,
+        "With [pair] virtual_mac: the number of the virtual router there, that of keepalived's virtual_router_id.";
 } }
 
 section! { "route", Some(4_096), Route, compared intent::Route; "A static route. Networks of interfaces need none." {
@@ -447,6 +451,19 @@ section! { "sip", ONCE, Sip, built intent::SipStatistics;
         "One of so many transactions is read, by a hash of the topmost Via's branch: 1 reads all; 0 reads none and costs nothing. Otherwise every datagram of a service is looked at, and takes the slow path, however few are read.";
 } }
 
+section! { "pair", ONCE, Pair, built intent::Pair;
+    "The other appliance of a pair, which takes over when this one fails. Who is active has the virtual addresses, the SNAT addresses and those under `floating`; the other one stands by: it answers for its own addresses, probes from them, and forwards nothing. Without this section the appliance is alone and always active." {
+    instance: String = (absent "any instance"), Name, live, "The vrrp_instance of keepalived whose lines in its notify FIFO count.";
+    role: PairRole = "standby", choice::<PairRole>(&[]), live,
+        "What the appliance is from its start until keepalived, an operator or the other appliance says so. A reload that adds the section leaves an appliance active that was alone.";
+    priority: u16 = 100, integer(1, 255, "the higher"), live,
+        "Where both are active (split brain) and hear each other: the one with the lower priority yields; of equal ones, the one with the lower address.";
+    virtual_mac: bool = false, Flag, live,
+        "true: on interfaces with a vrid, floating addresses have the MAC of the virtual router, 00:00:5e:00:01:VRID (RFC 9568 7.3), on both appliances, so that no host has to learn another one at a take-over. The port takes that MAC beside its own, or everything, where its driver can only do that.";
+    settle: Duration = "3s", span(0, MINUTE, ""), live,
+        "For so long after it has become active, nothing is refused (no reset, no ICMP error, no no_member = \"reject\") for what may be known to the other appliance alone.";
+} }
+
 /// Every section, in the order of the reference.
 pub(super) static SECTIONS: &[&SectionRow] = &[
     Appliance::ROW,
@@ -468,6 +485,7 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     Timeouts::ROW,
     Limits::ROW,
     Sip::ROW,
+    Pair::ROW,
 ];
 
 macro_rules! defaults {

@@ -16,19 +16,20 @@ impl Controller {
     /// What is due of it.
     pub(super) fn poll_advertising(&mut self, now: Instant) {
         let (intent, pools, monitors) = (&self.intent, &self.pools, self.probing.monitors());
+        let is_active = self.is_active();
         let serving = |id: VirtualServerId| {
             let Some(server) = intent.virtual_servers.get(id) else { return Serving::Down };
             let members = &intent.pools[server.pool].members;
             let state = |member| monitors.verdict(member).state;
             let serves = |member| pools.takes_new(member) && state(member) != State::Down;
-            match server.enabled {
+            match server.enabled && is_active {
                 false => Serving::Down,
                 true if members.iter().any(|member| serves(*member)) => Serving::Up,
                 true if members.iter().any(|member| state(*member) == State::Unknown) => Serving::Unknown,
                 true => Serving::Down,
             }
         };
-        self.advertising.poll(serving, &mut self.outputs, now);
+        self.advertising.poll(is_active, serving, &mut self.outputs, now);
     }
 
     /// The kernel has done what was ordered, or not.

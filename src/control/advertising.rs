@@ -98,8 +98,14 @@ impl Advertising {
         (self.is_ready, self.is_touched) = (true, true);
     }
 
-    /// Orders what has changed, or is to be looked at again.
-    pub(super) fn poll(&mut self, serving: impl Fn(VirtualServerId) -> Serving, out: &mut Outbox, now: Instant) {
+    /// Orders what has changed, or is to be looked at again. Nothing stands unless it `is_active`, the one of its pair that has the addresses.
+    pub(super) fn poll(
+        &mut self,
+        is_active: bool,
+        serving: impl Fn(VirtualServerId) -> Serving,
+        out: &mut Outbox,
+        now: Instant,
+    ) {
         if self.ends.is_some() || (!self.is_touched && self.next_deadline().is_none_or(|due| now < due)) {
             return;
         }
@@ -107,6 +113,7 @@ impl Advertising {
         let (mut addresses, mut kept) = (BTreeSet::new(), BTreeSet::new());
         for (id, server) in &mut self.servers {
             match server.decide(serving(*id), self.is_ready, now) {
+                _ if !is_active => {}
                 Decision::Stands => _ = addresses.insert(server.address),
                 Decision::Stays => _ = kept.insert(server.address),
                 Decision::Goes => {}

@@ -22,6 +22,10 @@ pub const TIMETABLE: [Duration; 6] = [
 ];
 /// From one announcement to the next after that.
 pub const REPEAT: Duration = Duration::from_secs(60);
+/// Of addresses that become ours together, so many are announced at once, and as many more after each pause: a mailbox takes no more,
+/// nor do the switches' processors.
+const BURST: u32 = 64;
+const PACE: Duration = Duration::from_millis(2);
 /// DEFEND_INTERVAL, RFC 5227 1.1.
 pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -60,8 +64,8 @@ impl Announcements {
     pub fn set(&mut self, places: BTreeSet<Place>, now: Instant) {
         self.under_way.retain(|place, _| places.contains(place));
         self.defended.retain(|place, _| places.contains(place));
-        let new = places.difference(&self.places);
-        self.under_way.extend(new.map(|place| (*place, Campaign { began: now, made: 0 })));
+        let new = places.difference(&self.places).zip(0..);
+        self.under_way.extend(new.map(|(place, at)| (*place, Campaign { began: now + PACE * (at / BURST), made: 0 })));
         self.due = self.under_way.iter().map(|(place, campaign)| (campaign.due(*place), *place)).collect();
         self.places = places;
     }
@@ -87,6 +91,11 @@ impl Announcements {
         campaign.made += 1;
         self.due.insert((campaign.due(place), place));
         Some(place)
+    }
+
+    /// All that is announced now and then.
+    pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.places.iter().copied()
     }
 
     /// When [`Announcements::poll`] has something.

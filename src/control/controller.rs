@@ -18,6 +18,7 @@ use super::link::Link;
 use super::neighbours::NeighbourEvent;
 use super::notifier::Notifier;
 use super::outbox::{Outbox, Output};
+use super::pair::{PairNews, Pairing, Takeover};
 use super::pools::Pools;
 use super::probing::Probing;
 use super::program_run::ProgramExit;
@@ -41,7 +42,7 @@ use crate::flow::SnatPorts;
 use crate::monitor::ProbeId;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::Health;
-use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::intent::{InterfaceId, PairRole, PortId};
 use crate::policy::{Epoch, Intent};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet};
@@ -126,6 +127,8 @@ pub enum Input {
         /// The addresses that stand.
         outcome: Result<BTreeSet<Ipv4Addr>, String>,
     },
+    /// Something is known of who is active in the pair.
+    Pair(PairNews),
     /// What keeps metrics from being served; `None`: nothing any more.
     Metrics(Option<String>),
     /// [`Controller::next_deadline`] has come.
@@ -178,6 +181,12 @@ pub struct Controller {
     pub(super) captures: Captures,
     pub(super) recorder: Recorder,
     pub(super) advertising: Advertising,
+    /// `None`: the appliance is alone.
+    pub(super) pairing: Option<Pairing>,
+    /// The last one.
+    pub(super) takeover: Option<Takeover>,
+    /// How often it has become active since the start.
+    pub(super) takeovers: u64,
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
@@ -208,6 +217,8 @@ impl Controller {
         let parallel = [macs.len(), machine.ports.len()].iter().all(|count| *count == intent.ports.len());
         assert!(parallel, "one MAC and facts for each port");
         let pools = Pools::new(&intent, now);
+        let pairing = intent.pair.as_ref().map(|pair| Pairing::new(pair, now));
+        let is_active = pairing.as_ref().is_none_or(|it| it.standing().role == PairRole::Active);
         let mut controller = Controller {
             raw: Arc::new(file.clone()),
             path: String::new(),
@@ -222,7 +233,7 @@ impl Controller {
             transaction: None,
             exclusions: Exclusions::default(),
             saves: Saves::default(),
-            link: Link::new(&intent, macs, seed ^ 0x6172_7000, now),
+            link: Link::new(&intent, macs, is_active, seed ^ 0x6172_7000, now),
             probing: Probing::new(&intent, seed, now),
             health: pools.health(),
             publisher: Publisher::new(workers, now),
@@ -236,6 +247,9 @@ impl Controller {
             captures: Captures::default(),
             recorder: Recorder::default(),
             advertising: Advertising::new(&intent),
+            pairing,
+            takeover: None,
+            takeovers: 0,
             loads_due: None,
             waiting: Waiting::default(),
             compared: None,
@@ -252,6 +266,7 @@ impl Controller {
             intent,
             pools,
         };
+        controller.health.pair = controller.pair_health(now);
         controller.outputs.set_time(now, controller.machine.wall(now));
         controller.restore_events(now);
         controller.notifier = Notifier::new(controller.outputs.events.last());
@@ -308,6 +323,7 @@ impl Controller {
             Input::Notified(exit) => self.notifier.on_end(&exit, &self.file.settings.notify, &mut self.outputs, now),
             Input::ProgramEnded { probe, exit } => self.probing.on_program(probe, exit),
             Input::Advertised { number, outcome } => self.on_advertised((number, outcome), now),
+            Input::Pair(news) => self.hear_of_pair(news, now),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),
@@ -374,6 +390,7 @@ impl Controller {
                 let first = self.publisher.installed() == Epoch(0);
                 if let Some((epoch, at)) = self.publisher.on_installed(worker, epoch, at, old) {
                     self.switchovers.on_completed(epoch, at);
+                    self.note_installed(epoch, at, now);
                     self.recorded.changed();
                     if first {
                         self.log(EventName::Ready, LogLevel::Info, "ready".into());
@@ -494,7 +511,10 @@ impl Controller {
                 NeighbourEvent::Forgotten(_) => self.publisher.changed_at_leisure(now),
                 NeighbourEvent::Failed(hop) => self.on_unresolved(hop, now),
                 NeighbourEvent::Unreachable(hop) => self.give_up(hop),
-                NeighbourEvent::Send { .. } | NeighbourEvent::Claimed { .. } | NeighbourEvent::Stays { .. } => {}
+                NeighbourEvent::Claimed { interface, address, mac, .. } => {
+                    self.on_claim((interface, address), mac, now)
+                }
+                NeighbourEvent::Send { .. } | NeighbourEvent::Stays { .. } => {}
             }
         }
     }

@@ -35,7 +35,7 @@ impl Controller {
                 self.pools.take_up(id, meant, (known, &who), now);
             }
         }
-        self.health = self.pools.health();
+        self.health = self.fresh_health(now);
         self.choose(Cause::Start, now);
         let what = [
             count(taken.flows as usize, "flow"),
@@ -57,6 +57,35 @@ impl Controller {
 }
 
 impl Pools {
+    /// The pool stands as the active appliance of the pair has it, as far as its members are there; verdicts are ours.
+    pub(super) fn follow(&mut self, id: PoolId, meant: &Pool, (known, who): (&RememberedPool, &Who), now: Instant) {
+        for member in &known.members {
+            if let Some(status) = who.members.get(&member.address).and_then(|at| self.members.get_mut(at)) {
+                status.lost_before = Generation(member.lost_before);
+                status.released = member.released.map(Generation);
+            }
+        }
+        let Some(pool) = self.pools.get_mut(&id) else { return };
+        pool.generation = Generation(known.generation);
+        let active = known.active.and_then(|address| who.members.get(&address)).copied();
+        if !meant.is_shared() {
+            if pool.active != active {
+                (pool.active, pool.since) = (active, now);
+            }
+            (pool.follows, pool.served) = (true, pool.served || active.is_some());
+            pool.reason = "the active appliance of the pair has chosen it".into();
+        }
+        self.touched.insert(id);
+    }
+
+    /// The choice is this appliance's own again, and begins with whoever is active.
+    pub(super) fn end_following(&mut self) {
+        for (id, pool) in self.pools.iter_mut().filter(|(_, pool)| pool.follows) {
+            pool.follows = false;
+            self.touched.insert(*id);
+        }
+    }
+
     /// The pool stands as it stood, as far as its members are there.
     fn take_up(&mut self, id: PoolId, meant: &Pool, (known, who): (&RememberedPool, &Who), now: Instant) {
         for member in &known.members {

@@ -20,6 +20,8 @@ fn interface(name: &str, port: u8, address: &str) -> Interface {
         addresses: vec![address.parse().unwrap()],
         mtu: 1500,
         host: None,
+        floating: vec![],
+        vrid: None,
     }
 }
 
@@ -96,6 +98,7 @@ pub(crate) fn two_arm() -> Intent {
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         sip: Default::default(),
+        pair: None,
         neighbours: vec![],
         lives: Default::default(),
     }
@@ -106,6 +109,7 @@ pub(crate) fn health_of(intent: &Intent) -> Health {
     Health {
         members: vec![MemberHealth::default(); intent.members.bound()],
         pools: vec![PoolHealth::default(); intent.pools.bound()],
+        pair: Default::default(),
     }
 }
 

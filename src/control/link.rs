@@ -17,7 +17,8 @@ use crate::probe::LOOK;
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::arp::Operation;
-use crate::wire::compose::{arp_announcement, arp_frame, ip_frame};
+use crate::wire::compose::{arp_announcement, arp_announcing_reply, arp_frame, ip_frame};
+use crate::wire::facts::Link as Header;
 use crate::worker::mailbox::{Command, WorkerId};
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -46,6 +47,14 @@ pub(super) struct Link {
     by_mac: HashMap<(InterfaceId, Mac), NextHop>,
     /// Who claims addresses of ours.
     claims: BTreeMap<Place, Claimants>,
+    /// The floating addresses of the pair are ours.
+    is_active: bool,
+    /// They are not announced before workers have the snapshot in which they are.
+    is_silent: bool,
+    /// Those that have become ours, until each was announced once.
+    takeover: Takeover,
+    /// MACs of the other appliance of the pair.
+    peer_macs: BTreeSet<Mac>,
     /// By port.
     up: Vec<bool>,
     /// From then on a link that is down is an alarm.
@@ -53,15 +62,20 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(intent: &Intent, macs: &[Mac], seed: u64, now: Instant) -> Link {
+    /// `is_active`: floating addresses are ours from the start.
+    pub(super) fn new(intent: &Intent, macs: &[Mac], is_active: bool, seed: u64, now: Instant) -> Link {
         let mut link = Link {
-            addresses: Addresses::new(intent, macs),
+            addresses: Addresses::held(intent, macs, is_active),
             neighbours: Neighbours::new(seed),
             announcements: Announcements::default(),
             members: HashMap::new(),
             routers: HashMap::new(),
             by_mac: HashMap::new(),
             claims: BTreeMap::new(),
+            is_active,
+            is_silent: false,
+            takeover: Takeover::default(),
+            peer_macs: BTreeSet::new(),
             up: vec![false; macs.len()],
             alarms_from: now + LINK_GRACE,
         };
@@ -71,9 +85,47 @@ impl Link {
 
     /// Takes a new intent: what is new is announced, what is gone is forgotten.
     pub(super) fn reconfigure(&mut self, intent: &Intent, macs: &[Mac], now: Instant) {
-        self.addresses = Addresses::new(intent, macs);
+        self.addresses = Addresses::held(intent, macs, self.is_active);
         self.announce_all(now);
         self.keep_neighbours(intent, now);
+    }
+
+    /// Floating addresses are ours from now on, or not any more. They are announced when [`Link::announce_floating`] says so.
+    pub(super) fn hold_floating(&mut self, is_active: bool, intent: &Intent, macs: &[Mac], now: Instant) {
+        (self.is_active, self.is_silent, self.takeover) = (is_active, is_active, Takeover::default());
+        self.reconfigure(intent, macs, now);
+    }
+
+    /// Workers have the snapshot in which floating addresses are ours: they are announced.
+    pub(super) fn announce_floating(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_silent) {
+            self.announce_all(now);
+            self.takeover.left =
+                self.announcements.places().filter(|(_, at)| self.addresses.is_floating(*at)).collect();
+        }
+    }
+
+    /// Floating addresses are not announced yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    /// When the first and the last floating address were announced since the take-over.
+    pub(super) fn announced(&self) -> (Option<Instant>, Option<Instant>) {
+        (self.takeover.first, self.takeover.last)
+    }
+
+    /// The other appliance of the pair has these MACs.
+    pub(super) fn set_peer_macs(&mut self, macs: impl IntoIterator<Item = Mac>) {
+        self.peer_macs = macs.into_iter().collect();
+    }
+
+    /// Who claims this address, if he may be the other appliance: by its MACs, by that of the virtual router, or, where its MACs are not
+    /// known, whoever does.
+    pub(super) fn is_peers_claim(&self, interface: InterfaceId, address: Ipv4Addr, mac: Mac) -> bool {
+        let is_virtual = || self.addresses.find(interface).is_some_and(|view| view.floating_mac == mac);
+        let may_be = self.peer_macs.is_empty() || self.peer_macs.contains(&mac) || is_virtual();
+        self.addresses.is_floating(address) && may_be
     }
 
     /// The link of a NIC came up or was lost; one that came up and was not seen to be lost was away for a moment.
@@ -144,7 +196,9 @@ impl Link {
             NeighbourEvent::Send { interface, to, arp } => {
                 out.trace(|| format!("ARP {:?} to {to}: {} asks for {}", arp.operation, arp.sender, arp.target));
                 if let Some(from) = self.addresses.find(interface) {
-                    transmit(from.port, arp_frame(to, from.vlan, &arp), out);
+                    // Also where it tells of the virtual router's MAC (RFC 9568 8.1.2).
+                    let link = Header { dst: to, src: from.mac, vlan: from.vlan };
+                    transmit(from.port, arp_frame(&link, &arp), out);
                 }
             }
             NeighbourEvent::Reachable(hop, mac) => out.debug(|| format!("neighbour {hop} is at {mac}")),
@@ -152,6 +206,9 @@ impl Link {
                 out.debug(|| format!("neighbour {hop} does not answer ARP"));
             }
             NeighbourEvent::Forgotten(hop) => out.debug(|| format!("neighbour {hop} is forgotten")),
+            // That is for the pair to settle.
+            NeighbourEvent::Claimed { interface, address, mac, .. } if self.is_peers_claim(interface, address, mac) => {
+            }
             NeighbourEvent::Claimed { interface, address, mac, operation } => {
                 self.on_claim((interface, address), (mac, operation), intent, out, now);
             }
@@ -171,6 +228,7 @@ impl Link {
     pub(super) fn transmit(&mut self, out: &mut Outbox, now: Instant) {
         while let Some((interface, address)) = self.announcements.poll(now) {
             self.announce(interface, address, out);
+            self.takeover.on_announced((interface, address), now);
         }
     }
 
@@ -207,6 +265,11 @@ impl Link {
         self.routers.get(&router).map_or(&[], Vec::as_slice)
     }
 
+    /// Of each NIC, whether it has a link.
+    pub(super) fn links(&self) -> impl Iterator<Item = bool> + '_ {
+        self.up.iter().copied()
+    }
+
     pub(super) fn is_up(&self, port: PortId) -> bool {
         self.up[port.index()]
     }
@@ -225,8 +288,11 @@ impl Link {
 
     /// Our addresses are announced on the links that are up.
     fn announce_all(&mut self, now: Instant) {
-        let up = |(interface, _): &Place| self.up[self.addresses.interfaces()[*interface].port.index()];
-        let places = self.addresses.all().filter(up).collect();
+        let is_due = |(interface, address): &Place| {
+            let is_up = self.up[self.addresses.interfaces()[*interface].port.index()];
+            is_up && !(self.is_silent && self.addresses.is_floating(*address))
+        };
+        let places = self.addresses.all().filter(is_due).collect();
         self.announcements.set(places, now);
     }
 
@@ -339,8 +405,29 @@ impl Link {
     }
 
     fn announce(&self, interface: InterfaceId, address: Ipv4Addr, out: &mut Outbox) {
-        let from = &self.addresses.interfaces()[interface];
-        transmit(from.port, arp_announcement(from.mac, from.vlan, address), out);
+        let (from, mac) = (&self.addresses.interfaces()[interface], self.addresses.mac_of(interface, address));
+        transmit(from.port, arp_announcement(mac, from.vlan, address), out);
+        // One that has moved here from the other appliance is known to its neighbours: all have to believe it.
+        if self.addresses.is_floating(address) {
+            transmit(from.port, arp_announcing_reply(mac, from.vlan, address), out);
+        }
+    }
+}
+
+/// How far floating addresses that have become ours are announced.
+#[derive(Default)]
+struct Takeover {
+    left: BTreeSet<Place>,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Takeover {
+    fn on_announced(&mut self, place: Place, now: Instant) {
+        if self.left.remove(&place) {
+            self.first.get_or_insert(now);
+            self.last = self.left.is_empty().then_some(now);
+        }
     }
 }
 

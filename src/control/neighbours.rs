@@ -385,7 +385,7 @@ impl Neighbours {
     }
 
     fn answer(&mut self, interface: InterfaceId, asked: &Arp, addresses: &Addresses) {
-        let (sender_mac, sender) = (addresses.interfaces()[interface].mac, asked.target);
+        let (sender_mac, sender) = (addresses.mac_of(interface, asked.target), asked.target);
         let (operation, target_mac, target) = (Operation::Reply, asked.sender_mac, asked.sender);
         let arp = Arp { operation, sender_mac, sender, target_mac, target };
         self.events.push_back(NeighbourEvent::Send { interface, to: asked.sender_mac, arp });

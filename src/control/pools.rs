@@ -18,7 +18,7 @@ use crate::events::AlarmCode;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
-use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
+use crate::policy::health::{Generation, Health, MemberHealth, PairHealth, PoolHealth, Silence, State};
 use crate::policy::intent::{MemberId, Mode, NoMember, Pool, PoolId};
 use crate::policy::sharing::Sharing;
 use crate::time::{Duration, Instant};
@@ -43,6 +43,8 @@ pub struct PoolStatus {
     pub forced_since: Wall,
     /// Whom a drill wants, if nobody is forced.
     pub(super) preferred: Option<MemberId>,
+    /// The active appliance of the pair has chosen, and this one stands by.
+    pub(super) follows: bool,
     /// He wanted it before the appliance was started again.
     pub(super) restored: Option<Restored>,
     /// Who takes new work, where several members are active.
@@ -215,7 +217,7 @@ impl Pools {
             }
             if meant.is_shared() {
                 self.share(id, meant, intent, out, now);
-            } else {
+            } else if !self.pools.get(&id).is_some_and(|pool| pool.follows) {
                 let choice = self.elect(id, meant, &verdict, out, (now, wall));
                 switched.extend(self.apply(id, choice, now));
                 self.announce_return(id, meant, (now, wall));
@@ -359,6 +361,7 @@ impl Pools {
         let mut health = Health {
             members: vec![MemberHealth::default(); bound(self.members.keys().last().map(|id| id.index()))],
             pools: vec![PoolHealth::default(); bound(self.pools.keys().last().map(|id| id.index()))],
+            pair: PairHealth::default(),
         };
         for (id, status) in &self.members {
             health.members[id.index()] = status.health();
@@ -478,6 +481,7 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
         forced: None,
         forced_since: Wall::default(),
         preferred: None,
+        follows: false,
         restored: None,
         sharing: None,
         opens: None,

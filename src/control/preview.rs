@@ -143,6 +143,7 @@ fn health_after(before: &Intent, health: &Health, next: &Intent) -> Health {
     let mut after = Health {
         members: vec![MemberHealth::default(); next.members.bound()],
         pools: vec![PoolHealth::default(); next.pools.bound()],
+        pair: health.pair,
     };
     for id in next.members.ids().filter(|id: &MemberId| before.members.contains(*id)) {
         after.members[id.index()] = health.members[id.index()];

@@ -204,11 +204,12 @@ impl Controller {
             self.record_switchover(pool, Some((gone, name)), None, (Cause::Reload, reason), now);
         }
         self.advertising.reconfigure(&self.intent);
+        self.reconfigure_pair(now);
         self.drains.look = None;
         self.probing.reconfigure(&self.intent, now);
         self.checks.ports.reconfigure(&self.intent);
         self.sip.reconfigure(&self.intent, now);
-        self.health = self.pools.health();
+        self.health = self.fresh_health(now);
         self.probing.take_news().into_iter().for_each(|pool| self.pools.touch(pool));
         self.choose(Cause::Reload, now);
         self.publisher.changed(now);

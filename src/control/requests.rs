@@ -79,6 +79,9 @@ impl Controller {
             Request::RecorderSave { id } => Data::Capture(Box::new(self.save_recording(id)?)),
             Request::Latency { reset } => return self.begin_latency(request_id, reset, now),
             Request::Sip {} => return self.begin_sip(request_id, now),
+            Request::Pair {} => Data::Pair(Box::new(self.pair_report(now)?)),
+            Request::PairRole { role, yes } => return self.set_role(request_id, role, yes, now),
+            Request::Health {} => Data::Health(self.health_report(now)),
             Request::Announce {} => Data::Announced(self.announce(now)),
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
             Request::StateShow {} => Data::Settings(self.setting_rows()),
@@ -387,6 +390,7 @@ impl Controller {
                 differs_from_file: self.configurations.differ_from_file(),
             })),
             Then::Confirmed => self.confirmed(),
+            Then::Pair => self.pair_report(now).map(|report| Data::Pair(Box::new(report))),
         }
     }
 

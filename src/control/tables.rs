@@ -45,6 +45,7 @@ impl Controller {
             alarms: self.alarm_rows(),
             settings: self.settings() as u64,
             awaited: self.awaited(now),
+            pair: self.pair_report(now).ok(),
         }
     }
 

@@ -73,6 +73,7 @@ impl Controller {
             return;
         }
         self.poll_transaction(now);
+        self.poll_pair(now);
         self.probing.look(&self.machine, now);
         self.link.poll(|asked, due| self.probing.was_away(asked, due), now);
         self.on_link_events(now);
@@ -96,6 +97,7 @@ impl Controller {
         self.poll_drains(now);
         self.poll_drills(now);
         self.link.transmit(&mut self.outputs, now);
+        self.note_announced();
         let meant = (&self.intent, self.publisher.latest());
         self.checks.poll(meant, &self.link, &self.machine, &mut self.outputs, now);
         self.count_loads(now);
@@ -129,7 +131,7 @@ impl Controller {
         }
     }
 
-    fn publish(&mut self, now: Instant) {
+    pub(super) fn publish(&mut self, now: Instant) {
         let Some(work) = self.publisher.take_work(now) else { return };
         let epoch = self.publisher.next_epoch();
         let (intent, health, adjacency) = (&self.intent, &self.health, self.link.neighbours.adjacency());
@@ -145,6 +147,7 @@ impl Controller {
             self.outputs.send(worker, Command::Install(snapshot, snat_ports));
         }
         self.switchovers.on_published(epoch, now);
+        self.note_published(epoch, now);
     }
 
     fn earliest(&mut self, now: Instant) -> Option<Instant> {
@@ -166,6 +169,7 @@ impl Controller {
             self.sip.next_deadline(),
             self.recorder.next_deadline(),
             self.advertising.next_deadline(),
+            self.next_of_pair(now),
             self.handing_over.as_ref().and_then(HandingOver::next_deadline),
             Some(self.checks.next_deadline()),
         ]

@@ -62,6 +62,8 @@ pub(super) enum Then {
     Reloaded(Vec<Change>, Option<Duration>),
     /// What is confirmed.
     Confirmed,
+    /// What this appliance is in its pair.
+    Pair,
 }
 
 /// What is asked of the workers about another file.

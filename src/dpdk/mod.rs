@@ -20,6 +20,7 @@ mod inherited;
 mod interface;
 mod large_pages;
 mod log;
+mod macs;
 mod mempool;
 mod nic;
 mod port;

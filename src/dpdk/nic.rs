@@ -5,6 +5,7 @@
 use super::attach::Attached;
 use super::events::Reports;
 use super::growing::Growing;
+use super::macs::MacFilter;
 use super::mempool::Pool;
 use super::rss::Hashing;
 use super::vlans::VlanFilter;
@@ -52,6 +53,7 @@ pub(super) struct Nic {
     pub(super) was_up: AtomicBool,
     /// What it lets in. Touched by management only.
     pub(super) vlans: VlanFilter,
+    pub(super) macs: MacFilter,
 }
 
 impl Nic {

@@ -12,6 +12,7 @@ use super::error::{DpdkError, Fault, Said, error_text};
 use super::events::{DeviceEvents, Reports};
 use super::interface;
 use super::log;
+use super::macs::MacFilter;
 use super::mempool::{CACHE, Pool};
 use super::nic::{Nic, PortFacts, Turns};
 use super::queue::Queue;
@@ -142,6 +143,12 @@ impl Ports {
     /// it can: one that cannot lets in all. Asking again for the same costs nothing.
     pub fn pass_vlans(&self, port: usize, tags: &[u16]) -> bool {
         self.open.get(port).is_some_and(|nic| nic.vlans.pass(&nic.name, tags))
+    }
+
+    /// Lets a port receive frames for these MACs beside its own, and for no others, if its driver can tell them apart. Says whether it can:
+    /// one that cannot lets in all. Asking again for the same costs nothing.
+    pub fn take_macs(&self, port: usize, macs: &[[u8; 6]]) -> bool {
+        self.open.get(port).is_some_and(|nic| nic.macs.take(&nic.name, macs))
     }
 
     /// Lets a port receive frames to all groups: routing daemons listen to some. Asking again costs nothing.
@@ -388,11 +395,26 @@ impl<'a> Draft<'a> {
         let turns = (0..self.tx_queues).map(|_| Turns::default()).collect();
         let filters = self.info.rx_offload_capa & dpdk_sys::SHIM_RX_VLAN_FILTER != 0;
         let vlans = VlanFilter::new(self.attached.id, filters);
+        let macs = MacFilter::new(self.attached.id);
         let (unusable, counted) = (AtomicU64::new(0), Mutex::default());
         let (name, mtu, pool) = (self.wanted.name.clone(), self.wanted.mtu, Arc::clone(pool));
         let (attached, reports) = (self.attached, self.reports);
         let (listens_with, was_up) = (device.listens_with(), AtomicBool::new(false));
-        Ok(Nic { reports, listens_with, was_up, name, mtu, attached, facts, turns, unusable, counted, pool, vlans })
+        Ok(Nic {
+            reports,
+            listens_with,
+            was_up,
+            name,
+            mtu,
+            attached,
+            facts,
+            turns,
+            unusable,
+            counted,
+            pool,
+            vlans,
+            macs,
+        })
     }
 
     /// What the firmware calls itself, if its driver asks it.

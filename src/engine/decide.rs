@@ -243,6 +243,7 @@ impl<'a> Walk<'a> {
             return Verdict::Ignore(IgnoreReason::Arp);
         }
         let asks_for_us = arp.operation == Operation::Request && self.answers(arp.target);
+        let mac = if asks_for_us { self.snapshot.addresses.mac_of(self.classified.interface, arp.target) } else { mac };
         match self.arp_class(&arp) {
             Some(PuntReason::ArpConflict) => self.punt(PuntReason::ArpConflict),
             Some(reason) if asks_for_us && !self.state.punts.allows(reason, self.now) => {
@@ -260,7 +261,10 @@ impl<'a> Walk<'a> {
     fn arp_class(&self, arp: &Arp) -> Option<PuntReason> {
         let hop = NextHop { interface: self.classified.interface, address: arp.sender };
         let ours = self.answers(arp.target);
-        if matches!(self.snapshot.class(arp.sender), AddressClass::SelfIp(_) | AddressClass::Virtual(_)) {
+        // What the active appliance of a pair has, its standby does not dispute.
+        if matches!(self.snapshot.class(arp.sender), AddressClass::SelfIp(_) | AddressClass::Virtual(_))
+            && self.snapshot.addresses.is_ours(arp.sender)
+        {
             return Some(PuntReason::ArpConflict);
         }
         match (self.snapshot.neighbour(hop), arp.operation) {

@@ -109,7 +109,23 @@ impl Path {
             return Path::Arp;
         }
         let owners = snapshot.owners(packet.src(), packet.dst());
-        martian(packet, &owners, interface, snapshot).map_or_else(|| Path::between(&owners), Path::Invalid)
+        let path = martian(packet, &owners, interface, snapshot).map_or_else(|| Path::between(&owners), Path::Invalid);
+        if snapshot.pair.is_standby { path.on_standby(packet, snapshot) } else { path }
+    }
+
+    /// The same at the standby of a pair: what it has itself is served, and nothing else, as what it forwarded would be half of a
+    /// conversation whose other half the active one sees.
+    #[cold]
+    fn on_standby(self, packet: &Packet, snapshot: &Snapshot) -> Path {
+        let is_floating = |address| {
+            let is_known = matches!(snapshot.class(address), AddressClass::SelfIp(_) | AddressClass::Virtual(_));
+            is_known && !snapshot.addresses.is_ours(address)
+        };
+        match self {
+            Path::Local(_) | Path::Invalid(_) if ![packet.src(), packet.dst()].into_iter().any(is_floating) => self,
+            Path::Arp | Path::Background(_) => self,
+            _ => Path::Invalid(DropReason::PairStandby),
+        }
     }
 
     /// The path between two addresses, as far as their owners say.

@@ -54,6 +54,14 @@ impl<'a> Walk<'a> {
 
     /// The TCP segment is dropped and its sender gets a reset, within the limit on rejects.
     pub(super) fn reject_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
+        // A router's errors about a packet's size and hops hold whoever is active.
+        let refuses = !matches!(
+            with,
+            Reply::IcmpError { error: IcmpError::TtlExceeded | IcmpError::FragmentationNeeded { .. }, .. }
+        );
+        if self.snapshot.pair.is_settling && refuses {
+            return Verdict::Drop(DropReason::PairSettling);
+        }
         // Whoever scans us must not cost a sender its path MTU, or a client the news that its member was lost.
         let told = match reason {
             DropReason::NotListening | DropReason::ProtocolUnsupported => {

@@ -72,6 +72,8 @@ alarms! {
         "Put it back and restart Fairlead.";
     HostDevice = "host.device", Warning, "The kernel's device of an interface is missing, or is not as it is to be: what speaks over it, such as a routing daemon or keepalived, does not.",
         "See `ip address show dev NAME` and what the alarm says; Fairlead tries again each second.";
+    PairSplit = "pair.split", Critical, "Both appliances of a pair are active: each answers for the floating addresses.",
+        "See why they do not hear each other: keepalived's log on both, the links and VLANs between them; `fairlead pair standby` on one ends it.";
     AddressDuplicate = "address.duplicate", Warning, "Another host claims an address of ours, or has within five minutes.",
         "Find the host with that MAC (the switch's MAC table names its port) and remove the address from it.";
     AddressProxyArp = "address.proxy-arp", Warning, "A router answers ARP for an address of ours.",

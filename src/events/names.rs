@@ -76,6 +76,7 @@ events! {
     NotifyFailed = "notify.failed", "The program of [notify] has failed, was killed, or could not be run.";
     LogLevel = "log.level", "An operator has changed the log level.";
     LogLeftOut = "log.left-out", "So many lines of one event were left out, as they came too fast.";
+    PairRole = "pair.role", "The appliance has become the active one of its pair, or the standby.";
     Note = "note", "Something else that concerns the process or the machine.";
     Detail = "detail", "What a part does: only at the log levels debug and trace, and in no list of events.";
 }

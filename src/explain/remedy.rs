@@ -52,6 +52,8 @@ fn of_reason(reason: DropReason) -> Option<&'static str> {
         UnknownInterface | NotForUs => {
             "check port and VLAN tag of [[interface]], and the sender's route to the appliance"
         }
+        PairStandby => "ask the other appliance, which is active: `fairlead pair` says why this one is not",
+        PairSettling => "try again when the time of `[pair] settle` is over",
         NoRoute => "add a [[route]] that holds the destination, and `fairlead reload`",
         HostUnreachable => {
             "`fairlead neighbours` shows the next hop as failed: check that the host is up, its address, VLAN and cable"

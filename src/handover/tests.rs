@@ -255,6 +255,7 @@ fn a_pair() -> Intent {
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         sip: Default::default(),
+        pair: None,
         neighbours: vec![],
         lives: Default::default(),
     }

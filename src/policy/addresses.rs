@@ -29,6 +29,8 @@ pub struct InterfaceView {
     pub has_members: bool,
     /// The kernel has a device for it.
     pub has_host: bool,
+    /// The MAC of floating addresses there, while they are ours: the virtual router's, or that of the port.
+    pub floating_mac: Mac,
 }
 
 impl InterfaceView {
@@ -57,6 +59,8 @@ pub struct Addresses {
     interfaces: Slots<InterfaceId, InterfaceView>,
     /// Where each address lives.
     homes: HashMap<Ipv4Addr, Home, foldhash::fast::RandomState>,
+    /// Those that belong to us as the active appliance of a pair.
+    is_floating: HashSet<Ipv4Addr, foldhash::fast::RandomState>,
     /// Of our ports.
     macs: HashSet<Mac, foldhash::fast::RandomState>,
 }
@@ -73,8 +77,13 @@ enum Home {
 }
 
 impl Addresses {
-    /// Of this intent; `macs` holds our MAC on each port, in the order of [`Intent::ports`].
+    /// Of this intent, floating ones included; `macs` holds our MAC on each port, in the order of [`Intent::ports`].
     pub fn new(intent: &Intent, macs: &[Mac]) -> Addresses {
+        Addresses::held(intent, macs, true)
+    }
+
+    /// The same; with `floating` only those that do not belong to the active appliance of a pair, if there is one.
+    pub fn held(intent: &Intent, macs: &[Mac], floating: bool) -> Addresses {
         let with_members: HashSet<InterfaceId> = intent.members.iter().map(|member| member.interface).collect();
         let interfaces = intent.interfaces.map(|id, meant| InterfaceView {
             port: meant.port,
@@ -84,17 +93,28 @@ impl Addresses {
             mtu: meant.mtu,
             has_members: with_members.contains(&id),
             has_host: meant.host.is_some(),
+            floating_mac: intent.virtual_mac(meant).unwrap_or(macs[meant.port.index()]),
         });
         let mut homes: HashMap<_, _, _> = HashMap::default();
-        for address in intent.translated_addresses() {
-            homes.entry(address).or_insert_with(|| home(&interfaces, address));
+        let mut is_floating: HashSet<_, _> = HashSet::default();
+        if floating {
+            for address in intent.translated_addresses() {
+                homes.entry(address).or_insert_with(|| home(&interfaces, address));
+            }
+            for (id, interface) in intent.interfaces.entries() {
+                homes.extend(interface.floating.iter().map(|net| (net.addr(), Home::On(id))));
+            }
+            if intent.pair.is_some() {
+                is_floating = homes.keys().copied().collect();
+            }
         }
         // A self-IP may serve as a SNAT address; it stays where it is.
         for (id, interface) in interfaces.entries() {
             homes.extend(interface.addresses.iter().map(|net| (net.addr(), Home::On(id))));
+            interface.addresses.iter().for_each(|net| _ = is_floating.remove(&net.addr()));
         }
         let macs = interfaces.iter().map(|interface| interface.mac).collect();
-        Addresses { interfaces, homes, macs }
+        Addresses { interfaces, homes, is_floating, macs }
     }
 
     /// The interfaces.
@@ -120,6 +140,17 @@ impl Addresses {
     /// `address` is ours, wherever it lives.
     pub fn is_ours(&self, address: Ipv4Addr) -> bool {
         self.homes.contains_key(&address)
+    }
+
+    /// `address` is ours as long as we are the active appliance of a pair.
+    pub fn is_floating(&self, address: Ipv4Addr) -> bool {
+        self.is_floating.contains(&address)
+    }
+
+    /// The MAC at which `address`, one that is answered on `interface`, is.
+    pub fn mac_of(&self, interface: InterfaceId, address: Ipv4Addr) -> Mac {
+        let view = &self.interfaces[interface];
+        if self.is_floating(address) { view.floating_mac } else { view.mac }
     }
 
     /// The MAC is that of one of our ports.

@@ -63,6 +63,27 @@ pub struct Health {
     pub members: Vec<MemberHealth>,
     /// Of each pool.
     pub pools: Vec<PoolHealth>,
+    /// Of the other appliance beside this one.
+    pub pair: PairHealth,
+}
+
+/// What workers need to know of the pair; by default, the appliance is alone or active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PairHealth {
+    /// The other one has the floating addresses: nothing is done in their name, and nothing is forwarded.
+    pub is_standby: bool,
+    /// This one has become active a moment ago: what nobody here knows may be known to the other one, and is not refused.
+    pub is_settling: bool,
+}
+
+impl PairHealth {
+    /// Of a pair of whose roles nothing is known yet.
+    pub const STANDBY: PairHealth = PairHealth { is_standby: true, is_settling: false };
+
+    /// Connections are reset in nobody's name.
+    pub fn is_quiet(self) -> bool {
+        self.is_standby || self.is_settling
+    }
 }
 
 /// A member as the workers need to know it.

@@ -4,8 +4,10 @@
 //! of names, durations instead of texts. `config` makes it from a file; nothing here reads one.
 
 mod monitors;
+mod pair;
 
 pub use monitors::*;
+pub use pair::*;
 
 use super::slots::{Id, Lives, Slots};
 use super::words::words;
@@ -94,6 +96,8 @@ pub struct Intent {
     pub limits: Limits,
     /// What is read of SIP to be counted.
     pub sip: SipStatistics,
+    /// The other appliance beside this one; `None`: there is none, and this one is always active.
+    pub pair: Option<Pair>,
     /// Since when things have been there; nothing of it is in the file.
     pub lives: Lives,
 }
@@ -103,6 +107,12 @@ impl Intent {
     pub fn translated_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let virtuals = self.virtual_servers.iter().map(|server| server.address);
         virtuals.chain(self.snats.iter().map(|snat| snat.address))
+    }
+
+    /// The MAC of floating addresses on this interface, where it is that of the virtual router (RFC 9568 7.3).
+    pub fn virtual_mac(&self, interface: &Interface) -> Option<Mac> {
+        let vrid = interface.vrid.filter(|_| self.pair.as_ref().is_some_and(|pair| pair.virtual_mac))?;
+        Some(Mac([0x00, 0x00, 0x5e, 0x00, 0x01, u8::try_from(vrid).ok()?]))
     }
 }
 
@@ -134,6 +144,10 @@ pub struct Interface {
     pub mtu: u16,
     /// The kernel device beside the data path that has its MAC, MTU and addresses; `None`: the kernel sees nothing of it.
     pub host: Option<String>,
+    /// Addresses of the same networks that belong to whichever appliance of the pair is active.
+    pub floating: Vec<Ipv4Net>,
+    /// The number of the virtual router there (RFC 9568 5.2.3), which its MAC follows from.
+    pub vrid: Option<u16>,
 }
 
 /// A static route.

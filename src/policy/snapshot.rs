@@ -16,7 +16,7 @@ use super::address_map::{AddressMap, FastMap, WordMap};
 use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use super::connection_limits::ConnectionLimits;
-use super::health::{Health, State};
+use super::health::{Health, PairHealth, State};
 use super::intent::*;
 use super::persistence_hints::PersistenceHints;
 use super::prefix::PrefixMap;
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub connection_limits: Arc<ConnectionLimits>,
     /// What is read of SIP to be counted.
     pub sip: SipStatistics,
+    /// What this appliance is in its pair.
+    pub pair: PairHealth,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
     /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
@@ -122,7 +124,7 @@ impl Snapshot {
             (health.members.len(), health.pools.len(), macs.len()),
             (intent.members.bound(), intent.pools.bound(), intent.ports.len()),
         );
-        let addresses = Addresses::new(intent, macs);
+        let addresses = Addresses::held(intent, macs, !health.pair.is_standby);
         let routers = parts::routers(intent);
         let routes = parts::routes(intent, &routers, before.map(|before| &before.routes));
         let (index, mut groups) = (parts::Index::new(intent), parts::Groups::new(before.map(|before| &before.pools)));
@@ -139,6 +141,7 @@ impl Snapshot {
             virtual_servers: intent.virtual_servers.map(|_, server| server.pool),
             connection_limits,
             sip: intent.sip,
+            pair: health.pair,
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
             class_bits: 0,
@@ -147,9 +150,9 @@ impl Snapshot {
             datagrams_out: Vec::new(),
             datagram_ports: WordMap::new([]),
             datagram_bits: 0,
-            ingress: parts::ingress(addresses.interfaces()),
+            ingress: parts::ingress(addresses.interfaces(), health.pair),
             links: parts::links(addresses.interfaces()),
-            ingress_of_many: parts::ingress_of_many(addresses.interfaces()),
+            ingress_of_many: parts::ingress_of_many(addresses.interfaces(), health.pair),
             ways: parts::Ways::new(adjacency, &routes, &routers, addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
@@ -187,7 +190,8 @@ impl Snapshot {
         let ins = ins.map(|(it, at)| (self.server(it.place.0).address, it.port, DatagramPort::In(at)));
         let outs = self.datagrams_out.iter().zip(0..);
         let outs = outs.map(|(it, at)| (self.member(it.sender).address, it.port, DatagramPort::Out(at)));
-        let all: Vec<_> = ins.chain(outs).collect();
+        // A standby serves none: all that it gets is told apart by its path.
+        let all: Vec<_> = ins.chain(outs).filter(|_| !self.pair.is_standby).collect();
         self.datagram_bits = all.iter().fold(0, |bits, (_, port, _)| bits | 1 << (port & 63));
         // Of two services at one endpoint the first counts.
         self.datagram_ports = WordMap::new(all.into_iter().rev().map(|(at, port, it)| (Endpoint::new(at, port), it)));
@@ -402,6 +406,10 @@ impl Snapshot {
 
     /// Some member has lost its connections in `next`, or has gone from the link while they drained.
     pub fn connections_are_lost_by(&self, next: &Snapshot) -> bool {
+        // Nothing is reset by a standby, nor by whoever has become active a moment ago; then whatever was lost meanwhile is.
+        if self.pair.is_quiet() || next.pair.is_quiet() {
+            return !next.pair.is_quiet();
+        }
         let loses = |id: MemberId| {
             let Some(member) = next.members.get(id) else { return false };
             let was = self.members.get(id).filter(|was| was.address == member.address);

@@ -13,20 +13,27 @@ use std::net::Ipv4Addr;
 /// "Who has `target`? Tell `sender`", to everyone (RFC 826).
 pub fn arp_request(src: Mac, vlan: Option<VlanId>, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     let packet = Arp { operation: Operation::Request, sender_mac: src, sender, target_mac: Mac::ZERO, target };
-    arp_frame(Mac::BROADCAST, vlan, &packet)
+    arp_frame(&Link { dst: Mac::BROADCAST, src, vlan }, &packet)
 }
 
-/// Any ARP packet, in a frame from its sender to `dst`.
-pub fn arp_frame(dst: Mac, vlan: Option<VlanId>, packet: &Arp) -> Vec<u8> {
+/// Any ARP packet, in a frame with this header.
+pub fn arp_frame(link: &Link, packet: &Arp) -> Vec<u8> {
     let mut bytes = [0; arp::LENGTH];
     packet.write(&mut bytes);
-    frame(&Link { dst, src: packet.sender_mac, vlan }, ethernet::ARP, &bytes)
+    frame(link, ethernet::ARP, &bytes)
 }
 
 /// "I have `addr`": a request for one's own address, which makes every neighbour that knows it correct its MAC
 /// (RFC 5227 2.3, 3).
 pub fn arp_announcement(mac: Mac, vlan: Option<VlanId>, addr: Ipv4Addr) -> Vec<u8> {
     arp_request(mac, vlan, addr, addr)
+}
+
+/// The same as a reply to everybody, which some hosts believe that do not believe the request. Its target is the sender itself: Linux
+/// takes one whose target is nobody for no announcement.
+pub fn arp_announcing_reply(mac: Mac, vlan: Option<VlanId>, addr: Ipv4Addr) -> Vec<u8> {
+    let packet = Arp { operation: Operation::Reply, sender_mac: mac, sender: addr, target_mac: mac, target: addr };
+    arp_frame(&Link { dst: Mac::BROADCAST, src: mac, vlan }, &packet)
 }
 
 /// A reset from `tuple.src` to `tuple.dst`. `seq` must be exactly what the receiver expects next, or it is only asked to

@@ -130,6 +130,10 @@ impl<P: Port> Executor<P> {
         let (Some(packet), Some(interface)) = (packet, interface) else {
             return self.ports.counters.dropped_all(datagram.frames.count(), reason);
         };
+        if snapshot.pair.is_quiet() {
+            let reason = if snapshot.pair.is_standby { DropReason::PairStandby } else { DropReason::PairSettling };
+            return self.ports.counters.dropped_all(datagram.frames.count(), reason);
+        }
         let from = snapshot.own_address_towards(packet.src(), interface);
         let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };
         self.reject(datagram, &packet, &with, reason, snapshot);

@@ -14,6 +14,7 @@ mod groups;
 mod link;
 mod monitors;
 mod operator;
+mod pair;
 mod pressure;
 mod redelivery;
 mod reload;

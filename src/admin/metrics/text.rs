@@ -7,6 +7,7 @@
 use super::page::{Labels, Page, seconds};
 use super::sip;
 use crate::admin::answer::Data;
+use crate::admin::pair::{PairReport, PairRole};
 use crate::admin::rows::{
     AdminState, Advertise, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, Link, MemberRow, MemberState,
     NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
@@ -52,6 +53,41 @@ fn appliance(page: &mut Page, status: &Status) {
     status.ports.iter().for_each(|row| port(page, row));
     status.virtual_servers.iter().for_each(|row| virtual_server(page, row));
     status.last_switchover.iter().for_each(|row| switchover(page, row));
+    status.pair.iter().for_each(|report| pair(page, report));
+}
+
+fn pair(page: &mut Page, report: &PairReport) {
+    page.gauge(
+        "pair_active",
+        "1 while this appliance is the active one of its pair.",
+        &[],
+        flag(report.role == PairRole::Active),
+    );
+    page.gauge(
+        "pair_settling",
+        "1 while nothing is refused yet, after a take-over.",
+        &[],
+        flag(report.settling_ms > 0),
+    );
+    page.gauge(
+        "pair_split",
+        "1 while both appliances of the pair are active.",
+        &[],
+        flag(report.split_since.is_some()),
+    );
+    page.gauge("pair_peer_connected", "1 while the other appliance is heard.", &[], flag(report.peer.is_some()));
+    page.total("pair_takeovers", "How often this appliance has become active.", &[], report.takeovers);
+    if let Some(is_in_sync) = report.in_sync {
+        page.gauge("pair_in_sync", "1 while this appliance has what the other one knows.", &[], flag(is_in_sync));
+    }
+    if let (Some(flows), Some(ms)) = (report.lag_flows, report.lag_ms) {
+        page.gauge("pair_lag_flows", "Changes on their way between the two appliances.", &[], flows as f64);
+        page.gauge("pair_lag_seconds", "How old the oldest of them is.", &[], ms as f64 / 1_000.0);
+    }
+    if let Some(us) = report.last_takeover.as_ref().and_then(|last| last.installed_us) {
+        let help = "From the word that made this appliance active last to the snapshot that every worker had.";
+        page.gauge("pair_takeover_seconds", help, &[], us as f64 / 1e6);
+    }
 }
 
 fn worker(page: &mut Page, row: &WorkerRow) {

@@ -27,6 +27,7 @@ mod log;
 mod members;
 mod narrow;
 mod neighbours;
+mod pair;
 mod ports;
 mod probes;
 mod question;
@@ -68,6 +69,7 @@ use clap_complete::Shell;
 use events::Events;
 use exclude::Exclude;
 use explain::Explain;
+use pair::Pair;
 use recorder::Recorder;
 use state::State;
 use std::path::PathBuf;
@@ -270,6 +272,10 @@ pub enum Ask {
     /// Probe a member on demand, or show what became known of it
     #[command(subcommand)]
     Probe(Probe),
+    /// What this appliance is in its pair, why, and how the last take-over went; or make it active or standby
+    Pair(Pair),
+    /// Whether this appliance is fit to be active, in one line: exit 0, 1 if not yet, 2 if not; for keepalived's track_script
+    Health(Once),
     /// Announce all addresses by gratuitous ARP, as after a start
     Announce(Once),
     /// What is logged
@@ -465,6 +471,8 @@ impl Ask {
             Ask::Probe(Probe::History(OfMember { once, member })) => {
                 once.of(Request::ProbeHistory { member }, probes::history)
             }
+            Ask::Pair(pair) => pair.question(),
+            Ask::Health(once) => pair::health_question(once),
             Ask::Announce(once) => once.of(Request::Announce {}, announce::show),
             Ask::Log(Log::Level { once, level }) => once.of(Request::LogLevel { level }, log::show),
             Ask::State(state) => state.question(),

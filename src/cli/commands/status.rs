@@ -2,6 +2,7 @@
 
 use super::kit::*;
 use super::virtual_servers::active;
+use crate::admin::pair::PairReport;
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
     let status: Status = from_value(data)?;
@@ -10,13 +11,18 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
     let alarm = |row: &AlarmRow| paragraph(&format!("ALARM for {}: {}", span(now.since(row.since)), row.message));
     let alarms: String = status.alarms.iter().map(alarm).collect();
     let parts = [
-        format!("{}\n{alarms}{}", visible(&head), awaited(status.awaited.as_ref())),
+        format!("{}\n{alarms}{}{}", visible(&head), pair(status.pair.as_ref(), now), awaited(status.awaited.as_ref())),
         workers(&status.workers),
         ports(&status.ports),
         virtual_servers(&status.virtual_servers, now),
         paragraph(&last(status.last_switchover.as_ref())) + &settings(status.settings),
     ];
     Ok(parts.join("\n"))
+}
+
+fn pair(report: Option<&PairReport>, now: Wall) -> String {
+    let Some(PairReport { role, reason, since, .. }) = report else { return String::new() };
+    paragraph(&format!("The {role} appliance of its pair for {}: {reason}", span(now.since(*since))))
 }
 
 fn awaited(row: Option<&AwaitedRow>) -> String {

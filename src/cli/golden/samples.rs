@@ -255,6 +255,7 @@ pub(in crate::cli) fn status() -> Status {
         }],
         settings: 0,
         awaited: None,
+        pair: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod connection_limits;
 mod direct_access;
 mod machine;
 mod network;
+mod pair;
 mod pools;
 mod services;
 mod tls;
@@ -27,6 +28,7 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     pools::check(document, report);
     connection_limits::check(document, report);
     direct_access::check(document, report);
+    pair::check(document, report);
     tls::check(document, report);
     without_effect::check(document, report);
 }

@@ -426,6 +426,48 @@ fn machine() {
     );
 }
 
+/// A pair whose servers' gateway floats.
+const PAIR: (&str, &str) = ("[cores]", "[pair]\nvirtual_mac = true\n[cores]");
+const GATEWAY: (&str, &str) =
+    ("addresses = [\"10.20.0.1/24\"]", "addresses = [\"10.20.0.2/24\"]\nfloating = [\"10.20.0.1/24\"]\nvrid = 51");
+
+#[test]
+fn pairs() {
+    golden(
+        "pairs",
+        &[
+            ("what floats where there is nobody else", &[GATEWAY]),
+            ("a virtual MAC without a virtual router", &[PAIR]),
+            (
+                "an address that is fixed as well, one of a member, and one twice",
+                &[
+                    PAIR,
+                    (
+                        "addresses = [\"10.20.0.1/24\"]",
+                        "addresses = [\"10.20.0.2/24\"]\nfloating = [\"10.20.0.2/24\", \"10.20.0.11/24\", \"10.20.0.1/24\", \"10.20.0.1/24\"]\nvrid = 51",
+                    ),
+                ],
+            ),
+            (
+                "an address that is elsewhere, and one with another length",
+                &[
+                    PAIR,
+                    (
+                        "addresses = [\"10.20.0.1/24\"]",
+                        "addresses = [\"10.20.0.2/24\"]\nfloating = [\"10.30.0.1/24\", \"10.20.0.1/25\"]\nvrid = 256",
+                    ),
+                ],
+            ),
+        ],
+    );
+    let rows: &[Row] = &[
+        ("a gateway that stays", &[("[cores]", "[pair]\n[cores]")]),
+        ("a virtual router that has no MAC", &[("[cores]", "[pair]\n[cores]"), GATEWAY]),
+        ("as it should be", &[PAIR, GATEWAY]),
+    ];
+    insta::assert_snapshot!("pairs_warned", warned(rows).trim_end());
+}
+
 #[test]
 fn everything_is_told_at_once_in_the_order_of_the_file() {
     golden(

@@ -212,6 +212,8 @@ fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Rout
             addresses: vec![Ipv4Net::new_assert(Ipv4Addr::new(10, n as u8, 0, 1), 16)],
             mtu: *mtu,
             host: host.then(|| format!("fl-net-{n}")),
+            floating: vec![],
+            vrid: None,
         };
         let route = |n: usize| Route {
             to: if n == 0 {
@@ -317,12 +319,35 @@ fn limits() -> impl Strategy<Value = Limits> {
     })
 }
 
+fn pair() -> impl Strategy<Value = Pair> {
+    let instance = option::of("[a-zA-Z0-9_.-]{1,32}");
+    let virtual_mac = any::<bool>();
+    let role = select(vec![PairRole::Active, PairRole::Standby]);
+    (instance, role, 1..=255_u16, virtual_mac, 0..=60_000_u64).prop_map(
+        |(instance, role, priority, virtual_mac, settle)| {
+            let settle = Duration::from_millis(settle);
+            Pair { instance, role, priority, virtual_mac, settle }
+        },
+    )
+}
+
+/// The host after the last one of each network.
+fn floating(interface: &Interface) -> Vec<Ipv4Net> {
+    let net = interface.addresses[0];
+    vec![Ipv4Net::new_assert(Ipv4Addr::from(u32::from(net.addr()) + 1), net.prefix_len())]
+}
+
 fn intent() -> impl Strategy<Value = Intent> {
     let access = option::of(vec(prefix(), 0..4)).prop_map(|allow| DirectAccess { allow });
-    let sip = (0..=1_000_000_u32).prop_map(|sample| SipStatistics { sample });
-    (network(), hosts(), monitors(), vec(pool_choice(), 0..4), access, timeouts(), limits(), sip).prop_map(
-        |(net, hosts, monitors, choices, direct_access, timeouts, limits, sip)| {
-            let (ports, interfaces, routes) = net;
+    let others = ((0..=1_000_000_u32).prop_map(|sample| SipStatistics { sample }), option::of(pair()));
+    (network(), hosts(), monitors(), vec(pool_choice(), 0..4), access, timeouts(), limits(), others).prop_map(
+        |(net, hosts, monitors, choices, direct_access, timeouts, limits, (sip, pair))| {
+            let (ports, mut interfaces, routes) = net;
+            if pair.is_some() {
+                for (interface, vrid) in interfaces.iter_mut().zip(1..) {
+                    (interface.floating, interface.vrid) = (floating(interface), Some(vrid));
+                }
+            }
             let neighbours =
                 hosts.into_iter().enumerate().map(|(place, mac)| neighbour(place, mac, &interfaces)).collect();
             let mut intent = Intent {
@@ -339,6 +364,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 timeouts,
                 limits,
                 sip,
+                pair,
                 lives: Default::default(),
             };
             choices.into_iter().for_each(|choice| add_pool(&mut intent, choice));

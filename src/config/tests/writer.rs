@@ -19,6 +19,7 @@ pub(super) fn written(configuration: &Configuration) -> String {
     intent.snats.iter().for_each(|entry| snat(&mut file, intent, entry));
     direct_access(&mut file, &intent.direct_access);
     limits(&mut file, intent);
+    intent.pair.iter().for_each(|entry| pair(&mut file, entry));
     file.0
 }
 
@@ -106,7 +107,18 @@ fn interfaces(file: &mut Lines, intent: &Intent) {
         file.texts("addresses", &interface.addresses);
         file.bare("mtu", interface.mtu);
         file.optional("host", interface.host.as_ref().map(quoted));
+        file.texts("floating", &interface.floating);
+        file.optional("vrid", interface.vrid);
     }
+}
+
+fn pair(file: &mut Lines, pair: &Pair) {
+    file.header("[pair]");
+    file.optional("instance", pair.instance.as_ref().map(quoted));
+    file.text("role", pair.role);
+    file.bare("priority", pair.priority);
+    file.bare("virtual_mac", pair.virtual_mac);
+    file.text("settle", duration_text(pair.settle));
 }
 
 fn routes(file: &mut Lines, intent: &Intent) {

@@ -49,7 +49,7 @@ impl Rig {
     }
 
     fn look(&mut self, serving: &[Serving], now: Instant) -> Option<AdvertiseOrder> {
-        self.advertising.poll(|id| serving[id.index()], &mut self.out, now);
+        self.advertising.poll(true, |id| serving[id.index()], &mut self.out, now);
         self.taken()
     }
 

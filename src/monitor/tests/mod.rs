@@ -59,6 +59,8 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
             addresses: vec!["10.20.0.1/24".parse().unwrap()],
             mtu: 1500,
             host: None,
+            floating: vec![],
+            vrid: None,
         }]
         .into(),
         routes: vec![],
@@ -71,6 +73,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         sip: Default::default(),
+        pair: None,
         neighbours: vec![],
         lives: Default::default(),
     }

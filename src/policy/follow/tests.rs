@@ -53,6 +53,8 @@ fn intent() -> Intent {
             addresses: vec!["10.0.0.1/16".parse().unwrap()],
             mtu: 1500,
             host: None,
+            floating: vec![],
+            vrid: None,
         }]
         .into(),
         routes: Vec::new(),
@@ -86,6 +88,7 @@ fn intent() -> Intent {
             fragments_per_worker: 9,
         },
         sip: Default::default(),
+        pair: None,
         lives: Lives::default(),
     }
 }
@@ -131,6 +134,7 @@ fn a_snapshot_that_follows_is_the_one_that_would_be_compiled() {
     let mut health = Health {
         members: vec![MemberHealth::default(); MEMBERS.into()],
         pools: vec![PoolHealth::default(); POOLS.into()],
+        pair: Default::default(),
     };
     let mut chance = 3;
     let compiled = |health: &Health, epoch| Snapshot::compile(&intent, health, &adjacency, &MACS, epoch);
@@ -159,6 +163,7 @@ fn losses_are_looked_for_among_all_members_unless_it_follows_at_once() {
     let mut health = Health {
         members: vec![MemberHealth::default(); MEMBERS.into()],
         pools: vec![PoolHealth::default(); POOLS.into()],
+        pair: Default::default(),
     };
     let adjacency = Adjacency::default();
     let first = Snapshot::compile(&intent, &health, &adjacency, &MACS, Epoch(1));
@@ -181,6 +186,7 @@ fn who_owns_each_address_of_a_network_is_what_the_file_says() {
         Health {
             members: vec![MemberHealth::default(); MEMBERS.into()],
             pools: vec![PoolHealth::default(); POOLS.into()],
+            pair: Default::default(),
         },
     );
     let snapshot = Snapshot::compile(&intent, &health, &Adjacency::default(), &MACS, Epoch(1));

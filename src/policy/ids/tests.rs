@@ -6,7 +6,16 @@ use std::time::Duration;
 
 fn interface(name: &str, port: u8, address: &str) -> Interface {
     let addresses = vec![address.parse().unwrap()];
-    Interface { name: name.into(), port: PortId(port), vlan: None, addresses, mtu: 1500, host: None }
+    Interface {
+        name: name.into(),
+        port: PortId(port),
+        vlan: None,
+        addresses,
+        mtu: 1500,
+        host: None,
+        floating: vec![],
+        vrid: None,
+    }
 }
 
 fn monitor(name: &str, port: u16) -> Monitor {
@@ -63,6 +72,7 @@ fn two_pairs() -> Intent {
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         sip: Default::default(),
+        pair: None,
         neighbours: vec![],
         lives: Lives::default(),
     }

@@ -10,7 +10,7 @@ use crate::policy::address_map::{AddressMap, FastMap};
 use crate::policy::addresses::InterfaceView;
 use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use crate::policy::connection_limits::ConnectionLimits;
-use crate::policy::health::{Generation, State};
+use crate::policy::health::{Generation, PairHealth, State};
 use crate::policy::intent::*;
 use crate::policy::persistence_hints::PersistenceHints;
 use crate::policy::prefix::PrefixMap;
@@ -256,10 +256,10 @@ pub(super) fn classes(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<A
         .filter(|net| net.prefix_len() < 31)
         .map(|net| (net.broadcast(), AddressClass::Broadcast))
         .collect::<Vec<_>>();
-    let appliance = intent
-        .interfaces
-        .entries()
-        .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (net.addr(), AddressClass::SelfIp(id))));
+    let appliance = intent.interfaces.entries().flat_map(|(id, interface)| {
+        let all = interface.addresses.iter().chain(&interface.floating);
+        all.map(move |net| (net.addr(), AddressClass::SelfIp(id)))
+    });
     let virtuals = virtuals.iter().enumerate().map(|(at, view)| (view.address, AddressClass::Virtual(at as u16)));
     let members =
         intent.members.entries().map(|(id, member)| (member.address, AddressClass::Member(id, member.interface)));
@@ -270,21 +270,29 @@ pub(super) fn translated(intent: &Intent) -> AddressMap<Life> {
     AddressMap::new(intent.translated_addresses().map(|address| (address, intent.lives.of(address))))
 }
 
-/// By interface: what frames for us are addressed to, and the port; no frame's where there is no interface.
-pub(super) fn ingress(interfaces: &Slots<InterfaceId, InterfaceView>) -> Box<[(RxKey, PortId)]> {
+/// By interface: what most frames for us are addressed to, and the port; no frame's where there is no interface.
+pub(super) fn ingress(interfaces: &Slots<InterfaceId, InterfaceView>, pair: PairHealth) -> Box<[(RxKey, PortId)]> {
     let mut of = vec![(RxKey::NONE, PortId(u8::MAX)); interfaces.bound()];
     for (id, interface) in interfaces.entries() {
-        of[id.index()] = (RxKey::of(interface.mac, interface.vlan), interface.port);
+        let mac = if pair.is_standby { interface.mac } else { interface.floating_mac };
+        of[id.index()] = (RxKey::of(mac, interface.vlan), interface.port);
     }
     of.into()
 }
 
-/// The same by what is looked for, if there are more than [`FEW`].
+/// All by what is looked for, if there are more than [`FEW`], or if an interface has two MACs.
 pub(super) fn ingress_of_many(
     interfaces: &Slots<InterfaceId, InterfaceView>,
+    pair: PairHealth,
 ) -> Option<FastMap<(RxKey, PortId), InterfaceId>> {
-    let of = |(id, view): (_, &InterfaceView)| ((RxKey::of(view.mac, view.vlan), view.port), id);
-    (interfaces.bound() > FEW.into()).then(|| interfaces.entries().map(of).collect())
+    let is_virtual = |view: &InterfaceView| !pair.is_standby && view.floating_mac != view.mac;
+    let of = |(id, view): (InterfaceId, &InterfaceView)| {
+        let macs = [Some(view.mac), Some(view.floating_mac).filter(|_| is_virtual(view))];
+        let (vlan, port) = (view.vlan, view.port);
+        macs.into_iter().flatten().map(move |mac| ((RxKey::of(mac, vlan), port), id))
+    };
+    let are_several = interfaces.bound() > FEW.into() || interfaces.iter().any(is_virtual);
+    are_several.then(|| interfaces.entries().flat_map(of).collect())
 }
 
 /// Each interface by its port and tag.

@@ -54,6 +54,7 @@ fn intent() -> Intent {
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         sip: Default::default(),
+        pair: None,
         neighbours: vec![],
         lives: Default::default(),
     }

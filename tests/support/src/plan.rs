@@ -400,6 +400,10 @@ impl Plan {
             sharing: self.is_shared(pair).then(|| self.sharing(pair)),
             silence: None,
         });
-        Health { members: self.order().into_iter().map(|who| self.members[who]).collect(), pools: pools.collect() }
+        Health {
+            members: self.order().into_iter().map(|who| self.members[who]).collect(),
+            pools: pools.collect(),
+            pair: Default::default(),
+        }
     }
 }

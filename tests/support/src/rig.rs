@@ -131,9 +131,10 @@ impl<T: TestPorts> Rig<T> {
     pub fn new(mut ports: T, intent: Intent, workers: usize) -> Rig<T> {
         let health = Health {
             members: vec![
-                MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true };
-                intent.members.len()
-            ],
+                    MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true     pair: Default::default(),
+            };
+                    intent.members.len()
+                ],
             pools: intent
                 .pools
                 .iter()
@@ -613,6 +614,8 @@ pub fn interface(name: &str, port: PortId, vlan: Option<u16>, address: &str) -> 
         addresses: vec![address.parse().unwrap()],
         mtu: 1500,
         host: None,
+        floating: vec![],
+        vrid: None,
     }
 }
 

@@ -16,7 +16,7 @@ use fairlead::flow::SnatPorts;
 use fairlead::handover::{Contents, Here, Remembered};
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
-use fairlead::policy::health::{Health, MemberHealth, PoolHealth};
+use fairlead::policy::health::{Health, MemberHealth, PairHealth, PoolHealth};
 use fairlead::policy::intent::PortId;
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
@@ -120,8 +120,23 @@ impl Appliance {
         Appliance::start_after(file, workers, seed, None, now)
     }
 
+    /// The same with these MACs on its ports.
+    pub fn start_as(macs: [Mac; 2], file: &File, workers: usize, seed: u64, now: Instant) -> Appliance {
+        Appliance::begin(macs, file, (workers, seed), None, now)
+    }
+
     /// The same where another process has left something.
     pub fn start_after(file: &File, workers: usize, seed: u64, left: Option<Vec<u8>>, now: Instant) -> Appliance {
+        Appliance::begin(OURS, file, (workers, seed), left, now)
+    }
+
+    fn begin(
+        macs: [Mac; 2],
+        file: &File,
+        (workers, seed): (usize, u64),
+        left: Option<Vec<u8>>,
+        now: Instant,
+    ) -> Appliance {
         let configuration = config::parse_for(8, "bench.toml", &file.0).unwrap_or_else(|errors| panic!("{errors}"));
         let intent = configuration.intent.clone();
         let found = found(left, &configuration.settings.name, now);
@@ -131,8 +146,9 @@ impl Appliance {
         let health = Health {
             members: vec![MemberHealth::default(); intent.members.len()],
             pools: vec![PoolHealth::default(); intent.pools.len()],
+            pair: if intent.pair.is_some() { PairHealth::STANDBY } else { PairHealth::default() },
         };
-        let first = Arc::new(Snapshot::compile(&intent, &health, &Adjacency::default(), &OURS, Epoch(0)));
+        let first = Arc::new(Snapshot::compile(&intent, &health, &Adjacency::default(), &macs, Epoch(0)));
         let buffers = Pool::default();
         let (outer, outer_end) = MemoryPort::connected(&buffers);
         let (inner, inner_end) = MemoryPort::connected(&buffers);
@@ -165,7 +181,7 @@ impl Appliance {
             }),
         });
         let machine = Machine {
-            macs: OURS.to_vec(),
+            macs: macs.to_vec(),
             ports: vec![PortFacts::default(); 2],
             workers: workers.len(),
             counters: Box::new(Published(shared.clone())),

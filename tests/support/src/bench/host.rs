@@ -32,8 +32,9 @@ pub const OK: Service = Service::Answers(200);
 pub struct Host {
     pub mac: Mac,
     pub address: Ipv4Addr,
-    /// The appliance's address on its network.
+    /// The appliance's address on its network, and that of the other one of a pair.
     pub gateway: Ipv4Addr,
+    pub other_gateway: Option<Ipv4Addr>,
     pub udp: Service,
     pub tcp: Service,
     /// It answers pings.
@@ -60,6 +61,7 @@ impl Host {
             mac: Mac([2, 0, 0, 0, 0, last]),
             address: Ipv4Addr::new(10, 20, 0, last),
             gateway: Ipv4Addr::new(10, 20, 0, 1),
+            other_gateway: None,
             udp: Service::Closed,
             tcp: Service::Closed,
             echo: true,
@@ -89,7 +91,7 @@ impl Host {
         if !self.powered || (headers.dst_mac() != self.mac && !headers.dst_mac().is_group()) {
             return Vec::new();
         }
-        let ours = headers.src() == self.gateway && headers.dst() == self.address;
+        let ours = self.is_probe(headers) && headers.dst() == self.address;
         let mut said = match headers.kind {
             Kind::Arp(arp) => self.arp(&arp).into_iter().collect(),
             Kind::Echo { request: true, .. } if ours && self.echo => vec![self.echoed(frame, &headers)],
@@ -100,6 +102,10 @@ impl Host {
         let back = Link::of(frame).src;
         said.iter_mut().for_each(|frame| self.address_link(frame, back));
         said
+    }
+
+    fn is_probe(&self, headers: &Packet) -> bool {
+        headers.src() == self.gateway || Some(headers.src()) == self.other_gateway
     }
 
     fn address_link(&self, frame: &mut [u8], to: Mac) {
@@ -121,7 +127,7 @@ impl Host {
     fn datagram(&mut self, frame: &[u8], headers: &Packet) -> Vec<Vec<u8>> {
         let payload = &frame[usize::from(headers.l4) + 8..usize::from(headers.end)];
         let text = String::from_utf8_lossy(payload).into_owned();
-        let probe = headers.src() == self.gateway;
+        let probe = self.is_probe(headers);
         match (probe, text.starts_with("SIP/2.0")) {
             (true, _) => self.probes.push(frame.to_vec()),
             (_, true) => self.answers += 1,

@@ -2,7 +2,7 @@
 //!
 //! [`Bench`] owns the time, the hosts, the router and what was seen on the wires. What a scenario says in its own words is in
 //! [`asks`] (an operator), [`frames`] (packets in, packets out), [`steady`] (traffic that never pauses) and [`crowd`]
-//! (random peers).
+//! (random peers). [`Twins`] is two appliances of a pair.
 
 mod appliance;
 mod asks;
@@ -14,6 +14,7 @@ mod host;
 mod seen;
 mod steady;
 mod stream;
+mod twins;
 
 pub use crate::places::{INNER, OUTER};
 pub use appliance::{Appliance, Logged, OURS};
@@ -22,6 +23,7 @@ pub use file::File;
 pub use frames::{Far, HOST_A, HOST_B, ROUTER};
 pub use host::{Host, OK, PORT, Service, answer_to};
 pub use seen::{Seen, assert_same};
+pub use twins::Twins;
 
 use fairlead::control::Input;
 use fairlead::policy::intent::PortId;

@@ -22,7 +22,7 @@ impl Seen {
     /// ARP, or a question of the appliance's own: a probe.
     pub fn is_errand(&self) -> bool {
         let headers = self.headers();
-        let ours = matches!(headers.src().octets(), [10, 20, 0, 1] | [192, 0, 2, 2]);
+        let ours = matches!(headers.src().octets(), [10, 20, 0, 1 | 2] | [192, 0, 2, 2]);
         match headers.kind {
             Kind::Arp(_) => true,
             Kind::Udp | Kind::Tcp(_) | Kind::Echo { request: true, .. } => ours,

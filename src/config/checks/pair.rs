@@ -1,0 +1,130 @@
+//! Whether the pair and what floats between its two appliances fit together.
+
+use crate::config::document::{Document, repeated};
+use crate::config::reader::{At, Section};
+use crate::config::report::Report;
+use crate::config::schema::{Interface, Pair};
+use ipnet::Ipv4Net;
+
+/// Reports what does not.
+pub(super) fn check(document: &Document, report: &mut Report) {
+    floating(document, report);
+    match &document.pair {
+        Some(pair) => {
+            fixed(document, report);
+            virtual_routers(document, pair, report);
+            gateways(document, report);
+        }
+        None => document.interfaces.iter().for_each(|interface| alone(interface, report)),
+    }
+}
+
+fn all(document: &Document) -> impl Iterator<Item = (&Interface, &At<Ipv4Net>)> {
+    document.interfaces.iter().flat_map(|interface| interface.floating.iter().map(move |net| (interface, net)))
+}
+
+/// Each is in a network of its interface, and nobody else's.
+fn floating(document: &Document, report: &mut Report) {
+    for (first, second) in repeated(all(document).map(|(_, net)| net), |net| Some(net.addr())) {
+        let message = format!("the floating address {} is listed twice", second.addr());
+        let note = report.twice([&first.span, &second.span], "interface.floating", message);
+        note.instead("each floating address once", "remove one of them");
+    }
+    for (interface, net) in all(document) {
+        let networks: Vec<String> = interface.addresses.iter().map(|net| net.trunc().to_string()).collect();
+        let taken = |what: &str| format!("the floating address {} is {what}", net.addr());
+        if let Some((_, fixed)) = document.self_ip(net.addr()) {
+            interface
+                .error(report, "floating", &net.span, taken("also a fixed one"))
+                .instead(
+                    "an address that neither of the two appliances has for itself",
+                    "remove it from one of the two",
+                )
+                .see(&fixed.span, "the fixed address");
+        } else if !interface.addresses.is_empty() && !interface.addresses.iter().any(|own| own.trunc() == net.trunc()) {
+            interface
+                .error(report, "floating", &net.span, format!("floating = \"{}\" is in no network of it", net.value))
+                .instead(
+                    format!("an address in {}, with that length", networks.join(", ")),
+                    "correct the address or its length",
+                );
+        }
+        let member = document.members().find(|member| member.address.as_deref() == Some(&net.addr()));
+        let server = document.virtual_servers.iter().find(|server| server.address.as_deref() == Some(&net.addr()));
+        let others = [member.map(|it| &it.head.title), server.map(|it| &it.head.title)];
+        for title in others.into_iter().flatten() {
+            let note = interface.error(report, "floating", &net.span, taken(&format!("that of {title}")));
+            note.instead("virtual addresses float by themselves; members keep theirs", "remove it here");
+        }
+    }
+}
+
+/// Nothing floats where there is nobody else.
+fn alone(interface: &Interface, report: &mut Report) {
+    if let Some(first) = interface.floating.first() {
+        let note = interface.error(report, "floating", &first.span, "floating needs [pair]: the appliance is alone");
+        note.instead("floating addresses in a file with [pair]", "add [pair], or write the address under addresses");
+    }
+    if let Some(vrid) = &interface.vrid {
+        let note = interface.error(report, "vrid", &vrid.span, "vrid needs [pair]: the appliance is alone");
+        note.instead("vrid in a file with [pair]", "add [pair], or remove it");
+    }
+}
+
+/// What members are translated to goes to the other appliance with them.
+fn fixed(document: &Document, report: &mut Report) {
+    for at in document.snats.iter().filter_map(|snat| snat.address.as_ref()) {
+        let Some((_, own)) = document.self_ip(at.value) else { continue };
+        report
+            .error(
+                &at.span,
+                "snat.address",
+                format!("{at} is fixed to this appliance, and the other one cannot take it over"),
+            )
+            .instead("with [pair], an address of a virtual server that is no self-IP", "write a virtual address")
+            .see(&own.span, "the self-IP");
+    }
+}
+
+fn virtual_routers(document: &Document, pair: &Pair, report: &mut Report) {
+    let with = || document.interfaces.iter().filter_map(|entry| Some((entry, entry.vrid.as_ref()?)));
+    let is_wanted = pair.virtual_mac.as_deref() == Some(&true);
+    if is_wanted && with().next().is_none() {
+        pair.error(report, "virtual_mac", &pair.head.span, "virtual_mac = true, but no [[interface]] has a vrid")
+            .instead(
+                "vrid = 1 to 255 on interfaces with floating addresses",
+                "add vrid, keepalived's virtual_router_id",
+            );
+    }
+    for (entry, vrid) in with().filter(|_| !is_wanted) {
+        entry
+            .warning(report, "vrid", &vrid.span, "vrid has no effect without [pair] virtual_mac = true")
+            .remedy("write virtual_mac = true, or remove it");
+    }
+    let by_port = |(entry, vrid): (&Interface, &At<u16>)| Some((entry.port.as_deref()?.clone(), vrid.value));
+    for ((_, first), (_, second)) in repeated(with(), by_port) {
+        let message = format!("two interfaces of one port have vrid {second}, and so the same MAC");
+        report
+            .twice([&first.span, &second.span], "interface.vrid", message)
+            .instead("a virtual router of its own on each", "give one of them another number");
+    }
+}
+
+/// Members send what they answer to their default gateway, which has to be on whichever appliance is active.
+fn gateways(document: &Document, report: &mut Report) {
+    let has_members = |interface: &Interface| {
+        let mut members = document.members().filter_map(|member| member.address.as_deref());
+        members.any(|address| interface.addresses.iter().any(|net| net.contains(address)))
+    };
+    for interface in document.interfaces.iter().filter(|entry| entry.floating.is_empty() && has_members(entry)) {
+        interface
+            .warning(
+                report,
+                "floating",
+                &interface.head.span,
+                "members live there, and no address floats: their default gateway stays where it is when the other appliance \
+                 becomes active",
+            )
+            .remedy("write the members' default gateway as floating = [\"...\"], and another address under addresses");
+    }
+}
