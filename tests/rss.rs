@@ -71,7 +71,8 @@ fn two_pairs_on_two_ports_without_a_third_see_each_other_on_both() {
 }
 
 fn snapshot(intent: &Intent) -> Snapshot {
-    let health = Health { members: vec![Default::default(); 2], pools: vec![Default::default()] };
+    let health =
+        Health { members: vec![Default::default(); 2], pools: vec![Default::default()], pair: Default::default() };
     let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
     Snapshot::compile(intent, &health, &Adjacency::default(), &macs, Epoch(1))
 }

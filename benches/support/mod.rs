@@ -67,6 +67,7 @@ pub fn snapshot_after(before: Option<&Snapshot>, intent: &Intent, epoch: u64) ->
     let health = Health {
         members: vec![Default::default(); intent.members.bound()],
         pools: vec![PoolHealth { active: Some(MemberId(0)), ..Default::default() }],
+        pair: Default::default(),
     };
     let mut adjacency = Adjacency::default();
     for member in intent.members.iter() {

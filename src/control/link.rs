@@ -206,9 +206,9 @@ impl Link {
                 out.debug(|| format!("neighbour {hop} does not answer ARP"));
             }
             NeighbourEvent::Forgotten(hop) => out.debug(|| format!("neighbour {hop} is forgotten")),
-            // That is for the pair to settle.
-            NeighbourEvent::Claimed { interface, address, mac, .. } if self.is_peers_claim(interface, address, mac) => {
-            }
+            // That is for the pair to settle; or it was ours when it was claimed, and is the other appliance's by now.
+            NeighbourEvent::Claimed { interface, address, mac, .. }
+                if self.is_peers_claim(interface, address, mac) || !self.addresses.answers(interface, address) => {}
             NeighbourEvent::Claimed { interface, address, mac, operation } => {
                 self.on_claim((interface, address), (mac, operation), intent, out, now);
             }

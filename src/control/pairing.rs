@@ -202,8 +202,11 @@ impl Controller {
                 self.pools.follow(id, meant, (known, &who), now);
             }
         }
-        self.health = self.fresh_health(now);
-        self.publisher.changed_soon(now);
+        let health = self.fresh_health(now);
+        if health != self.health {
+            self.health = health;
+            self.publisher.changed_soon(now);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ fn with_standby(file: &File, scenario: impl Fn(&mut Bench)) {
     with_workers(file, |bench| {
         bench.members.iter_mut().for_each(|member| member.gateway = F.parse().unwrap());
         bench.until(secs(30), |bench| bench.active().as_deref() == Some("sip-a"));
-        bench.run(secs(4));
+        bench.rest(secs(4));
         bench.seen.clear();
         scenario(bench);
     });
@@ -47,7 +47,7 @@ fn keepalived(bench: &mut Bench, state: &str) {
 /// keepalived has made this one the active appliance, and nothing waits any more.
 fn become_active(bench: &mut Bench) {
     keepalived(bench, "MASTER");
-    bench.run(secs(4));
+    bench.rest(secs(4));
     bench.look();
 }
 
@@ -115,7 +115,7 @@ fn s120_a_standby_has_its_own_addresses_and_says_nothing_about_what_is_the_activ
         }
         bench.run(ms(5));
         bench.inject(INNER, &Build::arp_request(bench.members[0].mac, A, F).bytes());
-        bench.run(secs(70));
+        bench.rest(secs(70));
         for floating in [G, V] {
             assert!(arp_of(&bench.seen, floating).is_empty(), "{floating} is the other one's");
         }
@@ -145,7 +145,7 @@ fn s120_a_standby_does_not_dispute_what_the_active_one_announces() {
             bench.inject(INNER, &frame);
             bench.run(ms(5));
         }
-        bench.run(secs(15));
+        bench.rest(secs(15));
         let disputes = |text: &String| text.contains("claim") || text.contains("active");
         assert!(!bench.alarms().iter().any(disputes), "{:?}", bench.alarms());
         assert!([G, V].iter().all(|address| arp_of(&bench.seen, address).is_empty()));
@@ -211,7 +211,7 @@ fn s121_an_active_one_that_stands_by_stops_at_once() {
             }
             assert_eq!(drops(bench, DropReason::PairStandby) - before, for_the_active().len() as u64, "{state}");
             bench.inject(INNER, &Build::arp_request(bench.members[0].mac, A, V).bytes());
-            bench.run(secs(70));
+            bench.rest(secs(70));
             assert!([G, V].iter().all(|address| arp_of(&bench.seen, address).is_empty()), "{state}");
             become_active(bench);
         }
@@ -219,7 +219,7 @@ fn s121_an_active_one_that_stands_by_stops_at_once() {
     });
 }
 
-/// What was held by cached routes of flows is not forwarded by a standby, and goes on when it is active again.
+/// What was held by cached routes of flows is not forwarded by a standby, and continues when it is active again.
 #[test]
 fn s121_flows_that_stand_are_neither_forwarded_by_a_standby_nor_forgotten() {
     with_standby(&pair(), |bench| {
@@ -244,7 +244,7 @@ fn s121_flows_that_stand_are_neither_forwarded_by_a_standby_nor_forgotten() {
 }
 
 #[test]
-fn s122_for_a_while_after_a_takeover_nothing_is_refused_and_what_is_known_to_the_other_goes_on() {
+fn s122_for_a_while_after_a_takeover_nothing_is_refused_and_what_the_other_one_knows_continues() {
     let file = pair().with("pool = \"pair-1\"\nlisten", "pool = \"pair-1\"\nunmatched = \"reject-now\"\nlisten");
     with_standby(&file, |bench| {
         keepalived(bench, "MASTER");
@@ -277,7 +277,7 @@ fn s122_no_member_refuses_nobody_before_it_has_settled() {
         .with("name = \"pair-1\"\nmembers", "name = \"pair-1\"\nno_member = \"reject\"\ngap = \"100ms\"\nmembers");
     with_standby(&file, |bench| {
         bench.members[0].powered = false;
-        bench.run(secs(20));
+        bench.rest(secs(20));
         keepalived(bench, "MASTER");
         bench.run(ms(100));
         bench.look();
@@ -445,10 +445,10 @@ fn s125_health_says_in_one_line_why_an_appliance_is_not_fit_to_be_active() {
         bench.run(secs(1));
         assert_eq!(health(bench), fit);
         bench.members.iter_mut().for_each(|member| member.powered = false);
-        bench.run(secs(20));
+        bench.rest(secs(20));
         assert_eq!(health(bench).state, Fitness::Unfit);
         bench.members[0].powered = true;
-        bench.run(secs(10));
+        bench.rest(secs(10));
         become_active(bench);
         assert_eq!(health(bench), fit);
         keepalived(bench, "BACKUP");
@@ -487,10 +487,10 @@ fn s126_a_standby_has_the_active_members_of_the_active_one_and_a_takeover_moves_
         bench.run(secs(3));
         assert_eq!(bench.active().as_deref(), Some("sip-b"), "whatever this one would choose");
         bench.members[1].powered = false;
-        bench.run(secs(20));
+        bench.rest(secs(20));
         assert_eq!(bench.active().as_deref(), Some("sip-b"), "the other one says whether that is so");
         bench.members[1].powered = true;
-        bench.run(secs(10));
+        bench.rest(secs(10));
         become_active(bench);
         assert_eq!((bench.active().as_deref(), bench.switchovers().len()), (Some("sip-b"), before));
         bench.look();
@@ -579,7 +579,7 @@ fn two_files(priorities: [u16; 2]) -> [File; 2] {
 fn twins(seed: u64, workers: usize) -> Twins {
     let files = two_files([100, 90]);
     let mut twins = Twins::new([&files[0], &files[1]], ["10.20.0.2", "10.20.0.3"], workers, seed);
-    twins.run(secs(8));
+    twins.rest(secs(8));
     twins
 }
 
@@ -613,20 +613,20 @@ fn s128_of_two_appliances_the_active_one_alone_serves_and_neighbours_find_it_aft
             twins.tell(active, PairNews::Keepalived(MASTER.into()));
             twins.run(ms(5));
             let seen = calls(&mut twins, 5_060 + round);
-            let expected = [(active, PHONE.into(), A.into()), (active, V.into(), PHONE.into())];
+            let expected = [(active, V.into(), PHONE.into()), (active, PHONE.into(), A.into())];
             assert_eq!(sources(&seen), expected, "round {round}: within 5 ms, and once");
-            twins.run(ms(u64::from(round) * 700));
+            twins.rest(ms(u64::from(round) * 700));
         }
         assert!(twins.leads.iter().all(|lead| lead.log.iter().all(|line| !line.message.contains("duplicate"))));
         twins.shut_down();
     }
 }
 
-/// Whatever the two are told, and in whatever order: each packet is forwarded once at most, and with the virtual address; as soon as one is
+/// Whatever the two hear, and in whatever order: each packet is forwarded once at most, and with the virtual address; as soon as one is
 /// active alone, once exactly. Two that are both active become one.
 #[test]
-fn s128_whatever_two_appliances_are_told_no_packet_leaves_twice_or_with_a_wrong_source() {
-    for seed in 1..=8_u64 {
+fn s128_whatever_two_appliances_hear_no_packet_leaves_twice_or_with_a_wrong_source() {
+    for seed in 1..=4_u64 {
         let mut twins = twins(seed, 2);
         let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut draw = |of: u64| {
@@ -636,7 +636,7 @@ fn s128_whatever_two_appliances_are_told_no_packet_leaves_twice_or_with_a_wrong_
             random % of
         };
         let mut is_master = [false; 2];
-        for step in 0..120_u16 {
+        for step in 0..60_u16 {
             let lead = draw(2) as usize;
             is_master[lead] = draw(3) > 0;
             let line = if is_master[lead] { MASTER } else { BACKUP };
@@ -648,9 +648,9 @@ fn s128_whatever_two_appliances_are_told_no_packet_leaves_twice_or_with_a_wrong_
             assert!(inward <= 1 && outward <= 1, "seed {seed}, step {step}: {:?}", sources(&seen));
             assert!(sources(&seen).iter().all(|one| one.2 == A || one.1 == V), "seed {seed}, step {step}");
             if is_master == [false, true] || is_master == [true, false] {
-                twins.run(secs(3));
+                twins.rest(secs(3));
                 let active = usize::from(is_master[1]);
-                let expected = [(active, PHONE.to_owned(), A.to_owned()), (active, V.to_owned(), PHONE.to_owned())];
+                let expected = [(active, V.to_owned(), PHONE.to_owned()), (active, PHONE.to_owned(), A.to_owned())];
                 let seen = calls(&mut twins, 8_000 + step);
                 assert_eq!(sources(&seen), expected, "seed {seed}, step {step}");
             }

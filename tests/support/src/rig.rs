@@ -131,10 +131,9 @@ impl<T: TestPorts> Rig<T> {
     pub fn new(mut ports: T, intent: Intent, workers: usize) -> Rig<T> {
         let health = Health {
             members: vec![
-                    MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true     pair: Default::default(),
-            };
-                    intent.members.len()
-                ],
+                MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true };
+                intent.members.len()
+            ],
             pools: intent
                 .pools
                 .iter()
@@ -145,6 +144,7 @@ impl<T: TestPorts> Rig<T> {
                     ..PoolHealth::default()
                 })
                 .collect(),
+            pair: Default::default(),
         };
         let adjacency = neighbours(&intent);
         let snapshot = Arc::new(Snapshot::compile(&intent, &health, &adjacency, &macs(&intent), Epoch(1)));
@@ -547,6 +547,7 @@ impl SnapshotInput {
         let mut by_id = Health {
             members: vec![MemberHealth::default(); intent.members.bound()],
             pools: vec![PoolHealth::default(); intent.pools.bound()],
+            pair: health.pair,
         };
         members.iter().zip(&health.members).for_each(|(id, health)| by_id.members[id.index()] = *health);
         for (id, health) in intent.pools.ids().zip(&health.pools) {

@@ -91,7 +91,7 @@ impl Host {
         if !self.powered || (headers.dst_mac() != self.mac && !headers.dst_mac().is_group()) {
             return Vec::new();
         }
-        let ours = self.is_probe(headers) && headers.dst() == self.address;
+        let ours = self.is_probe(&headers) && headers.dst() == self.address;
         let mut said = match headers.kind {
             Kind::Arp(arp) => self.arp(&arp).into_iter().collect(),
             Kind::Echo { request: true, .. } if ours && self.echo => vec![self.echoed(frame, &headers)],

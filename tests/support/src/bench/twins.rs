@@ -50,21 +50,30 @@ impl Twins {
         self.now
     }
 
-    /// One of them is told.
+    /// One of them hears this.
     pub fn tell(&mut self, lead: usize, news: PairNews) {
         self.leads[lead].handle(Input::Pair(news), self.now);
     }
 
     /// Lets time pass, a millisecond at a time.
     pub fn run(&mut self, span: Duration) {
+        self.pass(span, Duration::from_millis(1));
+    }
+
+    /// Lets much time pass, in larger jumps.
+    pub fn rest(&mut self, span: Duration) {
+        self.pass(span, Duration::from_millis(20));
+    }
+
+    fn pass(&mut self, span: Duration, step: Duration) {
         let end = self.now + span;
         while self.now < end {
-            self.turn();
+            self.turn(step);
         }
     }
 
-    pub fn turn(&mut self) {
-        self.now += Duration::from_millis(1);
+    fn turn(&mut self, step: Duration) {
+        self.now += step;
         for lead in 0..2 {
             self.leads[lead].turn(self.now);
             [OUTER, INNER].into_iter().for_each(|port| self.carry(lead, port));
@@ -93,7 +102,7 @@ impl Twins {
         let end = now + Duration::from_secs(2);
         while !self.leads.iter().all(Appliance::has_stopped) {
             assert!(self.now < end, "they do not stop");
-            self.turn();
+            self.turn(Duration::from_millis(1));
         }
         self.leads.iter_mut().for_each(Appliance::assert_nothing_is_left);
     }
