@@ -174,6 +174,12 @@ impl Link {
         self.announcements.again(|_| true, now)
     }
 
+    /// Floating addresses are announced once more, as after a take-over.
+    pub(super) fn announce_floating_again(&mut self, now: Instant) {
+        let addresses = &self.addresses;
+        self.announcements.again(|(_, address)| addresses.is_floating(*address), now);
+    }
+
     fn announce_again(&mut self, port: PortId, now: Instant) {
         let interfaces = self.addresses.interfaces();
         self.announcements.again(|(interface, _)| interfaces[*interface].port == port, now);

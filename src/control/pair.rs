@@ -251,7 +251,12 @@ impl Pairing {
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let split = self.split?;
         let due = split.since + SPLIT;
-        Some(if now < due { due } else { now.max(split.heard) + CLAIM })
+        let is_said = self.peer().is_some_and(|(peer, _)| peer.role == PairRole::Active);
+        Some(match now < due {
+            true => due,
+            false if is_said => now + CLAIM,
+            false => split.heard + CLAIM,
+        })
     }
 
     fn say(&mut self, role: PairRole, cause: RoleCause, now: Instant) {

@@ -36,8 +36,10 @@ impl Controller {
         if let PairNews::Peer(peer) = &news {
             self.link.set_peer_macs(peer.macs.iter().copied());
         }
+        let was_split = pairing.split_since().is_some();
         let standing = pairing.hear(news, pair, now);
         self.review_split(None, now);
+        self.end_split(was_split, now);
         if let Some(standing) = standing {
             self.on_role(standing, now);
         }
@@ -101,10 +103,12 @@ impl Controller {
     pub(super) fn poll_pair(&mut self, now: Instant) {
         let Some(pair) = &self.intent.pair else { return };
         let own = (pair.priority, own_address(&self.intent));
+        let was_split = self.pairing.as_ref().is_some_and(|pairing| pairing.split_since().is_some());
         let standing = self.pairing.as_mut().and_then(|pairing| pairing.poll(own, now));
         if let Some(standing) = standing {
             self.on_role(standing, now);
         }
+        self.end_split(was_split, now);
         let health = self.pair_health(now);
         if health != self.health.pair {
             self.health.pair = health;
@@ -192,6 +196,14 @@ impl Controller {
         };
         let message = format!("both appliances of the pair are active: {what}");
         self.outputs.raise_for(SPLIT, (AlarmCode::PairSplit, subject), message, Some(SPLIT_SHOWN), now);
+    }
+
+    /// Whoever is still active when the other one is not any more says again where the addresses are: neighbours believe who spoke last.
+    fn end_split(&mut self, was_split: bool, now: Instant) {
+        let is_split = self.pairing.as_ref().is_some_and(|pairing| pairing.split_since().is_some());
+        if was_split && !is_split && self.is_active() {
+            self.link.announce_floating_again(now);
+        }
     }
 
     /// The active appliance says who is active in its pools: so it is here, whatever this one's monitors say, until it is active itself.
