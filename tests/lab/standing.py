@@ -29,6 +29,8 @@ class StandingLab(unittest.TestCase):
     lab: Lab
     pair: Pair
     appliance: Appliance
+    #: How hosts and wires are laid out.
+    layout: type[Lab] = Lab
     #: What the appliance is made of.
     kind: type[Appliance] = Appliance
     #: How the appliance's file differs from the usual.
@@ -37,7 +39,7 @@ class StandingLab(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.lab = cls.enterClassContext(Lab())
+        cls.lab = cls.enterClassContext(cls.layout())
         cls.pair = Pair(cls.lab)
         cls.pair.start()
         cls.appliance = cls.kind(cls.lab, setting=cls.setting)
@@ -130,4 +132,4 @@ def scapy_python() -> str:
     raise AssertionError("scapy is not installed: scripts/setup installs it")
 
 
-__all__ = ["SCRIPTS", "Setting", "StandingLab", "addresses", "digest", "scapy_python"]
+__all__ = ["SCRIPTS", "Setting", "StandingLab", "addresses", "digest", "scapy_python", "sipp"]

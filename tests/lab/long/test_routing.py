@@ -1,16 +1,15 @@
 """Route health injection with real routing daemons: FRR or BIRD beside the appliance, with the files of dpdk-config/routing as they are,
 announce its virtual address to a router that is the other one."""
 
-import datetime
 import re
 import signal
-import subprocess
 import sys
 import time
 
 from lab.routers import Bird, Frr
 from lab.toolchain import REPOSITORY
 from standing import Setting, StandingLab, addresses
+from upstream import Upstream, advertise, seconds
 
 NETWORK, UPSTREAM, HERE = "198.51.100.0/30", "198.51.100.1", "198.51.100.2"
 EXAMPLES = REPOSITORY / "dpdk-config/routing"
@@ -57,33 +56,8 @@ exit
 """
 
 
-class Upstream:
-    """What the router's kernel hears of routes to the virtual address, and when."""
-
-    def __init__(self, host):
-        command = ["ip", "netns", "exec", host.namespace, "ip", "-ts", "monitor", "route"]
-        self.log = host.directory / "routes.log"
-        with self.log.open("wb") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, env={"TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-
-    def stop(self) -> None:
-        """Hears no more."""
-        self._process.kill()
-        self._process.wait()
-
-    def changes(self) -> list[tuple[float, bool]]:
-        """When, in seconds of wall time, and whether it came or went."""
-        found = re.findall(rf"^\[(\S+)\] (Deleted )?{re.escape(addresses.VIP)} ", self.log.read_text(), re.MULTILINE)
-        return [(_seconds(time), not gone) for time, gone in found]
-
-
-def _seconds(text: str) -> float:
-    moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.timezone.utc)).timestamp()
-
-
 def _advertise(when: str) -> Setting:
-    return Setting(edits=(("[[virtual_server]]\n", f'[[virtual_server]]\nadvertise = "{when}"\n'),))
+    return Setting(edits=(advertise(when),))
 
 
 class Routing:
@@ -108,7 +82,7 @@ class Routing:
             self.appliance.reload(self.setting)
         self.back_to_sip_a()
         self.wait_for(lambda: self.ours.neighbour_is_up(UPSTREAM), 30.0, lambda: "no session")
-        self.wait_for(self.is_there, 10.0, self.what_was_heard)
+        self.wait_for(self.upstream.has_it, 10.0, self.what_was_heard)
 
     def test_s115_the_router_knows_the_address_while_a_member_is_up(self):
         for member in addresses.MEMBERS:
@@ -136,7 +110,7 @@ class Routing:
             self.pair.kill(member)
         self.wait_for(lambda: self.appliance.member("sip-a")["state"] == "down")
         time.sleep(TOLD)
-        self.assertTrue(self.is_there(), "whoever is up")
+        self.assertTrue(self.upstream.has_it(), "whoever is up")
 
     def test_s116_at_the_end_the_router_knows_before_packets_stop(self):
         pings = self.start_in("phone", "ping", "-D", "-n", "-i", "0.02", addresses.VIP)
@@ -160,7 +134,7 @@ class Routing:
         before = len(self.upstream.changes())
         self.appliance.kill()
         time.sleep(0.5)
-        self.assertTrue(self.is_there(), "nobody has withdrawn it")
+        self.assertTrue(self.upstream.has_it(), "nobody has withdrawn it")
         self.appliance.start()
         self.appliance.wait_for_active("sip-a")
         self.wait_for(lambda: self.row()["advertised_since"] is not None)
@@ -190,17 +164,12 @@ class Routing:
     def test_s115_what_somebody_has_taken_away_is_given_again(self):
         self.lab.host("appliance").ip("address", "flush", "dev", "fl-vips")
         self.heard(False)
-        self.wait_for(self.is_there, 15.0, self.what_was_heard)
+        self.wait_for(self.upstream.has_it, 15.0, self.what_was_heard)
 
     def heard(self, comes: bool) -> float:
         """When the router learned that the address has come or gone, which it does."""
-        self.wait_for(lambda: self.is_there() == comes, 10.0, self.what_was_heard)
+        self.wait_for(lambda: self.upstream.has_it() == comes, 10.0, self.what_was_heard)
         return self.upstream.changes()[-1][0]
-
-    def is_there(self) -> bool:
-        """Whether the router has a route to the address now."""
-        changes = self.upstream.changes()
-        return bool(changes) and changes[-1][1]
 
     def what_was_heard(self) -> str:
         """For a test that fails."""
@@ -213,7 +182,7 @@ class Routing:
     def last_event(self, name: str) -> float:
         """When it last happened, in seconds of wall time."""
         rows = self.appliance.ask("events", "--event", name)
-        return _seconds((rows["rows"] if isinstance(rows, dict) else rows)[-1]["time"])
+        return seconds((rows["rows"] if isinstance(rows, dict) else rows)[-1]["time"])
 
     def tell(self, what: str, cause: float, done: float, heard: float) -> None:
         """The times of a test that has measured some."""
