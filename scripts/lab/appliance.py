@@ -18,6 +18,7 @@ from .switchover import Switchover, read_switchovers
 from .topology import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+HOST = "appliance"
 
 #: AF_PACKET with rings that hold a burst of a kernel's own making. Its driver lets the kernel put fragments together
 #: (PACKET_FANOUT_FLAG_DEFRAG), and a datagram that is larger than the ring's frames is then cut off: it shows none.
@@ -58,11 +59,11 @@ class Setting:
     more: str = ""
 
 
-def configuration(lab: Lab, setting: Setting) -> str:
-    """The appliance's file: the fixture on the lab's devices, probed every 200 ms, with cores shared with the rest of the lab."""
+def configuration(lab: Lab, setting: Setting, host: str = HOST) -> str:
+    """The file of the appliance on `host`: the fixture on the lab's devices, probed every 200 ms, with cores shared with the rest of the lab."""
     cores = sorted(os.sched_getaffinity(0))
-    appliance = f'[appliance]\nname = "lab-{lab.id}"\nadmin_socket = "{lab.file("admin.sock")}"\n'
-    appliance += f'state = "{lab.file("state")}"\nlog = "info"\n'
+    appliance = f'[appliance]\nname = "lab-{lab.id}"\nadmin_socket = "{_file(lab, host, "admin.sock")}"\n'
+    appliance += f'state = "{_file(lab, host, "state")}"\nlog = "info"\n'
     inner, service = f'["{addresses.INNER_SELF}/24"]\n', f'"tcp/{addresses.SIP_TLS_PORT}"'
     codes = f"up_codes = {json.dumps(setting.up_codes)}\n" if setting.up_codes else ""
     monitor = setting.monitor or f'kind = "sip"\ninterval = "200ms"\ntimeout = "200ms"\nfall = {setting.fall}\n{codes}'
@@ -88,6 +89,11 @@ def configuration(lab: Lab, setting: Setting) -> str:
     ) + setting.more
 
 
+def _file(lab: Lab, host: str, name: str) -> Path:
+    """A file of the appliance on a host, in the lab's directory."""
+    return lab.file(name if host == HOST else f"{host}-{name}")
+
+
 def binary() -> Path:
     """The newest `fairlead` built in this tree."""
     built = [REPOSITORY / "target" / profile / "fairlead" for profile in ("release", "debug")]
@@ -98,13 +104,15 @@ def binary() -> Path:
 
 
 class Appliance:
-    """Fairlead on the lab's appliance host."""
+    """Fairlead on the lab's appliance host, or another one."""
 
-    def __init__(self, lab: Lab, program: Path | None = None, setting: Setting = Setting()):
+    def __init__(self, lab: Lab, program: Path | None = None, setting: Setting = Setting(), host: str = HOST):
         self.lab = lab
+        self.host = host
         self.setting = setting
         self.program = program or binary()
-        self.file = lab.file("fairlead.toml")
+        self.file = _file(lab, host, "fairlead.toml")
+        self.socket = _file(lab, host, "admin.sock")
         self._process: Program | None = None
         self._begun = 0
 
@@ -114,17 +122,17 @@ class Appliance:
         `at_once`: it runs before every other program (SCHED_FIFO), where the kernel allows that. On a box its workers
         have cores of their own; here they share theirs with the whole load.
         """
-        self.file.write_text(configuration(self.lab, self.setting))
+        self.file.write_text(configuration(self.lab, self.setting, self.host))
         command = [str(self.program), "run", "--config", str(self.file)]
         if at_once and run([*FIRST, "true"], check=False).returncode == 0:
             command = [*FIRST, *command]
-        self._process = self.lab.start("appliance", "fairlead", command)
+        self._process = self.lab.start(self.host, "fairlead" if self.host == HOST else f"fairlead-{self.host}", command)
         self._wait("take orders", lambda: self.ask("status") is not None, 15.0)
 
     def reload(self, setting: Setting) -> None:
         """Has it take over another file while it runs."""
         self.setting = setting
-        self.file.write_text(configuration(self.lab, setting))
+        self.file.write_text(configuration(self.lab, setting, self.host))
         self.command("reload")
 
     def wait_for_active(self, member: str | None = None, timeout: float = 10.0) -> dict:
@@ -157,13 +165,13 @@ class Appliance:
 
     def command(self, *words: str, check: bool = True):
         """Runs a `fairlead` command against this appliance."""
-        return run([str(self.program), "--socket", str(self.lab.file("admin.sock")), *words], 10.0, check)
+        return run([str(self.program), "--socket", str(self.socket), *words], 10.0, check)
 
     def begin(self, *words: str) -> Program:
         """Starts a `fairlead` command that takes its time; it is stopped with the lab."""
         self._begun += 1
-        command = [str(self.program), "--socket", str(self.lab.file("admin.sock")), *words]
-        return self.lab.start("appliance", f"command-{self._begun}", command)
+        command = [str(self.program), "--socket", str(self.socket), *words]
+        return self.lab.start(self.host, f"command-{self.host}-{self._begun}", command)
 
     def member(self, name: str) -> dict:
         """A member's row."""
@@ -192,6 +200,14 @@ class Appliance:
     def kill(self) -> None:
         """Kills it with SIGKILL, without warning. `start` starts it again."""
         self._process.stop(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stops it where it is: it lives, and does nothing until `thaw`."""
+        self._process.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Has it go on."""
+        self._process.process.send_signal(signal.SIGCONT)
 
     def said(self) -> str:
         """Its log so far."""

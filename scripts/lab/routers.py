@@ -3,6 +3,7 @@
 Owns: their processes, and how they are asked. Never: what they should announce.
 """
 
+import json
 import re
 import shutil
 import time
@@ -43,6 +44,10 @@ class Frr:
             return f" {address} " in self.show("show ip ospf neighbor") and "Full" in self.show("show ip ospf neighbor")
         return "BGP state = Established" in self.show(f"show bgp neighbors {address}")
 
+    def bfd_is_up(self, address: str) -> bool:
+        """Whether the BFD session with it is up."""
+        return any(peer["peer"] == address and peer["status"] == "up" for peer in json.loads(self.show("show bfd peers json")))
+
     def show(self, command: str) -> str:
         """The answer to a command of vtysh."""
         return self._vtysh("-c", command)
@@ -66,6 +71,10 @@ class Bird:
         """Whether the BGP session with it is established."""
         told = self.show("show protocols all")
         return any(f"Neighbor address: {address}\n" in one and "Established" in one for one in re.split(r"\n(?=\w)", told))
+
+    def bfd_is_up(self, address: str) -> bool:
+        """Whether the BFD session with it is up."""
+        return any(line.split()[0] == address and " Up " in line for line in self.show("show bfd sessions").splitlines() if line.strip())
 
     def show(self, command: str) -> str:
         """The answer to a command of birdc."""
