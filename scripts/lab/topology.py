@@ -80,8 +80,7 @@ class Lab:
 
     def plug_in(self, name: str, networks: list[str]) -> Host:
         """Another host at the servers' switch, with these addresses, each with the length of its network."""
-        host = self.hosts[name] = Host(self.id, name, self.directory, outlive=self.keep)
-        host.create()
+        host = self._add(name)
         self._wire(name, "eth0", "switch", name)
         self.hosts["switch"].ip("link", "set", name, "master", "br0")
         for network in networks:
@@ -93,8 +92,7 @@ class Lab:
     def connect(self, name: str, to: str, link: str, network: str) -> Host:
         """Another host, on a wire of its own to a host that there is: `link` is the wire's name at both. Of the network the new host has
         the first address, the other one the second."""
-        host = self.hosts[name] = Host(self.id, name, self.directory, outlive=self.keep)
-        host.create()
+        host = self._add(name)
         self._wire(name, link, to, link)
         first, second, *_ = ipaddress.ip_network(network).hosts()
         length = network.partition("/")[2]
@@ -111,12 +109,15 @@ class Lab:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _lay_out(self) -> None:
-        names = [*addresses.BEHIND_ROUTER, "router", "appliance", "switch", *addresses.MEMBERS]
-        for name in names:
-            self.hosts[name] = Host(self.id, name, self.directory, outlive=self.keep)
-            self.hosts[name].create()
+        for name in (*addresses.BEHIND_ROUTER, "router", "appliance", "switch", *addresses.MEMBERS):
+            self._add(name)
         self._lay_outside()
         self._lay_inside()
+
+    def _add(self, name: str) -> Host:
+        host = self.hosts[name] = Host(self.id, name, self.directory, outlive=self.keep)
+        host.create()
+        return host
 
     def _lay_outside(self) -> None:
         router = self.hosts["router"]
