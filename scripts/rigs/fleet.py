@@ -21,8 +21,8 @@ from .admin import Admin
 from .process import Process
 
 SELF_IP = "192.0.0.2"
-_INNER_SELF = "10.255.255.1"
-_HOST = "10.255.255.254"
+INNER_SELF = "10.255.255.1"
+HOST = "10.255.255.254"
 #: The kernel that answers takes all of it for its own.
 _MEMBERS = ipaddress.ip_network("10.1.0.0/16")
 _VIRTUALS = ipaddress.ip_network("10.200.0.0/16")
@@ -39,8 +39,9 @@ def member(number: int) -> str:
     return str(_MEMBERS[number + 1])
 
 
-def configuration(pools: int, interval: int, outer: str, socket: Path, state: Path) -> str:
-    """Pools of two, every member asked each `interval` milliseconds, dead after two probes."""
+def configuration(pools: int, interval: int, outer: str, socket: Path, state: Path, hosts: tuple[str, str] | None = None) -> str:
+    """Pools of two, every member asked each `interval` milliseconds, dead after two probes. `hosts`: the kernel's devices of the interfaces."""
+    outer_host, inner_host = (f'host = "{name}"\n' for name in hosts) if hosts else ("", "")
     cores = sorted(os.sched_getaffinity(0))
     head = f"""[appliance]
 name = "rig"
@@ -62,11 +63,11 @@ device = "{_AF_PACKET}"
 name = "clients"
 port = "outer"
 addresses = ["{SELF_IP}/16"]
-[[interface]]
+{outer_host}[[interface]]
 name = "servers"
 port = "inner"
-addresses = ["{_INNER_SELF}/8"]
-[[monitor]]
+addresses = ["{INNER_SELF}/8"]
+{inner_host}[[monitor]]
 name = "sip"
 kind = "sip"
 interval = "{interval}ms"
@@ -94,13 +95,16 @@ exclude = ["172.16.1.0/24"]
 
 
 class Fleet:
-    """The appliance and its members, as a context manager. `outer`: the device of the port towards clients."""
+    """The appliance and its members, as a context manager. `outer`: the device of the port towards clients; `hosts`: the kernel's devices
+    of both interfaces."""
 
-    def __init__(self, program: Path, directory: Path, pools: int, interval: int, outer: str = QUIET):
-        self.pools, self._interval, self._outer = pools, interval, outer
+    def __init__(
+        self, program: Path, directory: Path, pools: int, interval: int, outer: str = QUIET, hosts: tuple[str, str] | None = None
+    ):
+        self.pools, self._interval, self._outer, self._hosts = pools, interval, outer, hosts
         self._program, self._directory = program, directory
         name = secrets.token_hex(2)
-        self._appliance, self._members = (Host(name, host, directory) for host in ("appliance", "members"))
+        self.appliance, self.members = (Host(name, host, directory) for host in ("appliance", "members"))
         self._running: Process | None = None
         self._answerer: Process | None = None
         self.admin: Admin | None = None
@@ -120,7 +124,7 @@ class Fleet:
         for process in (self._running, self._answerer):
             if process:
                 process.stop()
-        for host in (self._appliance, self._members):
+        for host in (self.appliance, self.members):
             host.delete()
 
     def silence(self, number: int) -> None:
@@ -153,27 +157,28 @@ class Fleet:
         return time.monotonic() - began
 
     def _lay_out(self) -> None:
-        for host in (self._appliance, self._members):
+        for host in (self.appliance, self.members):
             host.create()
-        run(["ip", "link", "add", "inner0", "netns", self._appliance.namespace, "type", "veth", "peer", "name", "eth0",
-             "netns", self._members.namespace])
-        for host, end in ((self._appliance, "inner0"), (self._members, "eth0")):
+        run(["ip", "link", "add", "inner0", "netns", self.appliance.namespace, "type", "veth", "peer", "name", "eth0",
+             "netns", self.members.namespace])
+        for host, end in ((self.appliance, "inner0"), (self.members, "eth0")):
             offloads = [word for offload in OFFLOADS for word in (offload, "off")]
             host.run(["ethtool", "-K", end, *offloads], check=False)
             host.ip("link", "set", end, "up")
-        self._members.ip("address", "add", f"{_HOST}/8", "dev", "eth0")
-        self._members.ip("route", "add", "local", str(_MEMBERS), "dev", "lo")
+        self.members.ip("address", "add", f"{HOST}/8", "dev", "eth0")
+        self.members.ip("route", "add", "default", "via", INNER_SELF)
+        self.members.ip("route", "add", "local", str(_MEMBERS), "dev", "lo")
 
     def _start(self) -> None:
         socket, state = self._directory / "admin.sock", self._directory / "state"
         socket.unlink(missing_ok=True)
         shutil.rmtree(state, ignore_errors=True)
         file = self._directory / "fairlead.toml"
-        file.write_text(configuration(self.pools, self._interval, self._outer, socket, state))
+        file.write_text(configuration(self.pools, self._interval, self._outer, socket, state, self._hosts))
         python = ["env", f"PYTHONPATH={SCRIPTS}", sys.executable, "-P", "-m", "rigs.answerer"]
         inside = ["ip", "netns", "exec"]
-        self._answerer = Process("answerer", [*inside, self._members.namespace, *python], self._directory / "answerer.log", True)
-        argv = [*inside, self._appliance.namespace, str(self._program), "run", "--config", str(file)]
+        self._answerer = Process("answerer", [*inside, self.members.namespace, *python], self._directory / "answerer.log", True)
+        argv = [*inside, self.appliance.namespace, str(self._program), "run", "--config", str(file)]
         self._running = Process("fairlead", argv, self._directory / "fairlead.log")
         self.wait("open its admin socket", lambda: self._connect(socket), _START)
         self.wait("find all members up", self._is_up, _SETTLE, 0.5)

@@ -440,7 +440,7 @@ section! { "limits", ONCE, Limits, built intent::Limits; "Bounds of the data pat
     icmp_errors_per_second: u32 = 1000, integer(1, 1_000_000, "packets a second"), live,
         "ICMP errors one worker translates and passes on, at most.";
     host_packets_per_second: u32 = 10000, integer(1, 1_000_000, "packets a second"), live,
-        "Where an interface has a host device: frames of each class that one worker hands to the kernel, at most. What routing daemons live by (BGP, BFD, OSPF, VRRP, multicast) is a class of its own from hosts on the link and one from hosts beyond it, as are copies of ARP and of echo replies: a flood of the rest takes nothing from it.";
+        "Where an interface has a host device: frames of each class that one worker hands to the kernel, at most. What routing daemons live by (BGP, BFD, OSPF, VRRP, multicast) is a class of its own from hosts on each link, of which one has a quarter at most, and one from hosts beyond it, as are copies of ARP and of echo replies: a flood of the rest takes nothing from it.";
     fragments_per_worker: usize = 2048, integer(64, 1_048_576, "packet buffers"), restart,
         "Fragments one worker holds until the rest of their datagrams is there, at most; all workers together not more than a quarter of [dpdk] mbufs.";
 } }

@@ -45,10 +45,14 @@ impl Walk<'_> {
         }
     }
 
-    /// What comes from beyond the link, where anybody is, takes nothing from the neighbours on it.
+    /// What comes from beyond the link, where anybody is, takes nothing from the neighbours on it, nor one of these, or another link, from the
+    /// others.
     fn punt_of_routing(&mut self) -> Verdict {
-        let is_near = self.ingress().holds(self.packet.src());
-        self.punt(if is_near { PuntReason::HostRouting } else { PuntReason::HostRoutingFar })
+        let sender = self.packet.src();
+        match self.ingress().holds(sender) {
+            true => self.state.punts.punt_of_neighbour(self.classified.interface, sender, self.now),
+            false => self.punt(PuntReason::HostRoutingFar),
+        }
     }
 
     /// To a group that routers of one link speak to (RFC 5771 4), where the kernel listens for them; anything else to many is ignored.

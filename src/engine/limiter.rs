@@ -37,10 +37,20 @@ impl Limiter {
         self.takes(now, self.per_second * TOKEN / 2)
     }
 
-    fn takes(&mut self, now: Instant, left: u64) -> bool {
+    /// Takes a token of each of two, or none of either: whoever has used up the one takes nothing from those who share the other.
+    pub(super) fn both_allow(&mut self, other: &mut Limiter, now: Instant) -> bool {
+        other.fill(now);
+        other.level >= TOKEN && self.allows(now) && other.allows(now)
+    }
+
+    fn fill(&mut self, now: Instant) {
         let elapsed = now.nanos().saturating_sub(self.filled.nanos()).min(TOKEN);
         self.filled = self.filled.max(now);
         self.level = (self.level + elapsed * self.per_second).min(self.per_second * TOKEN);
+    }
+
+    fn takes(&mut self, now: Instant, left: u64) -> bool {
+        self.fill(now);
         let enough = self.level >= left + TOKEN;
         if enough {
             self.level -= TOKEN;
@@ -72,6 +82,16 @@ mod tests {
         assert_eq!((0..20).filter(|_| limiter.allows_low_priority(at(5_000))).count(), 5);
         assert_eq!((0..20).filter(|_| limiter.allows_low_priority(at(5_300))).count(), 3);
         assert_eq!((0..20).filter(|_| limiter.allows(at(5_300))).count(), 5);
+    }
+
+    #[test]
+    fn of_two_neither_gives_anything_where_one_has_nothing() {
+        let (mut few, mut many, now) = (Limiter::new(2), Limiter::new(5), Instant::from_millis(5_000));
+        assert_eq!((0..10).filter(|_| few.both_allow(&mut many, now)).count(), 2);
+        assert_eq!((0..10).filter(|_| many.allows(now)).count(), 3);
+        let later = Instant::from_millis(7_000);
+        assert_eq!((0..10).filter(|_| many.both_allow(&mut few, later)).count(), 2);
+        assert_eq!((0..10).filter(|_| many.allows(later)).count(), 3);
     }
 
     #[test]

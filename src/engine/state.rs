@@ -104,7 +104,7 @@ impl Engine {
             persistence: persistence_table(&snapshot, seed),
             rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
-            punts: Punts::new(snapshot.limits.host_packets_per_second),
+            punts: Punts::new(snapshot.limits.host_packets_per_second, seed),
             errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             events: EngineEvents::default(),

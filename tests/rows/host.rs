@@ -318,12 +318,19 @@ fn s114_a_flood_takes_nothing_from_routing_from_probes_or_from_traffic() {
     assert!(counters.drops(DropReason::HostRoutingFarLimited) > 0);
     assert_eq!(counters.punts(PuntReason::HostRoutingFar) + counters.drops(DropReason::HostRoutingFarLimited), 500);
     reaches_kernel(&mut lab, ROUTER, &Build::tcp(at(R, 50_001), at(E, 179), SYN, 7, 0), PuntReason::HostRouting);
+    // A server on its own link likewise, though it is nearer than anybody.
+    let near = Build::tcp(at(A, 51_000), at(G, 179), SYN, 7, 0);
+    (0..500).for_each(|_| drop(lab.send(HOST_A, &near)));
+    lab.rig.for_kernel();
+    let counters = lab.rig.counters();
+    assert!(counters.punts(PuntReason::HostRouting) >= 25 && counters.drops(DropReason::HostRoutingLimited) > 0);
+    assert_eq!(counters.punts(PuntReason::HostRouting) + counters.drops(DropReason::HostRoutingLimited), 502);
+    reaches_kernel(&mut lab, ROUTER, &Build::tcp(at(R, 50_002), at(E, 179), SYN, 7, 0), PuntReason::HostRouting);
     // And of the routers' class likewise, to its own end.
     let hello = Build::other(R, E, 89).ttl(1).payload(&[7; 44]);
     (0..500).for_each(|_| drop(lab.send(ROUTER, &hello)));
     let counters = lab.rig.counters();
-    assert_eq!(counters.punts(PuntReason::HostRouting) + counters.drops(DropReason::HostRoutingLimited), 502);
-    assert!(counters.drops(DropReason::HostRoutingLimited) > 0);
+    assert_eq!(counters.punts(PuntReason::HostRouting) + counters.drops(DropReason::HostRoutingLimited), 1_003);
     lab.rig.wait(Duration::from_secs(1));
     lab.rig.for_kernel();
     reaches_kernel(&mut lab, ROUTER, &flood, PuntReason::Host);

@@ -60,7 +60,7 @@ protocol bgp {name} {{
     local {address} as 64600;
     neighbor {gateway} as 64512;
     bfd on;
-    hold time 9;
+    hold time 3;
     connect retry time 1;
     connect delay time 1;
     error wait time 1, 5;
