@@ -26,6 +26,7 @@ use crate::control::{self, Controller, EventsFound, HandoverFound, Machine, Save
 use crate::events::EventName;
 use crate::flow::SnatPorts;
 use crate::handover::Contents;
+use crate::keepalived::Keepalived;
 use advertiser::Advertiser;
 use anyhow::{Context, Result};
 use clock::Clock;
@@ -194,12 +195,13 @@ fn start(file: &Path, configuration: Configuration, configurations: SavedConfigu
     let (store, saved, events) = StateStore::start(&folder, configurations.found.is_ok());
     let found = handover.map(Ok).or(refused.map(Err));
     let before = (saved, configurations, events, found);
+    let keepalived = Keepalived::start(&configuration.intent);
     let advertiser = Advertiser::start(&configuration.settings.routes.device);
     let controller = controller(configuration, snat_ports, &plane, log, before, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
-    let sources = Sources { asked, reader: Reader::new(file), store, scraping, advertiser };
+    let sources = Sources { asked, reader: Reader::new(file), store, scraping, advertiser, keepalived };
     let manager = Manager::new(controller, plane, sources, log.clone(), clock);
     runtime.block_on(serve(manager, sender, sockets, wanted, troubles))
 }

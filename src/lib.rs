@@ -15,7 +15,7 @@
 //! | 4 | [`host`] | the kernel's devices of interfaces, and the thread that serves them |
 //! | 4 | [`support`] | one archive of all that somebody needs who was not there |
 //! | 5 | [`control`] | the controller and its parts |
-//! | 6 | [`replay`], [`cli`], [`programs`], `app` | a capture through a worker; the command; programs of the operator's; wiring, threads, signals |
+//! | 6 | [`replay`], [`cli`], [`programs`], [`keepalived`], `app` | a capture through a worker; the command; programs of the operator's; who of a pair is active; wiring, threads, signals |
 
 pub mod admin;
 #[cfg(feature = "dpdk")]
@@ -36,6 +36,7 @@ pub mod handover;
 pub mod host;
 pub mod import;
 pub mod io;
+pub mod keepalived;
 pub mod monitor;
 pub mod netlink;
 pub mod policy;

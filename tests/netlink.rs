@@ -77,6 +77,25 @@ fn addresses_stand_as_ip_would_have_given_them() {
     });
 }
 
+#[test]
+fn whichever_link_has_an_address_it_is_found() {
+    in_namespace("whichever_link_has_an_address_it_is_found", || {
+        let mut netlink = Netlink::open().unwrap();
+        let [own, other] = ["10.20.0.1", "10.20.0.100"].map(|one| one.parse::<Ipv4Addr>().unwrap());
+        let holds = |netlink: &mut Netlink, all: &[Ipv4Addr]| netlink.holds_any(all).unwrap();
+        assert!(!holds(&mut netlink, &[own, other]));
+        let link = made(&mut netlink, "ours");
+        netlink.change_addresses(&link, &[], &nets(&["10.20.0.1/24"])).unwrap();
+        assert_eq!(
+            [holds(&mut netlink, &[own]), holds(&mut netlink, &[other]), holds(&mut netlink, &[])],
+            [true, false, false]
+        );
+        assert!(holds(&mut netlink, &[other, own]));
+        netlink.remove(&link).unwrap();
+        assert!(!holds(&mut netlink, &[own]));
+    });
+}
+
 /// Addresses without the number of their link, and the local routes they make.
 fn shown(link: &str) -> (Vec<String>, String) {
     let addresses = ip(&format!("-o -4 addr show dev {link}"));

@@ -15,6 +15,7 @@ use super::state_store::{Kept, Saved, StateStore};
 use crate::admin::{Answer, Asked};
 use crate::control::{Controller, DeviceEvent, Input, Output};
 use crate::dpdk::{DeviceEvents, Link};
+use crate::keepalived::{Heard, Keepalived};
 use crate::policy::intent::PortId;
 use crate::programs::{Ended, OURSELVES, Programs};
 use crate::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub struct Manager {
     store: StateStore,
     scraping: Scraping,
     advertiser: Advertiser,
+    keepalived: Keepalived,
     /// What is left for the next start, while it is written.
     writing: Option<Writing>,
     programs: Programs,
@@ -61,6 +63,7 @@ pub struct Sources {
     pub store: StateStore,
     pub scraping: Scraping,
     pub advertiser: Advertiser,
+    pub keepalived: Keepalived,
 }
 
 /// How the loop ended.
@@ -75,7 +78,7 @@ impl Manager {
     pub fn new(
         controller: Controller,
         plane: Plane,
-        Sources { asked, reader, store, scraping, advertiser }: Sources,
+        Sources { asked, reader, store, scraping, advertiser, keepalived }: Sources,
         log: Log,
         clock: Clock,
     ) -> Manager {
@@ -92,6 +95,7 @@ impl Manager {
             store,
             scraping,
             advertiser,
+            keepalived,
             writing: None,
             programs: Programs::new(OURSELVES),
             log,
@@ -125,6 +129,7 @@ impl Manager {
                 self.check_links(now);
                 self.plane.pass_vlans(self.controller.intent());
                 self.plane.follow_hosts(self.controller.intent(), &self.links);
+                self.keepalived.follow(self.controller.intent());
                 if self.plane.has_lost_a_worker() {
                     return Ending::WorkerLost;
                 }
@@ -151,6 +156,10 @@ impl Manager {
                 (request_id, file) = self.reader.reading() => self.handle(Input::Reload { request_id, file }),
                 saved = self.store.saved() => self.on_saved(saved),
                 (number, outcome) = self.advertiser.outcome() => self.handle(Input::Advertised { number, outcome }),
+                heard = self.keepalived.heard() => self.handle(match heard {
+                    Heard::News(news) => Input::Pair(news),
+                    Heard::Trouble(trouble) => Input::PairTrouble(trouble),
+                }),
                 ended = self.programs.ended() => self.handle(match ended {
                     Ended::Probe(probe, exit) => Input::ProgramEnded { probe, exit },
                     Ended::Notified(exit) => Input::Notified(exit),

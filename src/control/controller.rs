@@ -129,6 +129,8 @@ pub enum Input {
     },
     /// Something is known of who is active in the pair.
     Pair(PairNews),
+    /// What keeps keepalived from being heard; `None`: nothing any more.
+    PairTrouble(Option<String>),
     /// What keeps metrics from being served; `None`: nothing any more.
     Metrics(Option<String>),
     /// [`Controller::next_deadline`] has come.
@@ -324,6 +326,7 @@ impl Controller {
             Input::ProgramEnded { probe, exit } => self.probing.on_program(probe, exit),
             Input::Advertised { number, outcome } => self.on_advertised((number, outcome), now),
             Input::Pair(news) => self.hear_of_pair(news, now),
+            Input::PairTrouble(trouble) => self.on_pair_trouble(trouble, now),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),

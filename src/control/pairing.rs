@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How long the alarm of two active appliances stands after the other one was heard last.
 const SPLIT_SHOWN: Duration = Duration::from_secs(60);
 const SPLIT: &str = "pair split";
+const DEAF: &str = "pair keepalived";
 
 impl Controller {
     /// A source says what it knows of who is active: the one way in for all of them.
@@ -42,6 +43,14 @@ impl Controller {
         self.end_split(was_split, now);
         if let Some(standing) = standing {
             self.on_role(standing, now);
+        }
+    }
+
+    /// keepalived cannot be heard, or can again.
+    pub(super) fn on_pair_trouble(&mut self, trouble: Option<String>, now: Instant) {
+        match trouble {
+            Some(trouble) => self.outputs.raise(DEAF, (AlarmCode::PairKeepalived, Subject::none()), trouble, now),
+            None => _ = self.outputs.clear(DEAF, || "keepalived is heard again".into()),
         }
     }
 

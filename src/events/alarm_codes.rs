@@ -74,6 +74,8 @@ alarms! {
         "See `ip address show dev NAME` and what the alarm says; Fairlead tries again each second.";
     PairSplit = "pair.split", Critical, "Both appliances of a pair are active: each answers for the floating addresses.",
         "See why they do not hear each other: keepalived's log on both, the links and VLANs between them; `fairlead pair standby` on one ends it.";
+    PairKeepalived = "pair.keepalived", Critical, "keepalived cannot be heard: who of the pair is active is not known here.",
+        "Do what the alarm says about the FIFO; Fairlead tries again each second. `fairlead pair active` and `pair standby` say it by hand.";
     AddressDuplicate = "address.duplicate", Warning, "Another host claims an address of ours, or has within five minutes.",
         "Find the host with that MAC (the switch's MAC table names its port) and remove the address from it.";
     AddressProxyArp = "address.proxy-arp", Warning, "A router answers ARP for an address of ours.",

@@ -117,6 +117,15 @@ impl Netlink {
         Ok(all.iter().filter_map(|message| address_on(link, message)).collect())
     }
 
+    /// Whether any link has one of these IPv4 addresses.
+    pub fn holds_any(&mut self, addresses: &[Ipv4Addr]) -> Result<bool> {
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet;
+        let what = || "the kernel's addresses cannot be read".into();
+        let all = self.exchange.dump(GetAddress(message)).map_err(NetlinkError::of(what))?;
+        Ok(all.iter().filter_map(address_of).any(|(_, own)| addresses.contains(&own.addr())))
+    }
+
     /// Takes IPv4 addresses from a link and gives it others, in as few messages as hold them: one event for each address is all that
     /// others see, and what stays is not touched. The first that fails is the error; the rest is done all the same.
     pub fn change_addresses(&mut self, link: &Link, remove: &[Ipv4Net], add: &[Ipv4Net]) -> Result<()> {
@@ -180,13 +189,17 @@ fn address_message(link: &Link, address: Ipv4Net) -> AddressMessage {
 }
 
 fn address_on(link: &Link, message: &RouteNetlinkMessage) -> Option<Ipv4Net> {
+    address_of(message).filter(|(index, _)| *index == link.index).map(|(_, own)| own)
+}
+
+/// The number of the link, and the address that it has.
+fn address_of(message: &RouteNetlinkMessage) -> Option<(u32, Ipv4Net)> {
     let NewAddress(message) = message else { return None };
-    let local = message.attributes.iter().find_map(|attribute| match attribute {
+    let own = message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
         _ => None,
-    });
-    let own: Ipv4Addr = local.filter(|_| message.header.index == link.index)?;
-    Ipv4Net::new(own, message.header.prefix_len).ok()
+    })?;
+    Ipv4Net::new(own, message.header.prefix_len).ok().map(|own| (message.header.index, own))
 }
 
 fn is(error: &io::Error, errno: Errno) -> bool {

@@ -320,13 +320,13 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn pair() -> impl Strategy<Value = Pair> {
-    let instance = option::of("[a-zA-Z0-9_.-]{1,32}");
+    let names = (option::of("/run/[a-z]{1,12}\\.fifo"), option::of("[a-zA-Z0-9_.-]{1,32}"));
     let virtual_mac = any::<bool>();
     let role = select(vec![PairRole::Active, PairRole::Standby]);
-    (instance, role, 1..=255_u16, virtual_mac, 0..=60_000_u64).prop_map(
-        |(instance, role, priority, virtual_mac, settle)| {
+    (names, role, 1..=255_u16, virtual_mac, 0..=60_000_u64).prop_map(
+        |((keepalived, instance), role, priority, virtual_mac, settle)| {
             let settle = Duration::from_millis(settle);
-            Pair { instance, role, priority, virtual_mac, settle }
+            Pair { keepalived, instance, role, priority, virtual_mac, settle }
         },
     )
 }

@@ -7,7 +7,8 @@ fn at(ms: u64) -> Instant {
 
 fn meant() -> Pair {
     let settle = Duration::from_secs(3);
-    Pair { instance: Some("VI_1".into()), role: Standby, priority: 100, virtual_mac: false, settle }
+    let instance = Some("VI_1".into());
+    Pair { keepalived: None, instance, role: Standby, priority: 100, virtual_mac: false, settle }
 }
 
 fn peer(role: PairRole, priority: u16) -> PairNews {

@@ -16,6 +16,8 @@ words! {
 /// The other appliance, and who is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
+    /// keepalived's notify FIFO, by its path; `None`: keepalived decides nothing here.
+    pub keepalived: Option<String>,
     /// keepalived's instance whose lines count; `None`: any.
     pub instance: Option<String>,
     /// What this one is until somebody says so.
