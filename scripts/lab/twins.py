@@ -38,6 +38,10 @@ class TwinLab(Lab):
         for member in addresses.MEMBERS:
             self.hosts[member].ip("route", "delete", "default")
 
+    def cut_outside(self, host: str) -> None:
+        """The link of an appliance towards clients goes down, and that alone."""
+        self.hosts["router"].ip("link", "set", "outer-a" if host == HOST else "outer-b", "down")
+
     def cut(self, host: str) -> None:
         """Both links of an appliance go down, as if it had lost its power."""
         self._both_links(host, "down")

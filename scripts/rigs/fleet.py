@@ -23,6 +23,8 @@ from .process import Process
 SELF_IP = "192.0.0.2"
 INNER_SELF = "10.255.255.1"
 HOST = "10.255.255.254"
+#: What the kernel gets of each class in a second: less than a flood even on a slow machine.
+FOR_HOST = 1_000
 #: The kernel that answers takes all of it for its own.
 _MEMBERS = ipaddress.ip_network("10.1.0.0/16")
 _VIRTUALS = ipaddress.ip_network("10.200.0.0/16")
@@ -42,6 +44,7 @@ def member(number: int) -> str:
 def configuration(pools: int, interval: int, outer: str, socket: Path, state: Path, hosts: tuple[str, str] | None = None) -> str:
     """Pools of two, every member asked each `interval` milliseconds, dead after two probes. `hosts`: the kernel's devices of the interfaces."""
     outer_host, inner_host = (f'host = "{name}"\n' for name in hosts) if hosts else ("", "")
+    limits = f"[limits]\nhost_packets_per_second = {FOR_HOST}\n" if hosts else ""
     cores = sorted(os.sched_getaffinity(0))
     head = f"""[appliance]
 name = "rig"
@@ -53,7 +56,7 @@ state = "{state}"
 management = {cores[0]}
 workers = [{cores[-1]}]
 idle = "sleep"
-[[port]]
+{limits}[[port]]
 name = "outer"
 device = "{outer}"
 [[port]]
