@@ -1,19 +1,15 @@
 //! Chunks: what a file is made of.
 //!
-//! Owns their frame: kind, number, length, payload, and a CRC-32 over all of these, which finds every flipped byte and nearly every other
-//! damage. (The file is private to the appliance: against whoever can write it no digest helps.) Owns the mark and the format number in
-//! front of the first one. Knows nothing of what stands in a payload.
+//! Owns the mark and the format number in front of the first one, which kinds there are, and that the last one is the end. (The file is
+//! private to the appliance: against whoever can write it no digest helps.) Their frame is that of [`super::frame`].
 
 use super::coding::{Put, Take};
+use super::frame::{FRAME, PAYLOAD, put_frame, take_frame};
 use super::refusal::{LARGEST_FILE, Refusal};
 use std::io::{self, Write};
 
 /// What every such file begins with.
 pub(super) const MARK: [u8; 8] = *b"FLEADHO\n";
-/// The largest payload: with its frame a chunk has 64 KiB.
-pub(super) const PAYLOAD: usize = (64 << 10) - FRAME;
-/// Kind, number, length and digest.
-const FRAME: usize = 1 + 4 + 4 + 4;
 
 /// What a payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,16 +61,7 @@ impl<W: Write> ChunkWriter<W> {
     pub fn write(&mut self, kind: Kind, fill: impl FnOnce(&mut Put)) -> io::Result<()> {
         let buffer = &mut self.buffer;
         buffer.clear();
-        let mut put = Put(buffer);
-        put.u8(kind as u8);
-        put.u32(self.number);
-        put.u32(0);
-        fill(&mut put);
-        let length = buffer.len() - (FRAME - 4);
-        debug_assert!(length <= PAYLOAD, "{length} bytes in one chunk");
-        buffer[5..9].copy_from_slice(&(length as u32).to_le_bytes());
-        let digest = crc32fast::hash(buffer);
-        Put(buffer).u32(digest);
+        put_frame(buffer, kind as u8, self.number, fill);
         self.number += 1;
         self.written += buffer.len() as u64;
         if self.written > LARGEST_FILE {
@@ -130,21 +117,11 @@ pub(super) fn chunks(bytes: &[u8], format: u16) -> Result<Vec<Chunk>, Refusal> {
 
 /// The next chunk, which begins at `at` and must have this number.
 fn chunk(rest: &mut Take, number: u32, at: usize) -> Result<Chunk, Refusal> {
-    let whole = rest.0;
     let damaged = |what| Refusal::Damaged { chunk: number, what };
-    let (Some(kind), Some(found), Some(length)) = (rest.u8(), rest.u32(), rest.u32()) else { return Err(Refusal::Cut) };
-    let length = length as usize;
-    if length > PAYLOAD {
-        return Err(damaged("its length cannot be"));
-    }
-    let (Some(_), Some(digest)) = (rest.bytes(length), rest.u32()) else { return Err(Refusal::Cut) };
-    let begin = FRAME - 4;
-    if crc32fast::hash(&whole[..begin + length]) != digest {
-        return Err(damaged("its digest is another one"));
-    }
-    if found != number {
-        return Err(damaged("its number is another one's"));
-    }
-    let kind = Kind::of(kind).ok_or_else(|| damaged("its kind is unknown"))?;
-    Ok(Chunk { kind, payload: at + begin..at + begin + length })
+    let frame = take_frame(rest.0, number).map_err(damaged)?.ok_or(Refusal::Cut)?;
+    let begin = at + FRAME - 4;
+    let payload = begin..begin + frame.payload.len();
+    let kind = Kind::of(frame.kind).ok_or_else(|| damaged("its kind is unknown"))?;
+    _ = rest.bytes(frame.size);
+    Ok(Chunk { kind, payload })
 }

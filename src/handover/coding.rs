@@ -7,8 +7,9 @@ use crate::wire::Endpoint;
 use std::net::Ipv4Addr;
 
 /// Adds values to bytes.
-pub(super) struct Put<'a>(pub &'a mut Vec<u8>);
+pub struct Put<'a>(pub &'a mut Vec<u8>);
 
+#[expect(missing_docs, reason = "each adds what it is called")]
 impl Put<'_> {
     pub fn u8(&mut self, value: u8) {
         self.0.push(value);
@@ -51,8 +52,9 @@ impl Put<'_> {
 }
 
 /// Takes values from bytes, in the order they were put; `None`: there are no more.
-pub(super) struct Take<'a>(pub &'a [u8]);
+pub struct Take<'a>(pub &'a [u8]);
 
+#[expect(missing_docs, reason = "each takes what it is called")]
 impl<'a> Take<'a> {
     pub fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;

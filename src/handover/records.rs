@@ -10,9 +10,10 @@ use crate::wire::{Protocol, Tuple};
 use std::num::NonZeroU64;
 
 /// A record that is written.
-pub(super) trait Record: Sized {
+pub trait Record: Sized {
     /// Its bytes.
     const SIZE: usize;
+    /// Adds them.
     fn put(&self, into: &mut Put);
     /// `None`: there are too few bytes, or nothing like that can have been written.
     fn take(from: &mut Take) -> Option<Self>;
@@ -203,6 +204,26 @@ impl Record for u32 {
     }
 
     fn moved(self, _: impl Fn(Instant) -> Instant) -> u32 {
+        self
+    }
+}
+
+/// The first key of a flow that is no more.
+impl Record for Tuple {
+    const SIZE: usize = 1 + 6 + 6;
+
+    fn put(&self, into: &mut Put) {
+        into.u8(self.protocol.number());
+        into.endpoint(self.src);
+        into.endpoint(self.dst);
+    }
+
+    fn take(from: &mut Take) -> Option<Tuple> {
+        let (protocol, src, dst) = (Protocol::of(from.u8()?), from.endpoint()?, from.endpoint()?);
+        Some(Tuple::new(protocol, src, dst))
+    }
+
+    fn moved(self, _: impl Fn(Instant) -> Instant) -> Tuple {
         self
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Owns the order of the chunks and the counts that stand in the last one. Where it writes is the caller's.
 
-use super::chunk::{ChunkWriter, Kind, PAYLOAD};
+use super::chunk::{ChunkWriter, Kind};
 use super::coding::{Put, Take};
+use super::frame::PAYLOAD;
 use super::header::{FORMAT, Header};
 use super::records::Record;
 use super::remembered::Remembered;
