@@ -569,6 +569,8 @@ impl Bench {
                     events.push(Event::Tape { worker: id, recording, tape });
                 }
                 Command::HandOver(giver) => events.push(self.workers[at].hold(id, giver)),
+                // Who has no flows has nothing to say of them.
+                Command::Sync(_) => {}
                 Command::Stop => {
                     self.workers[at].snapshot = None;
                     events.push(Event::Stopped(id));

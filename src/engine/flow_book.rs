@@ -143,6 +143,33 @@ impl FlowBook {
         Ok(())
     }
 
+    /// This is known of a flow now that has the same keys and holds the same port.
+    pub(super) fn replace(&mut self, snapshot: &Snapshot, id: FlowId, flow: Flow, seen: Instant) {
+        let Some(old) = self.table.at(id).copied() else { return };
+        for (flow, comes) in [(&old, false), (&flow, true)] {
+            count(&self.uses, snapshot, flow, comes);
+            if is_connection(flow) {
+                self.connections.count(snapshot, flow, comes);
+            }
+        }
+        self.table.replace(id, flow, seen);
+    }
+
+    /// See [`FlowTable::keep_journal`].
+    pub(super) fn keep_journal(&mut self, keep: bool) {
+        self.table.keep_journal(keep);
+    }
+
+    /// See [`FlowTable::next_changed`].
+    pub(super) fn next_changed(&mut self) -> Option<FlowId> {
+        self.table.next_changed()
+    }
+
+    /// See [`FlowTable::next_gone`].
+    pub(super) fn next_gone(&mut self) -> Option<Tuple> {
+        self.table.next_gone()
+    }
+
     /// What the flow refers to is there.
     pub(super) fn may_live(&self, snapshot: &Snapshot, flow: &Flow) -> bool {
         is_live(snapshot, flow)
@@ -280,6 +307,7 @@ impl FlowBook {
         if let Some(flow) = self.table.at_mut(id) {
             (flow.opener, flow.opener_generation) =
                 if visits { (flow.member, flow.generation) } else { (NO_MEMBER, 0) };
+            self.table.note_changed(id);
         }
         Direction::BOTH.into_iter().for_each(|side| self.table.cache_route(id, side, CachedRoute::NONE));
     }
@@ -288,6 +316,7 @@ impl FlowBook {
     pub(super) fn renew(&mut self, id: FlowId, generation: u32) {
         if let Some(flow) = self.table.at_mut(id) {
             flow.generation = generation;
+            self.table.note_changed(id);
         }
     }
 
@@ -316,6 +345,24 @@ impl FlowBook {
     /// How many flows there are; `None` while the walk that forgets stale ones is under way.
     pub(super) fn live_count(&self) -> Option<u64> {
         self.stale.is_none().then(|| self.table.len() as u64)
+    }
+
+    /// Looks at up to `budget` slots from `cursor` on and forgets the flows there that `judge` says. Says where to continue.
+    pub(super) fn forget_where(
+        &mut self,
+        snapshot: &Snapshot,
+        cursor: u32,
+        budget: usize,
+        judge: impl Fn(FlowId, &Flow) -> Fate,
+    ) -> Option<u32> {
+        let FlowBook { table, snat_ports, uses, connections, .. } = self;
+        table.sweep(cursor, budget, |id, flow| {
+            let fate = judge(id, flow);
+            if fate == Fate::Remove {
+                on_removed(snat_ports, uses, connections, snapshot, flow);
+            }
+            fate
+        })
     }
 
     /// Looks at up to `budget` slots and forgets the stale flows there.

@@ -78,7 +78,7 @@ fn mark(shown: &mut Vec<u64>, id: FlowId) {
 }
 
 impl Engine {
-    fn record(&self, id: FlowId, flow: &Flow, [member, opener]: [Option<Ipv4Addr>; 2]) -> FlowRecord {
+    pub(super) fn record(&self, id: FlowId, flow: &Flow, [member, opener]: [Option<Ipv4Addr>; 2]) -> FlowRecord {
         FlowRecord {
             keys: flow.keys(),
             path: flow.path,
@@ -110,7 +110,7 @@ impl Engine {
         record.collect()
     }
 
-    fn address_of(&self, member: MemberRef) -> Option<Ipv4Addr> {
+    pub(super) fn address_of(&self, member: MemberRef) -> Option<Ipv4Addr> {
         self.snapshot.members.find(usize::from(member.id), Life(member.since)).map(|view| view.address)
     }
 }

@@ -6,7 +6,7 @@
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says, `redelivery` for
 //! what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which
 //! worker decides; `party` for whose a datagram is, where that is counted; `flow_name` for
-//! which flow a packet was of; `impact` for what another file would do to a flow; `handing_over` and `taking_up` for what goes from one process to the next; [`verdict`] for every verdict there is.
+//! which flow a packet was of; `impact` for what another file would do to a flow; `handing_over` and `taking_up` for what goes from one process to the next, `telling` and `taking_in` for what goes from one appliance to the other; [`verdict`] for every verdict there is.
 
 mod admission;
 mod affinity;
@@ -45,7 +45,9 @@ mod service;
 mod sharing;
 mod state;
 pub mod steer;
+mod taking_in;
 mod taking_up;
+mod telling;
 pub mod verdict;
 mod walk;
 mod withhold;
@@ -63,5 +65,7 @@ pub use redelivery::{CopyAction, Recipient, Takeover, Watched};
 pub use resets::ResetOrder;
 pub use state::Engine;
 pub use steer::Steering;
+pub use taking_in::TakingIn;
 pub use taking_up::{TakingUp, owner_of_flow};
+pub use telling::{FlowChange, TOLD_AGAIN, UsedSince};
 pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, IgnoreReason, PuntReason, Verdict, Withheld};

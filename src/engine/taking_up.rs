@@ -18,13 +18,14 @@ use crate::policy::snapshot::AddressClass;
 use crate::time::Instant;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Who is who, and what workers that take up at once must do one after the other.
 pub struct TakingUp {
-    members: HashMap<Ipv4Addr, MemberId>,
-    /// Public addresses of pools.
-    homes: HashMap<Ipv4Addr, PoolId>,
+    /// `None`: whoever has the address.
+    members: Option<HashMap<Ipv4Addr, MemberId>>,
+    /// Public addresses of pools; `None`: as the snapshot has them.
+    homes: Option<HashMap<Ipv4Addr, PoolId>>,
     /// Held by who makes the first use of a port: see [`PortAllocator::claim`](crate::flow::PortAllocator::claim).
     ports: Mutex<()>,
 }
@@ -33,18 +34,48 @@ impl TakingUp {
     /// Of those members that are still in the pool that they were in, by address.
     pub fn new(members: HashMap<Ipv4Addr, MemberId>, snapshot: &Snapshot) -> TakingUp {
         let homes = snapshot.pools.entries().map(|(id, pool)| (pool.public, id)).collect();
-        TakingUp { members, homes, ports: Mutex::new(()) }
+        TakingUp { members: Some(members), homes: Some(homes), ports: Mutex::new(()) }
     }
 
-    fn member(&self, address: Option<Ipv4Addr>) -> Result<u16, LeftOut> {
+    /// Of whoever has a member's address by the snapshot that a worker reads when it takes something up.
+    pub fn by_address() -> TakingUp {
+        TakingUp { members: None, homes: None, ports: Mutex::new(()) }
+    }
+
+    fn find(&self, address: Ipv4Addr, snapshot: &Snapshot) -> Option<MemberId> {
+        match (&self.members, snapshot.class(address)) {
+            (Some(members), _) => members.get(&address).copied(),
+            (None, AddressClass::Member(id, _)) => Some(id),
+            (None, _) => None,
+        }
+    }
+
+    fn member(&self, address: Option<Ipv4Addr>, snapshot: &Snapshot) -> Result<u16, LeftOut> {
         match address {
             None => Ok(NO_MEMBER),
-            Some(address) => self.members.get(&address).map(|id| id.0).ok_or(LeftOut::Member),
+            Some(address) => self.find(address, snapshot).map(|id| id.0).ok_or(LeftOut::Member),
         }
     }
 
     fn reference(&self, address: Ipv4Addr, snapshot: &Snapshot) -> Option<MemberRef> {
-        self.members.get(&address).map(|id| MemberRef { id: id.0, since: snapshot.life.0 })
+        self.find(address, snapshot).map(|id| MemberRef { id: id.0, since: snapshot.life.0 })
+    }
+
+    fn home(&self, address: Ipv4Addr, snapshot: &Snapshot) -> Option<PoolId> {
+        match &self.homes {
+            Some(homes) => homes.get(&address).copied(),
+            None => snapshot.pools.find_id(|pool| pool.public == address),
+        }
+    }
+
+    /// Who holds it is the only one that may claim ports, until it is dropped. `None`: somebody else is.
+    pub(super) fn try_hold(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.ports.try_lock() {
+            Ok(guard) => Some(guard),
+            // What guards nothing but an order is as good as before, whoever has panicked with it.
+            Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 
@@ -64,14 +95,31 @@ impl Engine {
     /// # Errors
     /// Why it is left out.
     pub fn take_up_flow(&mut self, from: &TakingUp, record: &FlowRecord, now: Instant) -> Result<(), LeftOut> {
+        let flow = self.flow_of(from, record, now)?;
+        if !self.state.flows.may_live(&self.snapshot, &flow) {
+            return Err(LeftOut::Address);
+        }
+        {
+            // What guards nothing but an order is as good as before, whoever has panicked with it.
+            let _first = from.ports.lock().unwrap_or_else(PoisonError::into_inner);
+            self.claim_port(&flow)?;
+        }
+        self.state.flows.take_up(&self.snapshot, flow, record.seen).map_err(|refused| match refused {
+            Refused::Full => LeftOut::Full,
+            Refused::Duplicate(_) => LeftOut::Twice,
+        })
+    }
+
+    /// The flow that a record tells of, as it is here.
+    pub(super) fn flow_of(&self, from: &TakingUp, record: &FlowRecord, now: Instant) -> Result<Flow, LeftOut> {
         let mut flow = Flow::new(record.path, record.keys[0], record.keys[1]);
         flow.track = match record.track {
             Some(track) => Some(Track::of_record(track).ok_or(LeftOut::Damaged)?),
             None => None,
         };
         flow.inside = record.inside;
-        (flow.member, flow.generation) = (from.member(record.member)?, record.generation);
-        (flow.opener, flow.opener_generation) = (from.member(record.opener)?, record.opener_generation);
+        (flow.member, flow.generation) = (from.member(record.member, &self.snapshot)?, record.generation);
+        (flow.opener, flow.opener_generation) = (from.member(record.opener, &self.snapshot)?, record.opener_generation);
         (flow.snat_port, flow.life) = (record.snat_port, self.snapshot.life.0);
         if record.is_counted {
             flow.virtual_server = self.virtual_server_of(&flow);
@@ -79,26 +127,17 @@ impl Engine {
         if now.since(record.seen) >= self.flows().lifetime(flow.class()) {
             return Err(LeftOut::Expired);
         }
-        self.claim(from, &flow)?;
-        self.state.flows.take_up(&self.snapshot, flow, record.seen).map_err(|refused| match refused {
-            Refused::Full => LeftOut::Full,
-            Refused::Duplicate(_) => LeftOut::Twice,
-        })
+        Ok(flow)
     }
 
-    /// It is live, and has the port that it had.
-    fn claim(&mut self, from: &TakingUp, flow: &Flow) -> Result<(), LeftOut> {
-        if !self.state.flows.may_live(&self.snapshot, flow) {
-            return Err(LeftOut::Address);
-        }
+    /// It has the port that it had, if it had one. Nobody else may do that for a first use of a port at the same time.
+    pub(super) fn claim_port(&self, flow: &Flow) -> Result<(), LeftOut> {
         if flow.snat_port.is_none() {
             return Ok(());
         }
         let (inside, _) = port_ends(flow);
         let AddressClass::Member(sender, _) = self.snapshot.class(inside.addr) else { return Err(LeftOut::Member) };
         let pool = self.snapshot.member(sender).pool;
-        // What guards nothing but an order is as good as before, whoever has panicked with it.
-        let _first = from.ports.lock().unwrap_or_else(PoisonError::into_inner);
         if self.state.flows.claim_port(pool, flow) { Ok(()) } else { Err(LeftOut::Port) }
     }
 
@@ -129,9 +168,9 @@ impl Engine {
         Ok(())
     }
 
-    fn speaker_of(&self, from: &TakingUp, record: &SpeakerRecord) -> Result<(Peer, Speaker), LeftOut> {
+    pub(super) fn speaker_of(&self, from: &TakingUp, record: &SpeakerRecord) -> Result<(Peer, Speaker), LeftOut> {
         let snapshot = &self.snapshot;
-        let pool = snapshot.pool(*from.homes.get(&record.home).ok_or(LeftOut::Address)?);
+        let pool = snapshot.pool(from.home(record.home, snapshot).ok_or(LeftOut::Address)?);
         let find = |address| from.reference(address, snapshot);
         let speaker = Speaker::of_record(record, &find).ok_or(LeftOut::Member)?;
         Ok((Peer { remote: record.remote, home: pool.public, since: pool.public_since.0 }, speaker))

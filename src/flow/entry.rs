@@ -152,6 +152,17 @@ impl<A: KeyAddress> Flow<A> {
         }
     }
 
+    /// Another appliance has to know it to go on with it. Not what a stranger can begin alone, of which a flood may come: a handshake
+    /// under way, whose ends say all of it again, and the marker of a visitor, which the next datagram makes again.
+    #[inline]
+    pub fn is_standing(&self) -> bool {
+        match (self.path, &self.track) {
+            (PathKind::Service | PathKind::Routed, Some(track)) => track.is_mutual(),
+            (PathKind::Routed, None) => false,
+            (PathKind::Service | PathKind::Outbound | PathKind::Hairpin, _) => true,
+        }
+    }
+
     /// The state in the word an operator sees.
     pub fn state(&self) -> &'static str {
         self.track.map_or("open", |track| State::name(track.state()))

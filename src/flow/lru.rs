@@ -80,6 +80,11 @@ impl<K: LruKey, V> Lru<K, V> {
         self.place(key).map(|at| &mut self.slots[at as usize].value)
     }
 
+    /// The entry in a slot: all below [`Lru::len`] have one.
+    pub fn at(&self, slot: usize) -> Option<(&K, &V, Instant)> {
+        self.slots.get(slot).map(|slot| (&slot.key, &slot.value, slot.renewed))
+    }
+
     /// All entries and when each was renewed, longest unrenewed first.
     pub fn oldest_first(&self) -> impl Iterator<Item = (&K, &V, Instant)> {
         let next = |at: &u32| self.slots.get(*at as usize).map(|slot| slot.links.next);

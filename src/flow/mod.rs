@@ -8,6 +8,7 @@
 
 mod entry;
 pub mod fragments;
+mod journal;
 pub mod key;
 mod lifetime;
 mod list;

@@ -196,6 +196,21 @@ impl Speakers {
     pub fn records(&self, name: impl Fn(MemberRef) -> Option<Ipv4Addr>) -> Vec<SpeakerRecord> {
         self.0.oldest_first().map(|(peer, speaker, renewed)| speaker.record(peer, renewed, &name)).collect()
     }
+
+    /// Shows up to `count` of them from the place `from` on, 0 to begin, in no order. Says where to continue; `None` at the end.
+    pub fn show(
+        &self,
+        from: usize,
+        count: usize,
+        name: impl Fn(MemberRef) -> Option<Ipv4Addr>,
+        mut show: impl FnMut(SpeakerRecord),
+    ) -> Option<usize> {
+        let end = from.saturating_add(count).min(self.len());
+        (from..end)
+            .filter_map(|at| self.0.at(at))
+            .for_each(|(peer, speaker, renewed)| show(speaker.record(peer, renewed, &name)));
+        (end < self.len()).then_some(end)
+    }
 }
 
 impl<A: KeyAddress> Speakers<A> {
@@ -290,6 +305,11 @@ impl<A: KeyAddress> Speakers<A> {
         let Some(speaker) = self.0.find_mut(peer) else { return };
         speaker.visited = [MemberRef::NONE; VISITS];
         self.remove_if_empty(peer);
+    }
+
+    /// Nothing is known of a remote endpoint any more.
+    pub fn forget(&mut self, peer: &Peer<A>) {
+        self.0.remove(peer);
     }
 
     /// Forgets entries not renewed for `age`, those that hold nothing but a claim after `claim` already, at most `budget` of them. Says how

@@ -9,6 +9,7 @@ mod expiry;
 pub use expiry::Fate;
 
 use super::entry::Flow;
+use super::journal::Journal;
 use super::key::{Direction, HashKey, Index, Key, KeyAddress, Tag};
 use super::lifetime::{Lifetimes, TimeoutClass};
 use super::list::{Linked, Links, List, NIL, prefetch};
@@ -113,6 +114,8 @@ pub struct FlowTable<A: KeyAddress = Ipv4Addr> {
     relist_after: [u32; TimeoutClass::COUNT],
     /// The class `expire` looks at first, so that none starves.
     turn: usize,
+    /// What has become of flows, while somebody wants to know.
+    journal: Option<Box<Journal<A>>>,
 }
 
 /// Two cache lines, and a hit touches no others: for IPv4 the first has all that says whose packet it is and whether it may
@@ -165,6 +168,7 @@ impl<A: KeyAddress> FlowTable<A> {
             nanos: nanos_by_class(&lifetimes),
             relist_after: relist_after(&lifetimes),
             turn: 0,
+            journal: None,
         }
     }
 
@@ -240,6 +244,9 @@ impl<A: KeyAddress> FlowTable<A> {
             self.index.insert(tag.0, at << 1 | side);
         }
         self.len += 1;
+        if let Some(journal) = &mut self.journal {
+            journal.note_new(at, &flow);
+        }
         Ok(FlowId(at))
     }
 
@@ -253,7 +260,45 @@ impl<A: KeyAddress> FlowTable<A> {
         self.lists[class as usize].unlink(&mut self.slots, id.0);
         self.slots[id.0 as usize].links.next = std::mem::replace(&mut self.free, id.0);
         self.len -= 1;
+        if let Some(journal) = &mut self.journal {
+            journal.note_gone(&flow);
+        }
         Some(flow)
+    }
+
+    /// This is known of the flow at a place now, which has the same two keys, and its last packet passed at `seen`.
+    pub(crate) fn replace(&mut self, id: FlowId, flow: Flow<A>, seen: Instant) {
+        if let Some(slot) = self.slots.get_mut(id.0 as usize) {
+            (slot.flow, slot.routes) = (Some(flow), [CachedRoute::NONE; 2]);
+            self.stamp(id.0, flow.class(), seen);
+        }
+    }
+
+    /// Whether changes are noted from now on; what was noted before is forgotten.
+    pub fn keep_journal(&mut self, keep: bool) {
+        self.journal = keep.then(|| Box::new(Journal::new()));
+    }
+
+    /// There were more changes than there is room for since the journal was begun.
+    pub fn has_missed_changes(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.has_missed())
+    }
+
+    /// A flow that is new, or in another state, since it was noted; it may have gone again.
+    pub fn next_changed(&mut self) -> Option<FlowId> {
+        self.journal.as_mut()?.next_changed().map(FlowId)
+    }
+
+    /// The first key of a flow that is no more. There may be another one by now that has it.
+    pub fn next_gone(&mut self) -> Option<Tuple<A>> {
+        self.journal.as_mut()?.next_gone()
+    }
+
+    /// Something else than its state has changed about a flow.
+    pub fn note_changed(&mut self, id: FlowId) {
+        if let Some(journal) = &mut self.journal {
+            journal.note(id.0);
+        }
     }
 
     /// The flow at a place.
@@ -296,8 +341,13 @@ impl<A: KeyAddress> FlowTable<A> {
             let class = slot.class;
             return self.stamp(id.0, class, now);
         }
+        let before = track.state();
         if track.on_segment(side, segment) {
+            let state_stays = track.state() == before;
             self.touch(id, now);
+            if !state_stays {
+                self.note_changed(id);
+            }
         }
     }
 

@@ -99,6 +99,12 @@ impl Track {
         }
     }
 
+    /// Each side has acknowledged what the other sent: there are two ends.
+    #[inline]
+    pub const fn is_mutual(&self) -> bool {
+        self.known & MUTUAL != 0
+    }
+
     /// The connection was met in its middle, and `side` has sent something.
     pub fn is_continued_by(&self, side: Direction) -> bool {
         matches!(self.state, State::Established | State::HalfClosed(_)) && self.end(side).is_some()

@@ -6,6 +6,7 @@
 use super::handing_over::Giver;
 use super::latency::Latency;
 use super::sip::Statistics;
+use super::sync::SyncEnd;
 use super::tap::Tap;
 use super::tape::Tape;
 use crate::engine::verdict::PuntReason;
@@ -198,6 +199,8 @@ pub enum Command {
     },
     /// Give all that is remembered: flows at once, a bounded number a turn, until [`Event::FlowsGiven`]; the rest when it is to stop.
     HandOver(Box<Giver>),
+    /// Tell another appliance of flows by these ends from now on, and take in what it tells; `None`: no more.
+    Sync(Option<Box<SyncEnd>>),
     /// Finish: do what was sent before, drop what waits, and say [`Event::Stopped`] after all that has to be said. The last snapshot goes
     /// with the worker.
     Stop,

@@ -7,7 +7,7 @@
 //! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
 //! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted), [`tap`]
 //! (what captures see), [`tape`] (what the recorder has seen last), [`handing_over`] (what it
-//! leaves to the next process), [`host`] (what the kernel sees of an interface, and sends there).
+//! leaves to the next process), [`sync`] (what it tells another appliance), [`host`] (what the kernel sees of an interface, and sends there).
 
 pub mod arrivals;
 mod burst;
@@ -16,12 +16,14 @@ mod count_sip;
 pub mod counters;
 mod event_queue;
 mod execute;
+mod feeder;
 mod for_host;
 mod frames;
 pub mod hand_off;
 pub mod handing_over;
 mod held;
 pub mod host;
+mod intake;
 pub mod latency;
 mod leaving;
 pub mod mailbox;
@@ -31,6 +33,7 @@ mod ports;
 mod query;
 mod redelivery;
 pub mod sip;
+pub mod sync;
 pub mod tap;
 pub mod tape;
 mod tapping;
@@ -58,6 +61,7 @@ use pipeline::Pipeline;
 use ports::Ports;
 use query::Queries;
 use std::sync::Arc;
+use sync::SyncEnd;
 
 /// Flows looked at in one turn for what is due: expiry, what a reload took, resets; and fragments that have waited too long.
 const CHORES: usize = 256;
@@ -88,6 +92,8 @@ pub struct Worker<P: Port> {
     publisher: Publisher,
     /// Empty between two turns; only its memory stays.
     resets: Vec<ResetOrder>,
+    /// What it tells another appliance, and takes in of it.
+    sync: Option<Box<SyncEnd>>,
     stopping: bool,
 }
 
@@ -126,6 +132,7 @@ impl<P: Port> Worker<P> {
             timing: Timing::default(),
             publisher,
             resets: Vec::with_capacity(4 * CHORES),
+            sync: None,
             stopping: false,
         }
     }
@@ -261,6 +268,11 @@ impl<P: Port> Worker<P> {
                 self.pipeline.out.events.send(Event::Tape { worker, recording, tape });
             }
             Command::HandOver(giver) => self.queries.hand_over(giver),
+            Command::Sync(end) => {
+                if let Some(before) = std::mem::replace(&mut self.sync, end) {
+                    before.end(&mut self.pipeline.engine);
+                }
+            }
             Command::Stop => self.stopping = true,
         }
     }
@@ -278,7 +290,11 @@ impl<P: Port> Worker<P> {
         while let Some(member) = engine.next_passive_hint() {
             out.events.hint(member, now);
         }
-        let walked = self.queries.work(self.id, &mut self.pipeline, now);
+        let mut walked = self.queries.work(self.id, &mut self.pipeline, now);
+        if let Some(sync) = &mut self.sync {
+            let Pipeline { engine, hand_off, .. } = &mut self.pipeline;
+            walked |= sync.work(usize::from(self.id.0), &hand_off.steering, engine, now);
+        }
         (self.pipeline.expire_held(now, CHORES) + self.pipeline.redeliver(now), walked)
     }
 }

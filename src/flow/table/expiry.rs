@@ -168,6 +168,7 @@ impl<A: KeyAddress> FlowTable<A> {
         slot.last_seen = now;
         if class != slot.class {
             self.relist_older(now);
+            self.note_changed(FlowId(at));
             return self.relist(at, class, now);
         }
         if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[class as usize] {
