@@ -13,7 +13,9 @@
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
 //! | 4 | [`admin`], [`explain`], [`doctor`] | what an operator asks and is answered; metrics; what happens to one packet, and why; what is wrong with the box |
 //! | 4 | [`host`] | the kernel's devices of interfaces, and the thread that serves them |
+//! | 4 | [`sync`] | what two appliances of a pair tell each other of flows |
 //! | 4 | [`support`] | one archive of all that somebody needs who was not there |
+//! | 5 | [`channel`] | the connection between two appliances of a pair |
 //! | 5 | [`control`] | the controller and its parts |
 //! | 6 | [`replay`], [`cli`], [`programs`], [`keepalived`], `app` | a capture through a worker; the command; programs of the operator's; who of a pair is active; wiring, threads, signals |
 
@@ -22,6 +24,7 @@ pub mod admin;
 pub mod app;
 pub mod capture_file;
 pub mod chance;
+pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -44,6 +47,7 @@ pub mod probe;
 pub mod programs;
 pub mod replay;
 pub mod support;
+pub mod sync;
 pub mod time;
 pub mod wire;
 pub mod worker;

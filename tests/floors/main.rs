@@ -28,11 +28,13 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("dpdk", &["io"]),
     ("config", &["events", "policy", "wire"]),
     ("admin", &["config", "events", "policy", "wire", "time"]),
+    ("sync", &["worker", "handover", "engine", "flow", "wire", "time"]),
     ("host", &["worker", "netlink", "policy", "wire"]),
     ("import", &["config", "policy"]),
     ("doctor", &["admin", "config", "events", "policy"]),
     ("support", &[]),
     ("explain", &["admin", "config", "engine", "flow", "policy", "wire", "time"]),
+    ("channel", &["sync", "worker", "time"]),
     ("probe", &["monitor", "policy", "wire", "time"]),
     (
         "control",

@@ -32,6 +32,7 @@ mod sip;
 mod snat;
 mod stale_flows;
 mod switchover;
+mod sync;
 mod translation;
 mod unmatched;
 mod withheld;

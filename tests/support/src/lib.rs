@@ -3,7 +3,7 @@
 //! * [`rig`] is workers on ports of any kind, with the test in the place of management; [`lab`] puts neighbours around it
 //!   and says what they send and get; [`fragments`] is the same for datagrams in pieces.
 //! * [`bench`] is the whole appliance, controller and all, with members, a router and an operator.
-//! * [`explained`] asks what would happen to a frame; [`namespace`] gives a test a network namespace of its own.
+//! * [`explained`] asks what would happen to a frame; [`pair`] is two appliances and the wire between; [`namespace`] gives a test a network namespace of its own.
 //! * [`places`] says who is where; [`plan`] is a configuration of two pairs that changes by chance, [`features`] what it may say of them,
 //!   [`dice`] is chance, and [`mend`] makes damaged frames pass the first check.
 //!
@@ -17,6 +17,7 @@ pub mod fragments;
 pub mod lab;
 pub mod mend;
 pub mod namespace;
+pub mod pair;
 pub mod places;
 pub mod plan;
 pub mod rig;

@@ -1,0 +1,270 @@
+//! The thread that carries what two appliances tell each other.
+//!
+//! Owns the loop: orders of management, connections that are made and accepted, bytes between the socket and [`Sync`], and when to try
+//! again. Which of the two connects follows from their certificates. Whoever has connected and is the other one takes the place of the
+//! connection before: that one may be of a process that is no more.
+
+use super::board::{Board, ChannelState};
+use super::identity::Identity;
+use super::peers::Peer;
+use crate::sync::{Hello, Sync};
+use crate::time::{Duration, Instant};
+use crate::worker::sync::SyncLink;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+
+/// How long an attempt to connect may take, and a handshake.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Until the next attempt: at first, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+/// Handshakes of those who have connected: strangers take no place of the other appliance's for longer than that takes.
+const HANDSHAKES: usize = 16;
+/// How long nothing is looked at: while something is told, and while nothing is.
+const BUSY: Duration = Duration::from_millis(1);
+const IDLE: Duration = Duration::from_millis(20);
+/// Reads and writes of one look.
+const AT_ONCE: usize = 32;
+/// How often the state is shown.
+const SHOWN: Duration = Duration::from_millis(50);
+
+/// Where the two are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sockets {
+    /// Where this one listens.
+    pub listen: SocketAddr,
+    /// Where the other one listens.
+    pub peer: SocketAddr,
+}
+
+enum Order {
+    Active(bool),
+    Hello(Box<Hello>),
+    Word(String),
+}
+
+/// The thread, seen from management.
+pub struct Channel {
+    orders: Sender<Order>,
+    board: Arc<Board>,
+}
+
+impl Channel {
+    /// Starts it, for workers that have the other ends of `links`. `clock` is the one by which they judge.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn start(
+        places: Sockets,
+        identity: Identity,
+        (links, hello): (Vec<SyncLink>, Hello),
+        clock: impl Fn() -> Instant + Send + 'static,
+    ) -> std::io::Result<Channel> {
+        let ((orders, given), board) = (mpsc::channel(), Arc::<Board>::default());
+        let now = clock();
+        let service = Service {
+            places,
+            identity,
+            sync: Sync::new(links, hello),
+            orders: given,
+            board: Arc::clone(&board),
+            listener: Err("it does not listen yet".into()),
+            peer: None,
+            handshakes: Vec::new(),
+            next: now,
+            pause: PAUSES[0],
+            shown: Instant::ZERO,
+        };
+        std::thread::Builder::new().name("pair".into()).spawn(move || service.run(&clock))?;
+        Ok(Channel { orders, board })
+    }
+
+    /// Whether this appliance is active.
+    pub fn set_active(&self, active: bool) {
+        _ = self.orders.send(Order::Active(active));
+    }
+
+    /// What this appliance says of itself.
+    pub fn set_hello(&self, hello: Hello) {
+        _ = self.orders.send(Order::Hello(Box::new(hello)));
+    }
+
+    /// What its management says to the other's.
+    pub fn set_text(&self, word: String) {
+        _ = self.orders.send(Order::Word(word));
+    }
+
+    /// What it shows of itself.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+}
+
+struct Service {
+    places: Sockets,
+    identity: Identity,
+    sync: Sync,
+    orders: Receiver<Order>,
+    board: Arc<Board>,
+    /// Of the one that listens; else why it does not.
+    listener: Result<TcpListener, String>,
+    peer: Option<Peer>,
+    /// Those whose handshake is under way, and since when.
+    handshakes: Vec<(Peer, Instant)>,
+    /// When the next attempt is made, and how long until the one after that.
+    next: Instant,
+    pause: Duration,
+    shown: Instant,
+}
+
+impl Service {
+    fn run(mut self, clock: &impl Fn() -> Instant) {
+        loop {
+            let now = clock();
+            if !self.obey(now) {
+                return;
+            }
+            self.find(now);
+            self.accept(now);
+            self.shake_hands(clock());
+            if let Err(why) = self.carry(clock) {
+                let now = clock();
+                self.peer = None;
+                self.sync.disconnected(&why, now);
+                self.next = now + self.pause;
+            }
+            self.show(clock());
+            self.wait();
+        }
+    }
+
+    /// Does what management has ordered. `false`: there is no management any more.
+    fn obey(&mut self, now: Instant) -> bool {
+        loop {
+            match self.orders.try_recv() {
+                Ok(Order::Active(active)) => self.sync.set_active(active, now),
+                Ok(Order::Hello(hello)) => self.sync.set_hello(*hello, now),
+                Ok(Order::Word(word)) => self.sync.set_text(word, now),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Looks for the other one, if it is this one that has to and it is time.
+    fn find(&mut self, now: Instant) {
+        if self.peer.is_some() || now < self.next || !self.handshakes.is_empty() {
+            return;
+        }
+        let found = match self.identity.connects() {
+            true => self.connect(now),
+            false => self.listen(),
+        };
+        if let Err(why) = found {
+            self.sync.failed(why);
+        }
+        self.next = now + self.pause;
+        self.pause = (self.pause * 2).min(PAUSES[1]);
+    }
+
+    fn connect(&mut self, now: Instant) -> Result<(), String> {
+        let said = |error: std::io::Error| format!("{} cannot be reached: {error}", self.places.peer);
+        let socket = TcpStream::connect_timeout(&self.places.peer, PATIENCE).map_err(said)?;
+        self.handshakes.push((Peer::new(socket, &self.identity, false)?, now));
+        Ok(())
+    }
+
+    fn listen(&mut self) -> Result<(), String> {
+        if self.listener.is_ok() {
+            return Ok(());
+        }
+        let listener = TcpListener::bind(self.places.listen);
+        let listener = listener.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+        self.listener = listener.map_err(|error| format!("{} cannot be listened at: {error}", self.places.listen));
+        self.listener.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn accept(&mut self, now: Instant) {
+        let Ok(listener) = &self.listener else { return };
+        for _ in 0..HANDSHAKES {
+            // Why one could not be accepted is of no use to anybody: the next one may.
+            let Ok((socket, _)) = listener.accept() else { return };
+            if let Ok(peer) = Peer::new(socket, &self.identity, true) {
+                if self.handshakes.len() == HANDSHAKES {
+                    self.handshakes.remove(0);
+                }
+                self.handshakes.push((peer, now));
+            }
+        }
+    }
+
+    fn shake_hands(&mut self, now: Instant) {
+        for (mut peer, since) in std::mem::take(&mut self.handshakes) {
+            match peer.shake_hands() {
+                Ok(true) => {
+                    self.sync.connected(now);
+                    self.peer = Some(peer);
+                    self.pause = PAUSES[0];
+                }
+                Ok(false) if now.since(since) < PATIENCE => self.handshakes.push((peer, since)),
+                Ok(false) => self.sync.failed(format!("{} says nothing", peer.address)),
+                Err(why) => self.sync.failed(format!("{}: {why}", peer.address)),
+            }
+        }
+    }
+
+    /// Carries what there is both ways.
+    fn carry(&mut self, clock: &impl Fn() -> Instant) -> Result<(), String> {
+        let Some(peer) = &mut self.peer else { return Ok(()) };
+        for _ in 0..AT_ONCE {
+            if !self.sync.wants_bytes() {
+                break;
+            }
+            let bytes = peer.read()?;
+            if bytes.is_empty() {
+                break;
+            }
+            self.sync.receive(bytes, clock()).map_err(|why| why.to_string())?;
+        }
+        self.sync.poll(clock()).map_err(|why| why.to_string())?;
+        for _ in 0..AT_ONCE {
+            let Some(output) = self.sync.output().filter(|output| !output.is_empty()) else { break };
+            let written = peer.write(output)?;
+            if written == 0 {
+                break;
+            }
+            self.sync.sent(written);
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, now: Instant) {
+        let news: Vec<_> = std::iter::from_fn(|| self.sync.next_news()).collect();
+        if news.is_empty() && now.since(self.shown) < SHOWN {
+            return;
+        }
+        self.shown = now;
+        let listening = self.listener.as_ref().err().filter(|_| !self.identity.connects()).cloned();
+        let peer = self.peer.as_ref().map(|peer| peer.address);
+        self.board.show(ChannelState { report: self.sync.report(now), peer, listening });
+        self.board.tell(news);
+    }
+
+    /// Until something comes, or it is time to look at what workers tell.
+    fn wait(&mut self) {
+        let is_busy = self.sync.is_busy();
+        let has_output = self.sync.output().is_some_and(|output| !output.is_empty());
+        let span = if is_busy { BUSY } else { IDLE };
+        let listener = self.listener.iter().map(|listener| PollFd::new(listener, PollFlags::IN));
+        let handshakes = self.handshakes.iter().map(|(peer, _)| PollFd::new(peer, PollFlags::IN));
+        let mut interest = PollFlags::empty();
+        interest.set(PollFlags::IN, self.sync.wants_bytes());
+        interest.set(PollFlags::OUT, has_output);
+        let peer = self.peer.iter().map(|peer| PollFd::new(peer, interest));
+        let mut fds: Vec<PollFd<'_>> = listener.chain(handshakes).chain(peer).collect();
+        let span = Timespec { tv_sec: 0, tv_nsec: span.subsec_nanos().into() };
+        // An interruption is a look that comes early.
+        _ = poll(&mut fds, Some(&span));
+    }
+}

@@ -1,0 +1,426 @@
+//! One appliance's side of the sync, over all its connections.
+//!
+//! Owns [`Sync`]: who feeds whom, when all has to be told anew, what is on its way, and what the other one has taken in. Bytes come in and go
+//! out as the caller carries them; all that is kept of them is bounded, and a side that is slow or away costs the workers nothing.
+
+use super::connection::{Connection, greeting};
+use super::hello::{GREETING, Hello};
+use super::message::{Message, moved};
+use super::refusal::Refusal;
+use super::report::{News, Report, State};
+use super::sending::Sending;
+use crate::handover::Record;
+use crate::time::{Duration, Instant};
+use crate::worker::sync::{Batch, SyncLink};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Whoever has said nothing for so long is away.
+pub const SILENCE: Duration = Duration::from_millis(900);
+/// So often something is said.
+const BEAT: Duration = Duration::from_millis(200);
+/// Bytes that wait to be understood: as many as the largest frames have.
+const INPUT: usize = 256 << 10;
+/// After a feed has broken off, all is told anew after so long; each time twice as long, up to the other one.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+/// Texts of the other's management that wait here.
+const WORDS: usize = 64;
+
+/// This side.
+pub struct Sync {
+    links: Vec<SyncLink>,
+    hello: Hello,
+    word: Option<String>,
+    feeds: bool,
+    connection: Option<Connection>,
+    /// The last feed.
+    feed: u32,
+    /// When one may begin, and how long after the next break.
+    next: Instant,
+    pause: Duration,
+    report: Report,
+    news: VecDeque<News>,
+}
+
+impl Sync {
+    /// Of an appliance whose workers have the other ends of `links`, and that is called so.
+    pub fn new(links: Vec<SyncLink>, hello: Hello) -> Sync {
+        let sync = Sync {
+            links,
+            hello,
+            word: None,
+            feeds: false,
+            connection: None,
+            feed: 0,
+            next: Instant::ZERO,
+            pause: PAUSES[0],
+            report: Report::default(),
+            news: VecDeque::new(),
+        };
+        sync.links.iter().for_each(|link| link.delivery.set_stands_by(true));
+        sync
+    }
+
+    /// Whether this appliance is active, and so feeds whoever stands by.
+    pub fn set_active(&mut self, active: bool, now: Instant) {
+        if active == self.feeds {
+            return;
+        }
+        self.feeds = active;
+        self.links.iter().for_each(|link| link.delivery.set_stands_by(!active));
+        if let Some(connection) = &mut self.connection {
+            connection.say(&Message::Role(active), now);
+        }
+    }
+
+    /// What this appliance says of itself from now on.
+    pub fn set_hello(&mut self, hello: Hello, now: Instant) {
+        if hello == self.hello {
+            return;
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.say(&Message::Hello(Box::new(hello.clone())), now);
+        }
+        self.hello = hello;
+    }
+
+    /// What management says to the other's, now and at each connection.
+    pub fn set_text(&mut self, word: String, now: Instant) {
+        if self.word.as_ref() == Some(&word) {
+            return;
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.say(&Message::Word(word.clone()), now);
+        }
+        self.word = Some(word);
+    }
+
+    /// There is a connection from now on.
+    pub fn connected(&mut self, now: Instant) {
+        self.disconnected("another connection has taken its place", now);
+        let mut connection = Connection::new(now);
+        connection.say(&Message::Hello(Box::new(self.hello.clone())), now);
+        connection.say(&Message::Role(self.feeds), now);
+        if let Some(word) = &self.word {
+            connection.say(&Message::Word(word.clone()), now);
+        }
+        self.connection = Some(connection);
+    }
+
+    /// There is none any more.
+    pub fn disconnected(&mut self, why: &str, now: Instant) {
+        let Some(connection) = self.connection.take() else { return };
+        self.stop_feeding();
+        self.next = now;
+        self.report.last_error = Some(why.to_owned());
+        if connection.is_up() {
+            self.tell(News::Down(why.to_owned()));
+        }
+    }
+
+    /// Why a connection could not be made.
+    pub fn failed(&mut self, why: String) {
+        self.report.last_error = Some(why);
+    }
+
+    /// There is one.
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// More bytes may come.
+    pub fn wants_bytes(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.input.len() < INPUT)
+    }
+
+    /// These bytes have come.
+    ///
+    /// # Errors
+    /// The connection has to be ended.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant) -> Result<(), Refusal> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        connection.heard = now;
+        connection.input.extend_from_slice(bytes);
+        self.report.bytes[1] += bytes.len() as u64;
+        self.advance(now)
+    }
+
+    /// Does what is due; what is to be sent is in [`Sync::output`] then.
+    ///
+    /// # Errors
+    /// The connection has to be ended.
+    pub fn poll(&mut self, now: Instant) -> Result<(), Refusal> {
+        self.advance(now)?;
+        self.feed(now);
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        // Whoever is not listened to cannot be heard.
+        if connection.input.len() >= INPUT {
+            connection.heard = now;
+        }
+        let silence = now.since(connection.heard);
+        if silence > SILENCE {
+            return Err(Refusal::Silent { silence });
+        }
+        self.say_taken(now);
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if now.since(connection.said) >= BEAT {
+            connection.say(&Message::Beat, now);
+        }
+        Ok(())
+    }
+
+    /// What is to be sent; the caller takes from its front what it has sent.
+    pub fn output(&mut self) -> Option<&mut Vec<u8>> {
+        self.connection.as_mut().map(|connection| &mut connection.output)
+    }
+
+    /// So many bytes of it have been sent.
+    pub fn sent(&mut self, bytes: usize) {
+        if let Some(connection) = &mut self.connection {
+            connection.output.drain(..bytes.min(connection.output.len()));
+            self.report.bytes[0] += bytes as u64;
+        }
+    }
+
+    /// Workers may have something for the next poll, that nobody is woken for.
+    pub fn is_busy(&self) -> bool {
+        let is_busy = |it: &Connection| it.sending.is_some() || it.pending.is_some() || !it.delivered.is_empty();
+        self.connection.as_ref().is_some_and(is_busy)
+    }
+
+    /// What management has to hear of next.
+    pub fn next_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    /// How things stand.
+    pub fn report(&self, now: Instant) -> Report {
+        let mut report = self.report.clone();
+        report.feeds = self.feeds;
+        report.state = self.state(now);
+        report.breaks = self.links.iter().map(|link| link.feed.breaks()).sum();
+        for link in &self.links {
+            let flows = link.delivery.flows();
+            report.taken.iter_mut().zip(flows).for_each(|(sum, count)| *sum += count);
+        }
+        if let Some(connection) = &self.connection {
+            report.other = connection.other.clone();
+            let waiting: usize = match connection.sending {
+                Some(_) => self.links.iter().map(|link| link.feed.waiting()).sum(),
+                None => 0,
+            };
+            report.lag_records = (connection.unacked.records() + waiting) as u64;
+            report.lag = connection.unacked.lag(now);
+        }
+        report
+    }
+
+    /// How things stand in one word.
+    pub fn state(&self, now: Instant) -> State {
+        let Some(connection) = self.connection.as_ref().filter(|connection| connection.is_up()) else {
+            return State::Away;
+        };
+        let is_copied = |frame: Option<u32>, before: u32| frame.is_some_and(|frame| frame < before);
+        match (self.feeds, connection.other_feeds) {
+            (true, false) if connection.sending.is_none() && now < self.next => State::CopyDue,
+            (true, false) if is_copied(connection.copied, connection.acked) => State::InSync,
+            (false, true) if is_copied(connection.told, connection.taken.map_or(0, |taken| taken + 1)) => State::InSync,
+            (true, false) | (false, true) => State::Copying,
+            (true, true) | (false, false) => State::Idle,
+        }
+    }
+
+    /// Understands what has come, as far as workers have room for it.
+    fn advance(&mut self, now: Instant) -> Result<(), Refusal> {
+        let mut used = 0;
+        loop {
+            if !self.deliver() {
+                break;
+            }
+            let Some(connection) = &mut self.connection else { return Ok(()) };
+            let rest = &connection.input[used..];
+            if !connection.is_ours {
+                if rest.len() < GREETING {
+                    break;
+                }
+                greeting(rest)?;
+                connection.is_ours = true;
+                used += GREETING;
+                continue;
+            }
+            let number = connection.received;
+            let Some((message, size)) = Message::take(rest, number)? else { break };
+            used += size;
+            connection.received = number.wrapping_add(1);
+            self.hear(message, number, now)?;
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.input.drain(..used);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, message: Message, number: u32, now: Instant) -> Result<(), Refusal> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let out_of_place = |what| Refusal::OutOfPlace { frame: number, what };
+        if connection.other.is_none() && !matches!(message, Message::Hello(_)) {
+            return Err(out_of_place("nobody has said who speaks"));
+        }
+        let batch = match message {
+            Message::Hello(hello) if hello.process == self.hello.process => return Err(Refusal::Ourselves),
+            Message::Hello(hello) => {
+                connection.other = Some((*hello).clone());
+                self.tell(News::Up(hello));
+                return Ok(());
+            }
+            Message::Word(word) => {
+                self.tell(News::Word(word));
+                return Ok(());
+            }
+            Message::Role(feeds) => {
+                connection.other_feeds = feeds;
+                connection.told = connection.told.filter(|_| feeds);
+                return Ok(());
+            }
+            Message::Beat => return Ok(()),
+            Message::Taken(frame) if frame >= connection.sent => {
+                return Err(out_of_place("it is taken in before it was sent"));
+            }
+            Message::Taken(frame) => {
+                connection.acked = connection.acked.max(frame + 1);
+                connection.unacked.taken(frame);
+                return Ok(());
+            }
+            Message::Begin(_) => {
+                connection.told = None;
+                self.report.copies[0] += 1;
+                Batch::Begin
+            }
+            Message::Flows(sent, records) => {
+                self.report.records[1] += records.len() as u64;
+                Batch::Flows(records.into_iter().map(|record| record.moved(|at| moved(at, sent, now))).collect())
+            }
+            Message::Gone(keys) => {
+                self.report.records[1] += keys.len() as u64;
+                Batch::Gone(keys)
+            }
+            Message::Speakers(asks, worker, sent, records) => {
+                self.report.records[1] += records.len() as u64;
+                let records = records.into_iter().map(|record| record.moved(|at| moved(at, sent, now)));
+                Batch::Speakers(asks, worker, records.collect())
+            }
+            Message::AllSpeakers(worker) => Batch::AllSpeakers(worker),
+            Message::Copied(_) => {
+                connection.told = Some(number);
+                self.report.copies[1] += 1;
+                Batch::Copied
+            }
+        };
+        // Whoever is active has flows of its own.
+        if !self.feeds {
+            connection.pending = Some((Arc::new(batch), 0, number));
+        }
+        Ok(())
+    }
+
+    /// Delivers what waits to the workers that have room. `false`: one has none.
+    fn deliver(&mut self) -> bool {
+        let Some(connection) = &mut self.connection else { return true };
+        let Some((batch, from, number)) = connection.pending.take() else { return true };
+        for at in from..self.links.len() {
+            if self.links[at].delivery.push(Arc::clone(&batch)).is_err() {
+                connection.pending = Some((batch, at, number));
+                return false;
+            }
+        }
+        let delivered = self.links.first().map_or(0, |link| link.delivery.delivered());
+        connection.delivered.push_back((number, delivered));
+        true
+    }
+
+    /// Says how far workers have taken in what has come.
+    fn say_taken(&mut self, now: Instant) {
+        let Some(connection) = &mut self.connection else { return };
+        let done = self.links.iter().map(|link| link.delivery.done()).min().unwrap_or(u64::MAX);
+        let mut last = None;
+        while let Some((number, _)) = connection.delivered.front().copied().filter(|(_, batches)| *batches <= done) {
+            connection.delivered.pop_front();
+            last = Some(number);
+        }
+        if let Some(number) = last {
+            connection.taken = Some(number);
+            connection.say(&Message::Taken(number), now);
+        }
+    }
+
+    /// Feeds the other one, if this one is active and that one stands by.
+    fn feed(&mut self, now: Instant) {
+        let Some(connection) = &mut self.connection else { return self.forget_told() };
+        let may = self.feeds && connection.is_up() && !connection.other_feeds;
+        if let Some(sending) = &connection.sending {
+            let is_broken = self.links.iter().any(|link| link.feed.is_broken(sending.feed));
+            if may && !is_broken {
+                return self.pump(now);
+            }
+            if is_broken {
+                self.next = now + self.pause;
+                self.pause = (self.pause * 2).min(PAUSES[1]);
+            }
+            self.stop_feeding();
+        } else if may && now >= self.next {
+            self.feed = self.feed.wrapping_add(1).max(1);
+            self.links.iter().for_each(|link| link.feed.want(self.feed));
+            connection.sending = Some(Sending::begin(self.feed, self.links.len()));
+            connection.copied = None;
+            connection.say(&Message::Begin(self.feed), now);
+            self.report.copies[0] += 1;
+        }
+        self.forget_told();
+    }
+
+    fn pump(&mut self, now: Instant) {
+        let Some(connection) = &mut self.connection else { return };
+        if !connection.has_room() {
+            return;
+        }
+        let Some(mut sending) = connection.sending.take() else { return };
+        let had_copied = sending.has_copied;
+        let before = connection.unacked.records();
+        sending.pump(&mut self.links, now, &mut |message| connection.say(&message, now));
+        self.report.records[0] += (connection.unacked.records() - before) as u64;
+        if sending.has_copied && !had_copied {
+            connection.copied = Some(connection.sent - 1);
+            self.report.copies[1] += 1;
+        }
+        if connection.copied.is_some_and(|frame| frame < connection.acked) {
+            self.pause = PAUSES[0];
+        }
+        connection.sending = Some(sending);
+    }
+
+    fn stop_feeding(&mut self) {
+        self.links.iter().for_each(|link| link.feed.want(0));
+        if let Some(connection) = &mut self.connection {
+            connection.sending = None;
+            connection.copied = None;
+        }
+    }
+
+    /// What workers have told of a feed that is no more.
+    fn forget_told(&mut self) {
+        if self.connection.as_ref().is_some_and(|connection| connection.sending.is_some()) {
+            return;
+        }
+        for link in &mut self.links {
+            while link.feed.pop().is_some() {}
+        }
+    }
+
+    /// The newest count; what nobody has asked for is not kept without end.
+    fn tell(&mut self, news: News) {
+        if self.news.len() == WORDS {
+            self.news.pop_front();
+        }
+        self.news.push_back(news);
+    }
+}

@@ -1,0 +1,192 @@
+//! What is said is understood again, and nothing else is.
+
+use super::message::{FLOWS, moved};
+use super::*;
+use crate::flow::{Direction, FlowRecord, PathKind, State as TcpState, TrackRecord};
+use crate::time::{Duration, Instant};
+use crate::wire::{Endpoint, Protocol, Tuple};
+use proptest::prelude::*;
+use std::net::Ipv4Addr;
+
+fn tuple() -> impl Strategy<Value = Tuple> {
+    let end = || (any::<u32>(), any::<u16>()).prop_map(|(addr, port)| Endpoint::new(Ipv4Addr::from_bits(addr), port));
+    (any::<u8>(), end(), end()).prop_map(|(protocol, src, dst)| Tuple::new(Protocol::of(protocol), src, dst))
+}
+
+fn instant() -> impl Strategy<Value = Instant> {
+    (0_u64..1 << 60).prop_map(Instant::from_nanos)
+}
+
+fn flow() -> impl Strategy<Value = FlowRecord> {
+    (tuple(), tuple(), instant(), any::<Option<u16>>(), any::<[u32; 4]>()).prop_map(
+        |(one, other, seen, port, numbers)| {
+            let track = TrackRecord {
+                state: TcpState::HalfClosed(Direction::Reply),
+                known: 0x1f,
+                end: [numbers[0], numbers[1]],
+                ack: [numbers[2], numbers[3]],
+            };
+            FlowRecord {
+                keys: [one, Tuple { protocol: one.protocol, ..other }],
+                path: PathKind::Outbound,
+                inside: Direction::Original,
+                member: Some([10, 20, 0, 11].into()),
+                opener: None,
+                generation: numbers[0],
+                opener_generation: 0,
+                snat_port: port,
+                is_counted: false,
+                track: (one.protocol == Protocol::Tcp).then_some(track),
+                seen,
+                place: numbers[1] >> 2,
+            }
+        },
+    )
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let configuration = proptest::collection::btree_map("[a-z.]{1,20}", any::<u64>(), 0..8);
+    let hello = (any::<String>(), any::<u64>(), any::<u64>(), configuration);
+    prop_oneof![
+        hello.prop_map(|(name, process, snat_seed, configuration)| {
+            Message::Hello(Box::new(Hello { name, process, snat_seed, configuration }))
+        }),
+        any::<String>().prop_map(Message::Word),
+        any::<bool>().prop_map(Message::Role),
+        any::<u32>().prop_map(Message::Begin),
+        (instant(), proptest::collection::vec(flow(), 0..20)).prop_map(|(at, records)| Message::Flows(at, records)),
+        proptest::collection::vec(tuple(), 0..50).prop_map(Message::Gone),
+        any::<u16>().prop_map(Message::AllSpeakers),
+        any::<u32>().prop_map(Message::Copied),
+        any::<u32>().prop_map(Message::Taken),
+        Just(Message::Beat),
+    ]
+}
+
+proptest! {
+    /// And of what is cut nothing is understood, nor of what is lost, doubled or changed in a bit.
+    #[test]
+    fn what_is_said_is_understood(messages in proptest::collection::vec(message(), 1..6), at: prop::sample::Index, bit in 0..8_u8) {
+        let mut bytes = Vec::new();
+        let ends: Vec<usize> = messages.iter().zip(0..).map(|(message, number)| {
+            message.put(number, &mut bytes);
+            bytes.len()
+        }).collect();
+        let (mut from, mut known) = (0, 0);
+        for (message, number) in messages.iter().zip(0..) {
+            let (taken, size) = Message::take(&bytes[from..], number).unwrap().unwrap();
+            prop_assert_eq!((&taken, from + size), (message, ends[number as usize]));
+            // The next one in its place, as if this one were lost.
+            prop_assert!(Message::take(&bytes[from..], number + 1).is_err());
+            for cut in from..from + size {
+                prop_assert_eq!(Message::take(&bytes[from..cut], number), Ok(None));
+            }
+            from += size;
+        }
+        let place = at.index(bytes.len());
+        bytes[place] ^= 1 << bit;
+        let mut from = 0;
+        while let Ok(Some((taken, size))) = Message::take(&bytes[from..], known) {
+            prop_assert_eq!(&taken, &messages[known as usize]);
+            (from, known) = (from + size, known + 1);
+        }
+        prop_assert!(from <= place, "nothing is understood from the changed byte on");
+    }
+
+    /// Any bytes at all.
+    #[test]
+    fn foreign_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..4_000)) {
+        let mut sync = Sync::new(Vec::new(), Hello::default());
+        sync.connected(Instant::ZERO);
+        let refused = sync.receive(&bytes, Instant::ZERO);
+        prop_assert!(bytes.len() < 10 || refused.is_err() || bytes.starts_with(b"FLEADSY\n"));
+    }
+}
+
+/// The largest frame there is holds as many flows as are put into one, and no byte more than a frame may have.
+#[test]
+fn a_full_frame_is_understood() {
+    let end = |port| Endpoint::new([10, 20, 0, 11].into(), port);
+    let key = Tuple::new(Protocol::Udp, end(1), end(2));
+    let flow = FlowRecord {
+        keys: [key, key.reversed()],
+        path: PathKind::Outbound,
+        inside: Direction::Original,
+        member: None,
+        opener: None,
+        generation: 0,
+        opener_generation: 0,
+        snat_port: Some(1),
+        is_counted: false,
+        track: None,
+        seen: Instant::ZERO,
+        place: 0,
+    };
+    let message = Message::Flows(Instant::from_millis(5), vec![flow; FLOWS]);
+    let mut bytes = Vec::new();
+    message.put(0, &mut bytes);
+    assert!(bytes.len() <= 64 << 10);
+    assert_eq!(Message::take(&bytes, 0), Ok(Some((message, bytes.len()))));
+}
+
+#[test]
+fn a_moment_is_known_by_its_age() {
+    let at = Instant::from_millis;
+    assert_eq!(moved(at(7_000), at(9_000), at(50_000)), at(48_000));
+    assert_eq!(moved(at(9_500), at(9_000), at(50_000)), at(50_000), "what is said to come is now");
+    assert_eq!(moved(at(1), at(9_000_000), at(50)), Instant::ZERO);
+    assert_eq!(moved(at(1_000), at(2_000), at(3_000)) + Duration::from_secs(1), at(3_000));
+}
+
+fn hello(configuration: &[(&str, u64)]) -> Hello {
+    let configuration = configuration.iter().map(|(key, digest)| ((*key).to_owned(), *digest)).collect();
+    Hello { name: "lead-2".into(), process: 2, snat_seed: 0, configuration }
+}
+
+#[test]
+fn keys_that_differ_are_named() {
+    let ours = hello(&[("pool.sip", 1), ("timeouts", 2), ("snat.out", 3)]);
+    let theirs = hello(&[("pool.sip", 1), ("timeouts", 4), ("direct_access", 5)]);
+    assert_eq!(ours.differences(&theirs), ["direct_access", "snat.out", "timeouts"]);
+    assert_eq!(ours.differences(&ours), [""; 0]);
+}
+
+fn begun(messages: &[Message]) -> Vec<u8> {
+    let mut bytes = b"FLEADSY\n\x01\x00".to_vec();
+    messages.iter().zip(0..).for_each(|(message, number)| message.put(number, &mut bytes));
+    bytes
+}
+
+#[test]
+fn who_is_not_the_other_one_is_refused_in_words() {
+    let refused = |bytes: &[u8]| {
+        let mut sync = Sync::new(Vec::new(), Hello { process: 1, ..Hello::default() });
+        sync.connected(Instant::ZERO);
+        sync.receive(bytes, Instant::ZERO).map_err(|why| why.to_string())
+    };
+    assert_eq!(refused(b"HTTP/1.1 400"), Err("what answers is no Fairlead of a pair".into()));
+    let other = "the other appliance speaks format 2 of the sync, and this version knows format 1: run the same version on both";
+    assert_eq!(refused(b"FLEADSY\n\x02\x00"), Err(other.into()));
+    let own = Message::Hello(Box::new(Hello { process: 1, ..Hello::default() }));
+    assert_eq!(refused(&begun(&[own])), Err("it is this appliance itself: `peer` is the other one's address".into()));
+    let early = "frame 0 may not come there: nobody has said who speaks";
+    assert_eq!(refused(&begun(&[Message::Beat])), Err(early.into()));
+    let ahead = "frame 1 may not come there: it is taken in before it was sent";
+    let said = [Message::Hello(Box::new(hello(&[]))), Message::Taken(9)];
+    assert_eq!(refused(&begun(&said)), Err(ahead.into()));
+    assert_eq!(refused(&begun(&[Message::Hello(Box::new(hello(&[]))), Message::Beat])), Ok(()));
+}
+
+#[test]
+fn whoever_is_not_heard_is_away() {
+    let mut sync = Sync::new(Vec::new(), Hello { process: 1, ..Hello::default() });
+    sync.connected(Instant::ZERO);
+    sync.receive(&begun(&[Message::Hello(Box::new(hello(&[])))]), Instant::from_millis(10)).unwrap();
+    assert_eq!(sync.next_news(), Some(News::Up(Box::new(hello(&[])))));
+    assert_eq!(sync.poll(Instant::from_millis(900)), Ok(()));
+    let silence = Duration::from_millis(901);
+    assert_eq!(sync.poll(Instant::from_millis(911)), Err(Refusal::Silent { silence }));
+    sync.disconnected("it is away", Instant::from_millis(911));
+    assert_eq!(sync.next_news(), Some(News::Down("it is away".into())));
+    assert_eq!(sync.state(Instant::from_millis(911)), State::Away);
+}

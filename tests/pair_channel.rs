@@ -1,0 +1,260 @@
+//! Two appliances over a real connection: TLS over the loopback, each with a thread of its own, and the rig's workers beside it by the clock.
+//! What is replicated, how soon it is noticed that nobody is there, and who is not let in.
+
+use fairlead::channel::{Channel, ChannelState, Identity, NewIdentity, Sockets, new_identity};
+use fairlead::sync::{Hello, News, State};
+use fairlead::time::{Duration, Instant};
+use fairlead::wire::build::Build;
+use fairlead::worker::Command;
+use fairlead::worker::sync::sync_links;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::LazyLock;
+use testbench::lab::*;
+
+static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
+fn clock() -> Instant {
+    // Flows may be older than the test.
+    Instant::from_millis(10_000_000) + BEGAN.elapsed()
+}
+
+/// A port of the loopback that nobody has.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn identity(own: &NewIdentity, other: &NewIdentity) -> Identity {
+    Identity::new(&own.certificate, &own.key, &other.certificate).unwrap()
+}
+
+/// One of the two.
+struct Half {
+    lab: LabOn<InMemory<2>>,
+    channel: Channel,
+    news: Vec<News>,
+}
+
+impl Half {
+    fn start(places: Sockets, identity: Identity, process: u64) -> Half {
+        let mut lab = LabOn::<InMemory<2>>::new(Layout::TwoArm);
+        lab.rig.now = clock();
+        let (ends, links): (Vec<_>, Vec<_>) = sync_links(2, clock()).into_iter().unzip();
+        let mut ends = ends.into_iter();
+        assert!(lab.rig.command(|| Command::Sync(ends.next())).is_empty());
+        let hello = Hello { name: format!("lead-{process}"), process, ..Hello::default() };
+        let channel = Channel::start(places, identity, (links, hello), clock).unwrap();
+        Half { lab, channel, news: Vec::new() }
+    }
+
+    fn turn(&mut self) {
+        self.lab.rig.now = clock();
+        assert!(self.lab.rig.settle().is_empty());
+        self.news.extend(self.channel.board().take_news());
+    }
+
+    fn state(&self) -> ChannelState {
+        self.channel.board().state()
+    }
+
+    fn flows(&self) -> usize {
+        self.lab.rig.workers.iter().map(|worker| worker.engine().flows().len()).sum()
+    }
+}
+
+/// Both, the first of which is active; the first one connects if `connects`.
+struct Two {
+    halves: [Half; 2],
+    identities: [Identity; 2],
+    places: [Sockets; 2],
+}
+
+impl Two {
+    fn start(connects: bool) -> Two {
+        let (one, other) = (new_identity("one").unwrap(), new_identity("other").unwrap());
+        let mut identities = [identity(&one, &other), identity(&other, &one)];
+        if identities[0].connects() != connects {
+            identities.swap(0, 1);
+        }
+        let [one, other] = [free(), free()];
+        let places = [Sockets { listen: one, peer: other }, Sockets { listen: other, peer: one }];
+        let half = |at: usize| Half::start(places[at], identities[at].clone(), at as u64 + 1);
+        let halves = [half(0), half(1)];
+        halves[0].channel.set_active(true);
+        Two { halves, identities, places }
+    }
+
+    /// Until it is so; says how long that took.
+    #[track_caller]
+    fn until(&mut self, what: &str, is_so: impl Fn(&[Half; 2]) -> bool) -> Duration {
+        let began = clock();
+        loop {
+            self.halves.iter_mut().for_each(Half::turn);
+            let took = clock().since(began);
+            if is_so(&self.halves) {
+                return took;
+            }
+            assert!(took < Duration::from_secs(20), "{what}: {:#?}", self.halves.each_ref().map(Half::state));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn until_in_sync(&mut self) {
+        let is_in_sync = |half: &Half| half.state().report.state == State::InSync;
+        self.until("both are in sync", |halves| halves.iter().all(is_in_sync));
+    }
+}
+
+#[test]
+fn s130_flows_go_over_a_real_connection_whoever_connects() {
+    for connects in [false, true] {
+        let mut two = Two::start(connects);
+        let clients: Vec<_> = (0..40).map(|port| at(PHONE, 40_000 + port)).collect();
+        two.halves[0].lab.rig.now = clock();
+        clients[..20].iter().for_each(|client| two.halves[0].lab.connect(*client, 5060, HOST_A));
+        two.until_in_sync();
+        assert_eq!(two.halves[1].flows(), 20);
+        clients[20..].iter().for_each(|client| two.halves[0].lab.connect(*client, 5060, HOST_A));
+        let took = two.until("what is new is there", |halves| halves[1].flows() == 40);
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        two.halves[0].channel.set_text("of one".into());
+        two.until("its word is heard", |halves| halves[1].news.contains(&News::Word("of one".into())));
+        let states = two.halves.each_ref().map(Half::state);
+        assert_eq!(states.each_ref().map(|state| state.report.feeds), [true, false]);
+        assert!(states.iter().all(|state| state.peer.is_some() && state.report.last_error.is_none()), "{states:?}");
+        // The first one is gone, as if killed, and its flows are here.
+        let [_, mut second] = two.halves;
+        second.channel.set_active(true);
+        second.lab.rig.now = clock();
+        for client in &clients {
+            let there = |dst| Build::tcp(*client, at(dst, 5060), DATA, 1001, 9001).payload(b"INVITE");
+            second.lab.forwards(ROUTER, there(V), HOST_A, there(A));
+        }
+    }
+}
+
+/// The process that comes anew takes the place of the connection before, and has all again.
+#[test]
+fn s133_a_process_that_comes_again_has_all() {
+    for connects in [false, true] {
+        let mut two = Two::start(connects);
+        two.halves[0].lab.rig.now = clock();
+        two.halves[0].lab.connect(at(PHONE, 40_001), 5060, HOST_A);
+        two.until_in_sync();
+        let next = Half::start(two.places[1], two.identities[1].clone(), 3);
+        two.halves[1] = next;
+        let is_there = |half: &Half| half.flows() == 1 && half.state().report.state == State::InSync;
+        two.until("the next one has it", |halves| is_there(&halves[1]));
+        two.until("the first one knows it", |halves| {
+            halves[0].state().report.other.is_some_and(|other| other.process == 3)
+        });
+        let down = |news: &&News| matches!(news, News::Down(_));
+        assert!(two.halves[0].news.iter().filter(down).count() >= 1);
+    }
+}
+
+/// A relay between the two that can be stopped: no end of a connection is heard, as when a cable is pulled.
+fn relay(to: SocketAddr) -> (SocketAddr, std::sync::Arc<std::sync::atomic::AtomicBool>) {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (listener, stopped) = (TcpListener::bind("127.0.0.1:0").unwrap(), std::sync::Arc::new(AtomicBool::new(false)));
+    let (address, is_stopped) = (listener.local_addr().unwrap(), std::sync::Arc::clone(&stopped));
+    std::thread::spawn(move || {
+        for from in listener.incoming().map_while(Result::ok) {
+            let Ok(there) = TcpStream::connect(to) else { continue };
+            for (mut from, mut into) in [(from.try_clone().unwrap(), there.try_clone().unwrap()), (there, from)] {
+                let stopped = std::sync::Arc::clone(&is_stopped);
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 65_536];
+                    while let Ok(length @ 1..) = from.read(&mut buffer) {
+                        while stopped.load(Ordering::Relaxed) {
+                            std::thread::sleep(Duration::from_millis(5));
+                        }
+                        if into.write_all(&buffer[..length]).is_err() {
+                            return;
+                        }
+                    }
+                    _ = into.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        }
+    });
+    (address, stopped)
+}
+
+#[test]
+fn s133_a_cable_that_is_pulled_is_noticed_within_a_second_on_both_sides() {
+    let (one, other) = (new_identity("one").unwrap(), new_identity("other").unwrap());
+    let mut identities = [identity(&one, &other), identity(&other, &one)];
+    if !identities[0].connects() {
+        identities.swap(0, 1);
+    }
+    let second = free();
+    let (between, stopped) = relay(second);
+    let places = [Sockets { listen: free(), peer: between }, Sockets { listen: second, peer: free() }];
+    let half = |at: usize| Half::start(places[at], identities[at].clone(), at as u64 + 1);
+    let halves = [half(0), half(1)];
+    halves[0].channel.set_active(true);
+    let mut two = Two { halves, identities, places };
+    two.until_in_sync();
+    stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+    let is_down = |half: &Half| half.news.iter().any(|news| matches!(news, News::Down(_)));
+    let took = two.until("both have noticed", |halves| halves.iter().all(is_down));
+    assert!(took >= Duration::from_millis(600), "{took:?}");
+    assert!(took < Duration::from_millis(2_000), "{took:?}");
+    let why = two.halves[0].state().report.last_error.unwrap();
+    assert!(why.starts_with("nothing was heard for") || why.contains("says nothing"), "{why}");
+    stopped.store(false, std::sync::atomic::Ordering::Relaxed);
+    two.until_in_sync();
+}
+
+/// Whoever has another certificate is not let in, and takes no place of the other appliance's, nor does one that says nothing.
+#[test]
+fn s136_a_stranger_is_not_let_in() {
+    let (one, other, stranger) = (new_identity("1").unwrap(), new_identity("2").unwrap(), new_identity("3").unwrap());
+    let [first, second] = [free(), free()];
+    let own = identity(&one, &other);
+    let (listens, of_listener, of_connector) =
+        if own.connects() { (second, identity(&other, &one), own) } else { (first, own, identity(&other, &one)) };
+    let there = if listens == first { second } else { first };
+    let mut half = Half::start(Sockets { listen: listens, peer: there }, of_listener, 1);
+    let silent: Vec<_> = (0..40)
+        .map(|_| {
+            loop {
+                match TcpStream::connect(listens) {
+                    Ok(stream) => break stream,
+                    Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                }
+            }
+        })
+        .collect();
+    // A stranger that knows whom it calls.
+    let mut context = openssl::ssl::SslContextBuilder::new(openssl::ssl::SslMethod::tls_client()).unwrap();
+    let certificate = openssl::x509::X509::from_pem(&stranger.certificate).unwrap();
+    context.set_certificate(&certificate).unwrap();
+    context.set_private_key(&openssl::pkey::PKey::private_key_from_pem(&stranger.key).unwrap()).unwrap();
+    let ssl = openssl::ssl::Ssl::new(&context.build()).unwrap();
+    let mut refused = ssl.connect(TcpStream::connect(listens).unwrap());
+    if let Ok(stream) = &mut refused {
+        // With TLS 1.3 a client hears of it after its handshake.
+        let mut byte = [0];
+        assert!(stream.read(&mut byte).is_err());
+    }
+    half.turn();
+    assert!(half.news.is_empty() && half.state().peer.is_none());
+    let mut two = Two {
+        halves: [half, Half::start(Sockets { listen: there, peer: listens }, of_connector.clone(), 2)],
+        identities: [of_connector.clone(), of_connector],
+        places: [Sockets { listen: listens, peer: there }; 2],
+    };
+    two.halves[0].channel.set_active(true);
+    two.until_in_sync();
+    drop(silent);
+    // Nobody of a pair speaks without TLS.
+    let mut plain = TcpStream::connect(listens).unwrap();
+    plain.write_all(b"FLEADSY\n\x01\x00").unwrap();
+    let mut answer = Vec::new();
+    _ = plain.read_to_end(&mut answer);
+    assert!(!answer.windows(4).any(|window| window == b"FLEA"));
+    two.halves.iter_mut().for_each(Half::turn);
+    assert_eq!(two.halves[0].state().report.state, State::InSync);
+}
