@@ -82,6 +82,7 @@ def _long_steps() -> list[Step]:
         Step("seeded", cargo("test", *seeded, "seeded", "--", "--nocapture"), is_long=True, environment=frames),
         Step("simulation", cargo("test", *seeded, "simulation"), is_long=True, environment=seeds),
         Step("handover", cargo("test", *seeded, "handover", "--", "--ignored", "--nocapture"), is_long=True),
+        Step("sync", cargo("test", *seeded, "sync", "--", "--ignored", "--nocapture"), is_long=True),
         *searches,
         Step("lab-long", [sys.executable, *DISCOVER.split(), "tests/lab/long"], needs_root=True, is_long=True, environment=lab),
         Step("dpdk-releases", ["scripts/dpdk-releases"], needs_root=True, is_long=True),
