@@ -1,6 +1,8 @@
 //! Links and addresses of a real kernel, in a network namespace of the test's own: compared with what `ip` says of them.
 
-use fairlead::netlink::{Holder, Kind, Link, Netlink};
+use fairlead::netlink::{
+    Changes, Holder, KernelHop, KernelRoute, Kind, Link, Monitor, Netlink, RouteFilter, RouteProtocol, SkippedRoutes,
+};
 use fairlead::wire::Mac;
 use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
@@ -159,6 +161,120 @@ fn a_device_of_somebody_elses_is_left_as_it_is() {
         assert!(error.starts_with("fl-vips is a veth, neither dummy nor ifb, and is left as it is"), "{error}");
         assert!(error.ends_with("remove the other one of this name, or choose another name"), "{error}");
         assert_eq!(ip("-o -4 addr show dev fl-vips"), "");
+    });
+}
+
+/// A link with a network, and a router at its other end, as far as the kernel knows.
+fn with_a_network() {
+    for words in [
+        "link add fl-a type veth peer name far",
+        "address add 192.0.2.2/24 dev fl-a",
+        "link set far up",
+        "link set fl-a up",
+        "link add other type veth peer name beyond",
+        "address add 198.51.100.2/24 dev other",
+        "link set other up",
+        "link set beyond up",
+    ] {
+        ip(words);
+    }
+}
+
+fn filter(limit: usize) -> RouteFilter {
+    RouteFilter { table: 254, protocols: Vec::new(), devices: BTreeSet::from(["fl-a".into()]), limit }
+}
+
+fn route(to: &str, (protocol, metric): (u8, u32), hops: &[(u8, u16)]) -> KernelRoute {
+    let hop = |(last, weight): &(u8, u16)| {
+        let gateway = Ipv4Addr::new(192, 0, 2, *last);
+        KernelHop { device: "fl-a".into(), gateway, weight: *weight, usable: true }
+    };
+    let hops = hops.iter().map(hop).collect();
+    KernelRoute { to: to.parse().unwrap(), metric, protocol: RouteProtocol(protocol), hops }
+}
+
+#[test]
+fn routes_over_devices_that_are_looked_for_are_read_as_ip_has_added_them() {
+    in_namespace("routes_over_devices_that_are_looked_for_are_read_as_ip_has_added_them", || {
+        with_a_network();
+        for words in [
+            "route add default via 192.0.2.1 proto static",
+            "route add 172.16.0.0/12 proto bgp metric 20 nexthop via 192.0.2.1 weight 2 nexthop via 192.0.2.3 nexthop via 198.51.100.1",
+            "route add 172.16.0.0/12 via 192.0.2.4 proto ospf metric 30",
+            "nexthop add id 11 via 192.0.2.1 dev fl-a",
+            "nexthop add id 12 via 192.0.2.3 dev fl-a",
+            "nexthop add id 20 group 11,5/12",
+            "route add 10.1.0.0/16 nhid 20 proto 77",
+            "route add 10.2.0.0/16 via 198.51.100.1",
+            "route add 10.3.0.0/16 via 192.0.2.1 table 100",
+            "route add 10.4.0.0/16 dev fl-a",
+            "route add blackhole 10.5.0.0/16",
+        ] {
+            ip(words);
+        }
+        let expected = [
+            route("0.0.0.0/0", (4, 0), &[(1, 1)]),
+            route("10.1.0.0/16", (77, 0), &[(1, 5), (3, 1)]),
+            route("172.16.0.0/12", (186, 20), &[(1, 2), (3, 1)]),
+            route("172.16.0.0/12", (188, 30), &[(4, 1)]),
+        ];
+        let found = Netlink::open().unwrap().routes(&filter(100)).unwrap();
+        assert_eq!(found.routes, expected);
+        assert_eq!(found.skipped, SkippedRoutes { beyond_limit: 0, without_router: 1, discarding: 1 });
+        let few = Netlink::open().unwrap().routes(&filter(3)).unwrap();
+        assert_eq!((few.routes.len(), few.skipped.beyond_limit), (3, 1));
+        let of_bgp = RouteFilter { protocols: vec![RouteProtocol(186)], ..filter(100) };
+        assert_eq!(Netlink::open().unwrap().routes(&of_bgp).unwrap().routes, [expected[2].clone()]);
+        // Where routes do not say what their next hops are.
+        std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", "0").unwrap();
+        assert_eq!(Netlink::open().unwrap().routes(&filter(100)).unwrap().routes, expected);
+    });
+}
+
+#[test]
+fn what_a_lost_link_takes_is_seen_by_reading_and_what_is_deleted_is_told() {
+    in_namespace("what_a_lost_link_takes_is_seen_by_reading_and_what_is_deleted_is_told", || {
+        with_a_network();
+        let (monitor, mut netlink) = (Monitor::open().unwrap(), Netlink::open().unwrap());
+        assert_eq!(monitor.read(254).unwrap(), Changes::default());
+        ip("route add 172.16.1.0/24 via 192.0.2.1 proto bgp metric 20");
+        ip("route add 172.16.2.0/24 via 192.0.2.1");
+        let changes = monitor.read(254).unwrap();
+        assert!(changes.any && changes.deleted.is_empty(), "{changes:?}");
+        ip("route delete 172.16.1.0/24");
+        let deleted = BTreeSet::from([("172.16.1.0/24".parse().unwrap(), 20)]);
+        assert_eq!(monitor.read(254).unwrap().deleted, deleted);
+        assert_eq!(netlink.routes(&filter(9)).unwrap().routes.len(), 1);
+        ip("link set far down");
+        let without = netlink.routes(&filter(9)).unwrap();
+        assert!(without.without_link.contains("fl-a") && !without.routes[0].hops[0].usable, "{without:?}");
+        ip("link set far up");
+        assert!(monitor.read(254).unwrap().links);
+        ip("link set fl-a down");
+        let changes = monitor.read(254).unwrap();
+        assert!(
+            changes.links && !changes.deleted.iter().any(|(to, _)| to.to_string() == "172.16.2.0/24"),
+            "{changes:?}"
+        );
+        assert_eq!(netlink.routes(&filter(9)).unwrap().routes, []);
+    });
+}
+
+/// A socket that nobody reads overflows: that is said, and what is there can be read.
+#[test]
+fn more_changes_than_have_room_are_said_to_be_lost() {
+    in_namespace("more_changes_than_have_room_are_said_to_be_lost", || {
+        with_a_network();
+        let monitor = Monitor::open().unwrap();
+        let routes: String =
+            (0..20_000_u32).map(|at| format!("route add 10.{}.{}.0/24 via 192.0.2.1\n", at / 250, at % 250)).collect();
+        let batch = std::env::temp_dir().join(format!("fairlead-routes-{}", std::process::id()));
+        std::fs::write(&batch, routes).unwrap();
+        ip(&format!("-batch {}", batch.display()));
+        std::fs::remove_file(&batch).unwrap();
+        assert!(monitor.read(254).unwrap().overrun);
+        assert_eq!(Netlink::open().unwrap().routes(&filter(50_000)).unwrap().routes.len(), 20_000);
+        assert_eq!(monitor.read(254).unwrap(), Changes::default());
     });
 }
 

@@ -35,6 +35,10 @@ impl Netlink {
         Ok(Netlink { exchange })
     }
 
+    pub(super) fn exchange(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
     /// The link of this name, if there is one.
     pub fn link(&mut self, name: &str) -> Result<Option<Link>> {
         let mut message = LinkMessage::default();

@@ -1,15 +1,21 @@
-//! Floor 1: links and addresses of the kernel, asked and changed by rtnetlink.
+//! Floor 1: links, addresses and routes of the kernel, asked and changed by rtnetlink.
 //!
-//! Owns a socket of one network namespace, and what is said on it. Decides nothing, remembers nothing, and touches no packet. Read
-//! first: [`Netlink`]; then [`Holder`], what it is first used for.
+//! Owns sockets of one network namespace, and what is said on them. Decides nothing, remembers nothing, and touches no packet. Read
+//! first: [`Netlink`]; then [`Holder`], what it is first used for, and [`Monitor`], which tells that routes have changed.
 
 mod error;
 mod exchange;
 mod holder;
 mod kernel;
 mod link;
+mod monitor;
+mod protocol;
+mod routes;
 
 pub use error::NetlinkError;
 pub use holder::Holder;
 pub use kernel::Netlink;
 pub use link::{Kind, Link};
+pub use monitor::{Changes, Monitor};
+pub use protocol::{RouteProtocol, UnknownProtocol};
+pub use routes::{KernelHop, KernelRoute, KernelRoutes, MOST_HOPS, RouteFilter, SkippedRoutes};
