@@ -14,6 +14,7 @@ mod mail;
 mod manage;
 mod plane;
 mod reader;
+mod route_follower;
 mod rss;
 mod scraping;
 mod state_store;
@@ -35,6 +36,7 @@ use log::Log;
 use manage::{Ending, Manager, Sources};
 use plane::Plane;
 use reader::Reader;
+use route_follower::RouteFollower;
 use scraping::Scraping;
 use state_store::StateStore;
 use std::io::{self, Write};
@@ -201,7 +203,8 @@ fn start(file: &Path, configuration: Configuration, configurations: SavedConfigu
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
-    let sources = Sources { asked, reader: Reader::new(file), store, scraping, advertiser, keepalived };
+    let (reader, follower) = (Reader::new(file), RouteFollower::start());
+    let sources = Sources { asked, reader, store, scraping, advertiser, keepalived, follower };
     let manager = Manager::new(controller, plane, sources, log.clone(), clock);
     runtime.block_on(serve(manager, sender, sockets, wanted, troubles))
 }

@@ -16,6 +16,7 @@ use fairlead::explain::{Case, Setting, Worker, explain};
 use fairlead::flow::{Flow, FlowId, SnatPorts};
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::intent::{DirectAccess, Intent, Mode, NoMember, OnDownUdp, Persistence, Unmatched, Unreachable};
+use fairlead::policy::multipath::Conversation;
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
@@ -441,7 +442,8 @@ fn spiced(mut intent: Intent, seed: u64) -> Intent {
 
 /// Where a packet leaves to.
 fn mac_of(snapshot: &Snapshot, became: &Tuple) -> String {
-    let hop = snapshot.next_hop(became.dst.addr).expect("a route");
+    let conversation = Conversation::between(became.src, became.dst);
+    let hop = snapshot.next_hop(became.dst.addr, conversation).expect("a route");
     match snapshot.neighbour(hop) {
         Some(Neighbour::Reachable(mac)) => mac.to_string(),
         other => panic!("{hop} is {other:?}"),

@@ -375,6 +375,28 @@ pub struct RouteRow {
     pub kind: RouteKind,
     /// What is known of the next hop.
     pub next_hop: Option<NeighbourState>,
+    /// The next hop's MAC, if it is known.
+    pub mac: Option<String>,
+    /// What the kernel says of it; `None`: it is no route of the kernel's.
+    pub learned: Option<LearnedRow>,
+}
+
+/// What the kernel says of a route. One with several next hops has a row for each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedRow {
+    /// Who has made it, such as `bgp`; a number where that has no name.
+    pub protocol: String,
+    /// Of two routes to the same the smaller one counts.
+    pub metric: u32,
+    /// The next hop's share among those of the route.
+    pub weight: u16,
+    /// The kernel would send packets to the next hop: it is not dead, and its device has a link.
+    pub usable: bool,
+    /// Packets go by it, if its next hop answers ARP: no other route to the same is preferred, and the next hop is a router on a network
+    /// of the interface.
+    pub used: bool,
+    /// Since when the kernel has it no longer, without having deleted it; `None`: it has.
+    pub stale: Option<Wall>,
 }
 
 /// An interface, and its device in the kernel, if it has one.

@@ -168,6 +168,8 @@ words! {
         Connected = "connected",
         /// The file.
         Static = "static",
+        /// The kernel, as a routing daemon or an administrator has put it there.
+        Kernel = "kernel",
     }
     /// A NIC's link.
     Link {

@@ -10,6 +10,7 @@ use super::log::Log;
 use super::mail::{self, Backlog, EVENTS, Outgoing};
 use super::plane::Plane;
 use super::reader::Reader;
+use super::route_follower::RouteFollower;
 use super::scraping::Scraping;
 use super::state_store::{Kept, Saved, StateStore};
 use crate::admin::{Answer, Asked};
@@ -42,6 +43,7 @@ pub struct Manager {
     scraping: Scraping,
     advertiser: Advertiser,
     keepalived: Keepalived,
+    follower: RouteFollower,
     /// What is left for the next start, while it is written.
     writing: Option<Writing>,
     programs: Programs,
@@ -64,6 +66,7 @@ pub struct Sources {
     pub scraping: Scraping,
     pub advertiser: Advertiser,
     pub keepalived: Keepalived,
+    pub follower: RouteFollower,
 }
 
 /// How the loop ended.
@@ -78,7 +81,7 @@ impl Manager {
     pub fn new(
         controller: Controller,
         plane: Plane,
-        Sources { asked, reader, store, scraping, advertiser, keepalived }: Sources,
+        Sources { asked, reader, store, scraping, advertiser, keepalived, follower }: Sources,
         log: Log,
         clock: Clock,
     ) -> Manager {
@@ -96,6 +99,7 @@ impl Manager {
             scraping,
             advertiser,
             keepalived,
+            follower,
             writing: None,
             programs: Programs::new(OURSELVES),
             log,
@@ -160,6 +164,7 @@ impl Manager {
                     Heard::News(news) => Input::Pair(news),
                     Heard::Trouble(trouble) => Input::PairTrouble(trouble),
                 }),
+                (number, read) = self.follower.news() => self.handle(Input::KernelRoutes { number, read }),
                 ended = self.programs.ended() => self.handle(match ended {
                     Ended::Probe(probe, exit) => Input::ProgramEnded { probe, exit },
                     Ended::Notified(exit) => Input::Notified(exit),
@@ -226,6 +231,7 @@ impl Manager {
             Output::Notify(run) => self.programs.notify(*run),
             Output::RunProgram(run) => self.programs.run(*run),
             Output::Advertise(order) => self.advertiser.order(*order),
+            Output::FollowRoutes(order) => self.follower.order(*order),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {

@@ -13,9 +13,9 @@ use crate::admin::recorder::{RecordingCause, RecordingRow};
 use crate::admin::rows::{
     AcknowledgedRow, AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Cleared, ConfigurationCause,
     ConnectionsRow, CounterRow, DrillState, Ends, EventRow, EventsPage, ExcludeRow, FlowRow, Forecast, LatencyRow,
-    LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PastProbeRow, ProbeResult,
-    ProbeRow, Reloaded, Role, RouteKind, RouteRow, ServiceLoss, SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide,
-    SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
+    LearnedRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PastProbeRow,
+    ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, ServiceLoss, SipCountRow, SipRefreshRow, SipReport,
+    SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow, Wall,
 };
 use crate::events::{AlarmCode, EventName, Severity};
 use crate::time::Duration;
@@ -424,10 +424,20 @@ fn small_tables() {
         interface: "clients".into(),
         kind,
         next_hop,
+        mac: next_hop.filter(|state| *state == NeighbourState::Reachable).map(|_| "02:00:00:00:02:01".into()),
+        learned: None,
+    };
+    let learned = |to: &str, via, (protocol, metric): (&str, u32), (usable, used), stale| RouteRow {
+        learned: Some(LearnedRow { protocol: protocol.into(), metric, weight: 1, usable, used, stale }),
+        ..route(to, Some(via), RouteKind::Kernel, Some(NeighbourState::Reachable).filter(|_| used))
     };
     let rows = [
         route("0.0.0.0/0", Some([192, 0, 2, 1]), RouteKind::Static, Some(NeighbourState::Reachable)),
         route("192.0.2.0/24", None, RouteKind::Connected, None),
+        learned("10.9.0.0/16", [192, 0, 2, 1], ("bgp", 20), (true, true), None),
+        learned("10.9.0.0/16", [192, 0, 2, 3], ("bgp", 20), (false, false), None),
+        learned("10.9.0.0/16", [192, 0, 2, 3], ("ospf", 30), (true, false), None),
+        learned("10.8.0.0/16", [192, 0, 2, 1], ("77", 0), (true, true), Some(Wall(1_795_352_645_000_000))),
     ];
     insta::assert_snapshot!("routes_table", shown("routes", rows));
     insta::assert_snapshot!("interfaces_table", shown("interfaces", samples::interfaces()));

@@ -7,6 +7,7 @@ use super::form::{Fallback, duration_text};
 use super::pem;
 use super::settings::Configuration;
 use super::value::{codes_text, listen_text, network_text};
+use crate::netlink::RouteProtocol;
 use crate::policy::intent::*;
 use crate::policy::words::Word;
 use crate::wire::{Mac, VlanId};
@@ -423,6 +424,7 @@ shown! {
     VlanId => |vlan, _intent| vlan;
     Listen => |listen, _intent| listen_text(*listen);
     DayWindow => |window, _intent| window;
+    RouteProtocol => |protocol, _intent| protocol;
     PortId => |id, intent| intent.ports[id.index()].name;
     PoolId => |id, intent| intent.pools[*id].name;
     MemberId => |id, intent| intent.members[*id].name;

@@ -3,6 +3,7 @@
 //!
 //! Owns the types that the table in [`super::schema`] is made of. Reads no file.
 
+use crate::netlink::RouteProtocol;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ pub(super) enum Kind {
     Listen,
     /// SIP status codes such as `2xx`.
     Codes,
+    /// Who has made a route of the kernel's.
+    Protocol,
     /// `"all"` or a number.
     Require,
     /// A part of the day, such as `02:00-04:00`.
@@ -121,6 +124,10 @@ impl Kind {
             Kind::Socket => quoted_text("an address and a port", "127.0.0.1:9469"),
             Kind::Listen => quoted_text("udp/PORT or tcp/PORT, PORT from 1 to 65535", "udp/5060"),
             Kind::Codes => quoted_text("a class \"2xx\", a code \"404\", a range \"200-299\", or \"any\"", "2xx"),
+            Kind::Protocol => {
+                let names: Vec<&str> = RouteProtocol::names().collect();
+                quoted_text(&format!("a protocol of routes ({}), or its number", names.join(", ")), "bgp")
+            }
             Kind::Window => quoted_text("a part of the day, FROM-TO in hours and minutes of UTC", "02:00-04:00"),
             Kind::Require => quoted_text("\"all\", or a whole number from 1 to the number of monitors", "all"),
             Kind::Integer { least, most, unit } => {

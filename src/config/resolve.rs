@@ -68,6 +68,7 @@ fn intent(document: &Document) -> Option<Intent> {
         ports: document.ports.iter().map(Meant::meant).collect::<Option<_>>()?,
         interfaces: document.interfaces.iter().map(|entry| interface(document, entry)).collect::<Option<_>>()?,
         routes: document.routes.iter().map(|entry| route(document, entry)).collect::<Option<_>>()?,
+        learned: Default::default(),
         neighbours: document.neighbours.iter().map(|entry| neighbour(document, entry)).collect::<Option<_>>()?,
         monitors: monitors.into(),
         pools: pools.into(),

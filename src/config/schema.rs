@@ -6,8 +6,8 @@
 
 use super::difference::{Compared, Compares, Key as ComparedKey};
 use super::form::Kind::{
-    Address, Choice, Codes, Flag, Inside, Integer, Listen, Many, Name, Network, PemPath, Require, SelfAddress, Socket,
-    Span, Station, Text, Window,
+    Address, Choice, Codes, Flag, Inside, Integer, Listen, Many, Name, Network, PemPath, Protocol, Require,
+    SelfAddress, Socket, Span, Station, Text, Window,
 };
 use super::form::{Fallback, Key, Kind, SectionRow};
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
@@ -18,6 +18,7 @@ use super::settings::{
 };
 use super::value::Needed;
 use crate::events::EventName;
+use crate::netlink::RouteProtocol;
 use crate::policy::intent::{
     self, AdminState, Advertise, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember,
     OnDownTcp, OnDownUdp, PairRole, PemFile, Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
@@ -216,11 +217,21 @@ section! { "dpdk", ONCE, Dpdk, built DpdkSettings; "What DPDK is started with." 
 } }
 
 section! { "routes", ONCE, Routes, built RoutesSettings;
-    "How routing daemons on this machine (FRR, BIRD) are told of the virtual addresses with advertise: each stands as a /32 on a device of the kernel, made by Fairlead, whose connected routes they announce; dpdk-config/routing has examples. Needs CAP_NET_ADMIN. The kernel then takes these addresses for its own: what programs on this machine send to one stays on it, and ARP for one is answered at other interfaces of the kernel in the same network, unless arp_ignore = 1 there. What passes through Fairlead's ports is not concerned." {
+"What routing daemons on this machine (FRR, BIRD) and the appliance tell each other. They are told of the virtual addresses with advertise: each stands as a /32 on a device of the kernel, made by Fairlead, whose connected routes they announce; dpdk-config/routing has examples. Needs CAP_NET_ADMIN. The kernel then takes these addresses for its own: what programs on this machine send to one stays on it, and ARP for one is answered at other interfaces of the kernel in the same network, unless arp_ignore = 1 there. What passes through Fairlead's ports is not concerned." {
     device: String = "fl-vips", Name, restart,
         "The device, a dummy or, where the kernel has none, an ifb; at most 15 characters. It belongs to Fairlead: addresses that somebody else gives it are removed. It is left, down and empty, when Fairlead ends.";
     stop_delay: Duration = "1s", span(0, MINUTE, ""), live,
         "At SIGTERM all addresses are withdrawn first, and if there were any, packets are forwarded for so long before the ports stop: the daemons and their peers need some time. FRR: up to 0.7 seconds. Above \"2s\" the unit's TimeoutStopSec= has to be longer.";
+    from_kernel: bool = false, Flag, live,
+        "Packets go by the IPv4 routes that the kernel has over the host devices of interfaces, whoever has put them there: FRR, BIRD, ip route. A [[route]] of the file wins over one of the kernel's to the same destinations, and of the kernel's the one of the smallest metric counts. A route with several next hops is used with all of them, by weight; all packets of a conversation, in both directions, take the same one, and one that does not answer ARP is left out while another does. Not taken are: destinations within the networks of the interfaces, next hops that are on none of these networks or known by IPv6 only, routes without a next hop, and those that say that packets are to be dropped (blackhole, unreachable, prohibit).";
+    table: u32 = 254, integer(1, 0xffff_ffff, "a routing table"), live,
+        "from_kernel: the kernel's table; 254 is main.";
+    protocols: Vec<RouteProtocol> = [], Many(&Protocol, 0, 64), live,
+        "from_kernel: by whom the routes are, as ip route shows it after proto; none: by anybody but the kernel itself. FRR's have the name of the protocol, its static ones are \"frr-static\"; all of BIRD's are \"bird\".";
+    limit: usize = 10000, integer(1, 50_000, "routes"), live,
+        "from_kernel: at most so many are taken; more are an alarm. They have at most 1024 next hops together.";
+    stale_time: Duration = "10s", span(0, HOUR, ""), live,
+        "from_kernel: how long a route stays that has vanished without having been deleted: with its device, or because the kernel cannot be asked. A route that is deleted is gone at once.";
 } }
 
 section! { "port", Some(32), Port, built PortIntent; "A NIC as DPDK knows it." {

@@ -4,6 +4,7 @@
 
 use super::report::Warning;
 use crate::events::EventName;
+use crate::netlink::RouteProtocol;
 use crate::policy::intent::Intent;
 use crate::policy::words::words;
 use std::net::SocketAddr;
@@ -52,7 +53,7 @@ pub struct Settings {
     pub cores: CpuCores,
     /// What DPDK is started with.
     pub dpdk: Dpdk,
-    /// How routing daemons on this machine are told of virtual addresses.
+    /// How routing daemons on this machine are told of virtual addresses, and which routes are learned of them.
     pub routes: Routes,
 }
 
@@ -89,6 +90,16 @@ pub struct Routes {
     pub device: String,
     /// How long packets are forwarded after the addresses were withdrawn, before the ports stop.
     pub stop_delay: Duration,
+    /// Routes that the kernel has are followed.
+    pub from_kernel: bool,
+    /// Those of this table.
+    pub table: u32,
+    /// Those of these protocols; empty: of all but the kernel's own.
+    pub protocols: Vec<RouteProtocol>,
+    /// At most so many.
+    pub limit: usize,
+    /// For how long a route stays that nobody has withdrawn.
+    pub stale_time: Duration,
 }
 
 /// `[notify]`

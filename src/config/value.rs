@@ -4,6 +4,7 @@
 //! are [`super::reader`]'s.
 
 use super::form::{Kind, did_you_mean, duration_text};
+use crate::netlink::RouteProtocol;
 use crate::policy::intent::{CodeRange, DayWindow, Listen};
 use crate::policy::words::Word;
 use crate::wire::{Mac, Protocol};
@@ -282,6 +283,14 @@ pub(super) fn window(text: &str) -> Result<DayWindow, Refusal> {
     }
 }
 
+/// `bgp`, `186`
+fn protocol(text: &str) -> Result<RouteProtocol, Refusal> {
+    text.parse().or_else(|_| {
+        let remedy = did_you_mean(text, RouteProtocol::names(), "write its number, 0 to 255, as ip -N route shows it");
+        refuse("it is no protocol of routes that is known by name", remedy)
+    })
+}
+
 /// A value that was read, or why it was refused; `None`: it is of another type.
 pub(super) type Taken<T> = Option<Result<T, Refusal>>;
 
@@ -358,6 +367,7 @@ texts! {
     Listen => |_| listen;
     CodeRange => |_| codes;
     DayWindow => |_| window;
+    RouteProtocol => |_| protocol;
 }
 
 macro_rules! whole_numbers {

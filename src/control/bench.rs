@@ -4,8 +4,8 @@
 use super::harness::{MACS, file_of, two_arm};
 use super::{
     AdvertiseOrder, Configurations, Controller, CounterSource, EventsFound, HandoverFound, HandoverOrder, HostDevice,
-    Input, Machine, OperatorState, Output, PortCounters, PortFacts, ProgramRun, SavedConfigurations, SavedEvents,
-    SavedState, WorkerCounters,
+    Input, Machine, OperatorState, Output, PortCounters, PortFacts, ProgramRun, RouteOrder, SavedConfigurations,
+    SavedEvents, SavedState, WorkerCounters,
 };
 use crate::admin::request::Peer;
 use crate::admin::rows::Wall;
@@ -135,6 +135,8 @@ pub(crate) struct Bench {
     pub(crate) levels: Vec<LogLevel>,
     /// What the kernel was to hold; a test says what it does.
     pub(crate) advertised: Vec<AdvertiseOrder>,
+    /// Which of the kernel's routes were to be followed; a test says what they are.
+    pub(crate) followed_routes: Vec<RouteOrder>,
     pub(crate) metrics: Vec<Option<std::net::SocketAddr>>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
@@ -276,6 +278,7 @@ impl Bench {
             logs: Vec::new(),
             levels: Vec::new(),
             advertised: Vec::new(),
+            followed_routes: Vec::new(),
             metrics: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
@@ -509,6 +512,7 @@ impl Bench {
             Output::SaveConfigurations { change, all } => self.kept.push((change, *all)),
             Output::RunProgram(run) => self.runs.push(*run),
             Output::Advertise(order) => self.advertised.push(*order),
+            Output::FollowRoutes(order) => self.followed_routes.push(*order),
             Output::Metrics(address) => self.metrics.push(address),
             Output::LogLevel(level) => self.levels.push(level),
             Output::Ready => self.ready = true,

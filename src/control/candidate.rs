@@ -44,7 +44,7 @@ pub fn explain_by_file(file: &Configuration, packet: &PacketAsked) -> Result<Exp
 /// Members, routers, and where the packet comes from or goes to.
 fn everybody_answers(intent: &Intent, packet: &PacketAsked) -> Adjacency {
     let members = intent.members.iter().map(|member| member.hop());
-    let routers = intent.routes.iter().map(|route| route.hop());
+    let routers = intent.routers();
     let ends = [packet.src, packet.dst].into_iter().filter_map(|end| intent.hop_towards(*end.ip()));
     let known = |hop: NextHop| (hop, Neighbour::Reachable(Mac([2, 0, 0, 0, 1, 0])));
     members.chain(routers).chain(ends).map(known).collect()

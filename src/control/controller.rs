@@ -14,6 +14,7 @@ use super::facts::{DeviceEvent, Machine};
 use super::handing_over::HandingOver;
 use super::handover_stream::Written;
 use super::latency::Latencies;
+use super::learning::Learning;
 use super::link::Link;
 use super::neighbours::NeighbourEvent;
 use super::notifier::Notifier;
@@ -26,6 +27,7 @@ use super::proposed::{FileRead, Reading, Transaction};
 use super::publisher::{COALESCE, PACE, Publisher};
 use super::recorder::Recorder;
 use super::rest::Rest;
+use super::route_order::RoutesRead;
 use super::saves::Saves;
 use super::sip::SipCounts;
 use super::stopping::Stopping;
@@ -131,6 +133,13 @@ pub enum Input {
     Pair(PairNews),
     /// What keeps keepalived from being heard; `None`: nothing any more.
     PairTrouble(Option<String>),
+    /// What the kernel has of the routes that [`Output::FollowRoutes`] asked for, whenever that changes; or why it cannot be read.
+    KernelRoutes {
+        /// As asked.
+        number: u64,
+        /// What was read.
+        read: Result<RoutesRead, String>,
+    },
     /// What keeps metrics from being served; `None`: nothing any more.
     Metrics(Option<String>),
     /// [`Controller::next_deadline`] has come.
@@ -161,7 +170,7 @@ pub struct Controller {
     pub(super) askers: BTreeMap<u64, Peer>,
     /// A change of it that is not over.
     pub(super) transaction: Option<Transaction>,
-    /// The file's intent with the operator's exclusions laid over.
+    /// The file's intent with the operator's exclusions and the kernel's routes laid over.
     pub(super) intent: Intent,
     pub(super) exclusions: Exclusions,
     pub(super) saves: Saves,
@@ -189,6 +198,7 @@ pub struct Controller {
     pub(super) takeover: Option<Takeover>,
     /// How often it has become active since the start.
     pub(super) takeovers: u64,
+    pub(super) learning: Learning,
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
@@ -252,6 +262,7 @@ impl Controller {
             pairing,
             takeover: None,
             takeovers: 0,
+            learning: Learning::default(),
             loads_due: None,
             waiting: Waiting::default(),
             compared: None,
@@ -275,6 +286,7 @@ impl Controller {
         controller.recorder.begin(controller.outputs.events.last());
         controller.outputs.record(EventName::Start, format!("Fairlead {} starts", env!("CARGO_PKG_VERSION")));
         controller.review_direct_access(now);
+        controller.begin_following_routes();
         controller.plan_loads(now);
         controller.restore(now);
         controller.take_up(now);
@@ -327,6 +339,7 @@ impl Controller {
             Input::Advertised { number, outcome } => self.on_advertised((number, outcome), now),
             Input::Pair(news) => self.hear_of_pair(news, now),
             Input::PairTrouble(trouble) => self.on_pair_trouble(trouble, now),
+            Input::KernelRoutes { number, read } => self.on_routes(number, read, now),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),

@@ -99,6 +99,7 @@ pub(crate) fn two_arm() -> Intent {
         limits: Limits::default(),
         sip: Default::default(),
         pair: None,
+        learned: Default::default(),
         neighbours: vec![],
         lives: Default::default(),
     }
@@ -135,7 +136,15 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
             stall_threshold: Duration::from_millis(1),
         },
         dpdk: Dpdk { hugepages: false, eal: Vec::new(), mbufs: 65_535, memory_mib: 512 },
-        routes: Routes { device: "fl-vips".into(), stop_delay: Duration::from_secs(1) },
+        routes: Routes {
+            device: "fl-vips".into(),
+            stop_delay: Duration::from_secs(1),
+            from_kernel: false,
+            table: 254,
+            protocols: Vec::new(),
+            limit: 10_000,
+            stale_time: Duration::from_secs(10),
+        },
     };
     Configuration { settings, intent: intent.clone(), warnings: Vec::new() }
 }

@@ -292,6 +292,11 @@ impl Link {
         [self.neighbours.next_deadline(), self.announcements.next_deadline(), look].into_iter().flatten().min()
     }
 
+    /// Routes have been learned or withdrawn: routers are asked for, or are no longer.
+    pub(super) fn follow_routes(&mut self, intent: &Intent, now: Instant) {
+        self.keep_neighbours(intent, now);
+    }
+
     /// Our addresses are announced on the links that are up.
     fn announce_all(&mut self, now: Instant) {
         let is_due = |(interface, address): &Place| {
@@ -306,7 +311,9 @@ impl Link {
     fn keep_neighbours(&mut self, intent: &Intent, now: Instant) {
         self.members = intent.members.entries().map(|(id, member)| (member.hop(), id)).collect();
         self.routers.clear();
-        intent.routes.iter().for_each(|route| self.routers.entry(route.hop()).or_default().push(route.to));
+        let fixed = intent.routes.iter().map(|route| (route.hop(), route.to));
+        let learned = intent.learned.iter().flat_map(|route| route.hops.iter().map(|(hop, _)| (*hop, route.to)));
+        fixed.chain(learned).for_each(|(hop, to)| self.routers.entry(hop).or_default().push(to));
         let probed = intent.probed_hops();
         let permanent: BTreeSet<NextHop> =
             self.members.keys().chain(self.routers.keys()).chain(probed.values()).copied().collect();

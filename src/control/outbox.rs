@@ -11,6 +11,7 @@ use super::handover_stream::HandoverOrder;
 use super::log_rate::{A_SECOND, LogRate};
 use super::operator_state::OperatorState;
 use super::program_run::ProgramRun;
+use super::route_order::RouteOrder;
 use super::saved_events::SavedEvents;
 use crate::admin::Answer;
 use crate::admin::events::{EventRow, Subject};
@@ -87,6 +88,8 @@ pub enum Output {
     RunProgram(Box<ProgramRun>),
     /// Have the kernel hold these addresses, and say by [`Input::Advertised`](super::Input::Advertised) what it holds then.
     Advertise(Box<AdvertiseOrder>),
+    /// Follow these of the kernel's routes, and say by [`Input::KernelRoutes`](super::Input::KernelRoutes) what they are.
+    FollowRoutes(Box<RouteOrder>),
     /// Serve metrics there from now on; `None`: nowhere.
     Metrics(Option<SocketAddr>),
     /// Every worker has the first snapshot.

@@ -57,7 +57,8 @@ impl Controller {
         let next = carry_over(&self.file.intent, file.intent.clone());
         let mut exclusions = self.exclusions.clone();
         exclusions.renew(&next);
-        let next = exclusions.laid_over(&next);
+        let mut next = exclusions.laid_over(&next);
+        next.learned = self.learning.forecast(&file.settings.routes, &next);
         let mut health = health_after(&self.intent, &self.health, &next);
         self.take_out(&next, &mut health);
         let loses = |id: &PoolId| self.pools.pool(*id).active.is_some() && health.pools[id.index()].active.is_none();

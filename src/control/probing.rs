@@ -77,6 +77,14 @@ impl Probing {
         self.hinted.retain(|member, _| intent.members.contains(*member));
     }
 
+    /// Routes have been learned or withdrawn: probes of monitors with an address of their own go by them.
+    pub fn follow_routes(&mut self, intent: &Intent) {
+        let hops = intent.probed_hops();
+        let asked: HashSet<NextHop> = intent.members.iter().map(Member::hop).chain(hops.values().copied()).collect();
+        self.host.set_hops(hops);
+        self.waiting.retain(|hop, _| asked.contains(hop));
+    }
+
     /// Everything that is due at `now`: answers, timeouts, new probes, datagrams.
     pub fn poll(&mut self, intent: &Intent, link: &mut Link, out: &mut Outbox, now: Instant) {
         for _ in 0..ROUNDS {

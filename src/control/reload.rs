@@ -192,9 +192,10 @@ impl Controller {
         }
         let mut intent = self.exclusions.laid_over(&file.intent);
         self.exclusions.settle(&self.intent, &mut intent);
+        self.file = file;
+        self.lay_routes_over(&mut intent);
         self.link.reconfigure(&intent, &self.machine.macs, now);
         let old = std::mem::replace(&mut self.intent, intent);
-        self.file = file;
         self.review_silence();
         self.review_direct_access(now);
         self.plan_loads(now);

@@ -22,6 +22,7 @@ use crate::time::Instant;
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Prefixes of one pool of which each has its own line in the log.
 const LINES: usize = 20;
@@ -82,9 +83,7 @@ impl Controller {
                 }
             }
         }
-        let mut intent = self.exclusions.laid_over(&self.file.intent);
-        self.exclusions.settle(&self.intent, &mut intent);
-        self.intent = intent;
+        self.lay_exclusions();
     }
 
     /// A member, as events have it.
@@ -324,10 +323,15 @@ impl Controller {
 
     /// The operator's exclusions have changed: so does what is meant.
     pub(super) fn lay_exclusions_over(&mut self, now: Instant) {
+        self.lay_exclusions();
+        self.publisher.changed(now);
+    }
+
+    fn lay_exclusions(&mut self) {
         let mut intent = self.exclusions.laid_over(&self.file.intent);
         self.exclusions.settle(&self.intent, &mut intent);
+        intent.learned = Arc::clone(&self.intent.learned);
         self.intent = intent;
-        self.publisher.changed(now);
     }
 
     /// The operator's choice made this switchover, not a monitor.

@@ -15,6 +15,8 @@ use ipnet::Ipv4Net;
 
 /// Members that raise an alarm of their own at once, at most; each is logged however many there are.
 const MOST: usize = 64;
+/// Routes that are named one by one: a routing daemon may learn thousands by one router.
+const NAMED: usize = 8;
 
 impl Controller {
     /// A next hop does not answer ARP. For a member that is a hint: it is probed at once (scenario 36).
@@ -58,13 +60,13 @@ impl Controller {
         }
     }
 
-    /// After a reload: what is neither a member nor a router any more is missed by nobody, and what the file places is not asked.
+    /// After a reload, or when routes have come and gone: what is neither a member nor a router any more is missed by nobody, and what the file places is not asked.
     pub(super) fn review_silence(&mut self) {
         let neighbours = &self.link.neighbours;
         let gone = |hop: &NextHop| !neighbours.is_permanent(*hop) || neighbours.is_static(*hop);
         for hop in self.silent.iter().copied().filter(gone).collect::<Vec<_>>() {
             self.silent.remove(&hop);
-            self.outputs.clear(&alarm_key(hop), || "the file has changed: nothing depends on its ARP any more".into());
+            self.outputs.clear(&alarm_key(hop), || "nothing depends on its ARP any more".into());
         }
     }
 
@@ -105,8 +107,10 @@ impl Controller {
 
     fn routes_by(&self, hop: NextHop) -> String {
         let name = |to: &Ipv4Net| if to.prefix_len() == 0 { "default".into() } else { to.to_string() };
-        let names: Vec<String> = self.link.networks_behind(hop).iter().map(name).collect();
-        format!("route{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+        let all = self.link.networks_behind(hop);
+        let names: Vec<String> = all.iter().take(NAMED).map(name).collect();
+        let more = if all.len() > NAMED { format!(" and {} more", all.len() - NAMED) } else { String::new() };
+        format!("route{} {}{more}", if all.len() == 1 { "" } else { "s" }, names.join(", "))
     }
 }
 

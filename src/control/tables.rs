@@ -276,6 +276,8 @@ impl Controller {
                 interface: interface.name.clone(),
                 kind: RouteKind::Connected,
                 next_hop: None,
+                mac: None,
+                learned: None,
             })
         });
         let fixed = self.intent.routes.iter().map(|route| RouteRow {
@@ -283,9 +285,22 @@ impl Controller {
             via: Some(route.via),
             interface: self.interface_name(route.interface),
             kind: RouteKind::Static,
-            next_hop: Some(self.neighbour_state(route.hop(), self.link.neighbours.neighbour(route.hop()))),
+            next_hop: Some(self.state_of(route.hop())),
+            mac: self.mac_of(route.hop()),
+            learned: None,
         });
-        connected.chain(fixed).collect()
+        connected.chain(fixed).chain(self.learned_rows()).collect()
+    }
+
+    pub(super) fn state_of(&self, hop: NextHop) -> NeighbourState {
+        self.neighbour_state(hop, self.link.neighbours.neighbour(hop))
+    }
+
+    pub(super) fn mac_of(&self, hop: NextHop) -> Option<String> {
+        match self.link.neighbours.neighbour(hop) {
+            Some(Neighbour::Reachable(mac)) => Some(mac.to_string()),
+            _ => None,
+        }
     }
 
     pub(super) fn port_rows(&self) -> Vec<PortRow> {

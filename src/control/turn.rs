@@ -109,6 +109,7 @@ impl Controller {
         self.notifier.poll(&self.file.settings.notify, &mut self.outputs, now);
         self.poll_recorder(now);
         self.poll_advertising(now);
+        self.poll_routes(now);
         self.answer_waiting(now);
         self.outputs.set_actor(None);
         self.followed = self.outputs.events.last();
@@ -170,6 +171,7 @@ impl Controller {
             self.recorder.next_deadline(),
             self.advertising.next_deadline(),
             self.next_of_pair(now),
+            self.learning.next_deadline(),
             self.handing_over.as_ref().and_then(HandingOver::next_deadline),
             Some(self.checks.next_deadline()),
         ]

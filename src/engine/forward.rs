@@ -15,6 +15,7 @@ use crate::flow::{CachedRoute, SlotHint, Tag};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::{EgressId, Neighbour};
 use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::{AddressClass, DatagramPort};
 use crate::time::Instant;
 use crate::wire::reply::IcmpError;
@@ -156,7 +157,7 @@ impl<'a> Walk<'a> {
     /// As [`Walk::forward`], if nothing prevents it.
     #[inline(always)]
     pub(super) fn routed(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Option<Departure<'a>> {
-        let egress = self.snapshot.lookup(destination)?;
+        let egress = self.snapshot.lookup(destination, || Conversation::of_packet(self.packet, &rewrite))?;
         self.departs(rewrite, egress)
     }
 
@@ -179,15 +180,15 @@ impl<'a> Walk<'a> {
         if self.packet.ttl <= 1 {
             return self.reject_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
         }
-        match self.way_out(destination) {
+        match self.way_out(destination, Conversation::of_packet(self.packet, &rewrite)) {
             Ok(egress) => Verdict::Forward(self.left(rewrite, egress)),
             Err(verdict) => verdict,
         }
     }
 
     /// The way to `destination`, or the verdict on a packet for which there is none now.
-    fn way_out(&mut self, destination: Ipv4Addr) -> Result<EgressId, Verdict> {
-        let Some(hop) = self.snapshot.next_hop(destination) else {
+    fn way_out(&mut self, destination: Ipv4Addr, conversation: Conversation) -> Result<EgressId, Verdict> {
+        let Some(hop) = self.snapshot.next_hop(destination, conversation) else {
             return Err(self.reject_from_here(IcmpError::NetUnreachable, DropReason::NoRoute));
         };
         let out = self.snapshot.interface(hop.interface);
@@ -200,7 +201,7 @@ impl<'a> Walk<'a> {
             let needed = IcmpError::FragmentationNeeded { mtu: out.mtu };
             return Err(self.reject_from_here(needed, DropReason::TooBig));
         }
-        match (self.snapshot.lookup(destination), self.snapshot.neighbour(hop)) {
+        match (self.snapshot.lookup(destination, || conversation), self.snapshot.neighbour(hop)) {
             (Some(egress), _) => {
                 if too_big {
                     self.count_event(EngineEvent::Fragmented);

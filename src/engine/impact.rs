@@ -9,6 +9,7 @@ use super::revalidate::{has_lost_its_member, heeded_loss};
 use crate::flow::{Direction, Flow, NO_MEMBER, PathKind};
 use crate::policy::Snapshot;
 use crate::policy::intent::{MemberId, OnDownTcp, OnDownUdp, PoolId, VirtualServerId};
+use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::ServiceView;
 use crate::wire::{Endpoint, Protocol};
 use std::collections::BTreeMap;
@@ -87,8 +88,11 @@ fn fate(now: &Snapshot, next: &Snapshot, flow: &Flow) -> Impact {
     if let Some(fate) = with_lost_member(now, next, flow) {
         return fate;
     }
-    let hops =
-        Direction::BOTH.map(|side| flow.translated(side).dst.addr).map(|to| (now.next_hop(to), next.next_hop(to)));
+    let hops = Direction::BOTH.map(|side| {
+        let leaves = flow.translated(side);
+        let (to, conversation) = (leaves.dst.addr, Conversation::of(&leaves, &flow.key(side)));
+        (now.next_hop(to, conversation), next.next_hop(to, conversation))
+    });
     if hops.iter().any(|(before, after)| before.is_some() && after.is_none()) {
         return Impact::Cut;
     }

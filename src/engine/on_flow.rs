@@ -9,6 +9,7 @@ use super::revalidate::lost;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{CachedRoute, Direction, FlowId, PathKind};
+use crate::policy::multipath::Conversation;
 use crate::wire::{Kind, Tuple};
 
 impl Walk<'_> {
@@ -56,7 +57,10 @@ impl Walk<'_> {
         }
         let flow = self.state.flows.at(id).filter(|flow| lost(self.snapshot, flow).is_none());
         let flow = flow.filter(|flow| !self.is_read(flow, &flow.key(side)));
-        let egress = flow.and_then(|flow| self.snapshot.lookup(flow.translated(side).dst.addr));
+        let egress = flow.and_then(|flow| {
+            let leaves = flow.translated(side);
+            self.snapshot.lookup(leaves.dst.addr, || Conversation::of(&leaves, &flow.key(side)))
+        });
         if let Some(egress) = egress.and_then(|egress| u16::try_from(egress.0).ok()) {
             let interface = self.classified.interface.0;
             let route = CachedRoute { snapshot: self.state.snapshot_number, interface, egress };

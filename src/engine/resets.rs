@@ -13,6 +13,7 @@ use crate::flow::tcp::ResetSegment;
 use crate::flow::{Direction, Flow, FlowId};
 use crate::policy::Snapshot;
 use crate::policy::intent::OnDownTcp;
+use crate::policy::multipath::Conversation;
 use crate::time::Instant;
 use crate::wire::Tuple;
 
@@ -73,7 +74,9 @@ fn is_due(snapshot: &Snapshot, flow: &Flow) -> bool {
 
 fn order_reset(snapshot: &Snapshot, flow: &Flow, side: Direction, orders: &mut Vec<ResetOrder>) {
     let (Some(track), tuple) = (flow.track, flow.key(side).reversed()) else { return };
-    let Some(egress) = snapshot.lookup(tuple.dst.addr) else { return };
+    // What the other end sends leaves so.
+    let conversation = || Conversation::of(&tuple, &flow.key(side.other()));
+    let Some(egress) = snapshot.lookup(tuple.dst.addr, conversation) else { return };
     let egress = *snapshot.egress(egress);
     orders.extend(track.reset_towards(side).map(|ResetSegment { seq, ack }| ResetOrder { tuple, seq, ack, egress }));
 }

@@ -9,6 +9,7 @@ use super::verdict::{DropReason, Verdict};
 use crate::flow::key::Key;
 use crate::flow::{Direction, Flow, FlowId, MemberRef, PathKind, Tag};
 use crate::policy::intent::MemberId;
+use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::{AddressClass, PoolView};
 use crate::policy::{InterfaceView, Snapshot};
 use crate::time::Instant;
@@ -84,7 +85,8 @@ impl<'a> Walk<'a> {
 
     /// As [`Walk::reject`], from a self-IP of the interface that the error leaves by (RFC 1812 4.3.2.4).
     pub(super) fn reject_from_here(&mut self, error: IcmpError, reason: DropReason) -> Verdict {
-        let from = self.snapshot.own_address_towards(self.packet.src(), self.classified.interface);
+        let conversation = Conversation::of_answer(self.packet);
+        let from = self.snapshot.own_address_towards(self.packet.src(), conversation, self.classified.interface);
         self.reject(error, from, reason)
     }
 

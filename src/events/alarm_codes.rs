@@ -120,6 +120,10 @@ alarms! {
         "Free the address that `metrics` under [appliance] names, or write another one.";
     RoutesUnadvertised = "routes.unadvertised", Critical, "The kernel does not hold the virtual addresses that are to be advertised, or still holds others.",
         "The alarm's text says what is missing: mostly CAP_NET_ADMIN, or the kernel's module dummy.";
+    RoutesUnread = "routes.unread", Critical, "The kernel's routes cannot be followed: those that are known are kept for stale_time.",
+        "The alarm's text says why; Fairlead tries again each second.";
+    RoutesLimit = "routes.limit", Warning, "The kernel has more routes than are taken: what they lead to is not reached, or by another route.",
+        "Have the routing daemon learn fewer, narrow `protocols` under [routes], or raise `limit` there.";
     NotifyFailing = "notify.failing", Warning, "The program of [notify] fails: nobody is told what happens.",
         "Run it by hand with one line of `fairlead events --follow --since 1h --json | head -n 1` on its standard input, as the user nobody.";
     NotifyOverflow = "notify.overflow", Warning, "Events were not passed on to the program of [notify], as too many waited.",

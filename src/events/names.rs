@@ -68,6 +68,9 @@ events! {
     MemberSilent = "member.silent", "A member does not answer ARP, beside many others: it has no alarm of its own.";
     AddressAdvertised = "address.advertised", "A virtual address stands where routing daemons see it.";
     AddressWithdrawn = "address.withdrawn", "A virtual address does not stand any more where routing daemons see it.";
+    RouteLearned = "route.learned", "Routes of the kernel's have been learned: how many.";
+    RouteWithdrawn = "route.withdrawn", "Routes of the kernel's have been withdrawn: how many.";
+    RoutesOverrun = "routes.overrun", "The kernel has told of more changes of routes than could be read, and all were read anew.";
     AddressesAnnounced = "addresses.announced", "An operator has had our addresses announced.";
     SnatExhausted = "snat.exhausted", "What members opened was refused, as no port of a SNAT address was free.";
     WorkerStalls = "worker.stalls", "Loop iterations of a worker took longer than the stall threshold.";

@@ -8,6 +8,7 @@ use crate::admin::named::{interface_named, interface_names, listed, member_named
 use crate::admin::request::{CONTENT_MAX, PacketAsked, TcpFlag, Transport};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
+use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::AddressClass;
 use crate::policy::{Intent, Snapshot};
 use crate::wire::facts::Link;
@@ -116,9 +117,10 @@ const fn bit(flag: TcpFlag) -> Flags {
 /// Where an answer to its source would leave; a member's own.
 fn interface_towards(asked: &PacketAsked, intent: &Intent, snapshot: &Snapshot) -> Result<InterfaceId, AdminError> {
     let src = *asked.src.ip();
+    let conversation = Conversation::of_hosts(src, *asked.dst.ip());
     match snapshot.class(src) {
         AddressClass::Member(_, interface) | AddressClass::SelfIp(interface) => Ok(interface),
-        _ => snapshot.next_hop(src).map(|NextHop { interface, .. }| interface).ok_or_else(|| {
+        _ => snapshot.next_hop(src, conversation).map(|NextHop { interface, .. }| interface).ok_or_else(|| {
             let message = format!(
                 "there is no route to {src}, which would say where it comes in: add --interface NAME, one of {}",
                 listed(interface_names(intent))

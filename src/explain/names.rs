@@ -2,7 +2,7 @@
 
 use crate::config::{duration_text, listen_text, network_text};
 use crate::policy::Intent;
-use crate::policy::adjacency::Way;
+use crate::policy::adjacency::{NextHop, Way};
 use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, Snat, VirtualServerId};
 use crate::time::Duration;
 use ipnet::Ipv4Net;
@@ -53,13 +53,18 @@ impl<'a> Names<'a> {
         entries.max_by_key(|net| net.prefix_len()).copied()
     }
 
-    /// How a packet gets to an address: the network it is on, or the static route.
+    /// How a packet gets to an address: the network it is on, or the route, static or learned.
     pub(super) fn way(self, address: Ipv4Addr) -> String {
         match self.intent.way_towards(address) {
             Some(Way::OnLink(interface)) => format!("on the network of interface {}", self.interface(interface)),
             Some(Way::By(route)) => {
                 let (to, interface) = (network_text(route.to), self.interface(route.interface));
                 format!("by the route {to} via {} on interface {interface}", route.via)
+            }
+            Some(Way::Learned(route)) => {
+                let name = |(hop, _): &(NextHop, u16)| format!("{hop} on interface {}", self.interface(hop.interface));
+                let (to, hops) = (network_text(route.to), listed(route.hops.iter().map(name)));
+                format!("by the kernel's route {to} via {hops}")
             }
             None => "there is no route to it".into(),
         }

@@ -8,6 +8,7 @@ use crate::flow::{Direction, Flow};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::intent::{MemberId, Persistence, PoolId};
+use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::AddressClass;
 use crate::time::Duration;
 use crate::wire::sip::{self, CallId};
@@ -138,7 +139,10 @@ impl<'a> Trial<'a> {
             Verdict::Hold(hop) => Some(hop),
             // All hosts of a network are no host.
             Verdict::Drop(DropReason::MartianDestination) => None,
-            _ => self.snapshot().next_hop(self.became?.dst.addr),
+            _ => {
+                let became = self.became?;
+                self.snapshot().next_hop(became.dst.addr, Conversation::of(&became, &self.case.tuple))
+            }
         }
     }
 

@@ -256,6 +256,7 @@ fn a_pair() -> Intent {
         limits: Limits::default(),
         sip: Default::default(),
         pair: None,
+        learned: Default::default(),
         neighbours: vec![],
         lives: Default::default(),
     }

@@ -3,22 +3,17 @@
 //! Owns the input [`Adjacency`] to compiling a snapshot, and [`Egress`], all that a frame needs to leave. Resolution itself
 //! (ARP, timers) lives in `control`.
 
+pub use super::intent::NextHop;
+
 use super::addresses::InterfaceView;
-use super::intent::{Intent, Interface, InterfaceId, Member, MonitorKind, NeighbourEntry, Pool, PortId, Route};
+use super::intent::{
+    Intent, Interface, InterfaceId, LearnedRoute, Member, MonitorKind, NeighbourEntry, Pool, PortId, Route,
+};
 use crate::wire::Mac;
 use crate::wire::ethernet::LinkHeader;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::Ipv4Addr;
-
-/// An address that a frame is sent to on the link: a host of the network, or a router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NextHop {
-    /// The interface whose network holds it.
-    pub interface: InterfaceId,
-    /// Its address.
-    pub address: Ipv4Addr,
-}
 
 impl fmt::Display for NextHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,21 +57,33 @@ impl Intent {
         all.filter_map(|address| Some((address, self.hop_towards(address)?))).collect()
     }
 
-    /// The host that a packet to `address` is handed to.
+    /// The host that a packet to `address` is handed to; of several that share the work, the first.
     pub fn hop_towards(&self, address: Ipv4Addr) -> Option<NextHop> {
         self.way_towards(address).map(|way| match way {
             Way::OnLink(interface) => NextHop { interface, address },
             Way::By(route) => route.hop(),
+            Way::Learned(route) => route.hops[0].0,
         })
     }
 
-    /// How a packet gets to `address`: by itself on a link of ours, else by the route with the longest prefix.
+    /// Every router that a route leads to; some come twice.
+    pub fn routers(&self) -> impl Iterator<Item = NextHop> + '_ {
+        let learned = self.learned.iter().flat_map(|route| route.hops.iter().map(|(hop, _)| *hop));
+        self.routes.iter().map(Route::hop).chain(learned)
+    }
+
+    /// How a packet gets to `address`: by itself on a link of ours, else by the route with the longest prefix, of two the file's.
     pub fn way_towards(&self, address: Ipv4Addr) -> Option<Way<'_>> {
         let on_link = |interface: &Interface| interface.addresses.iter().any(|net| net.contains(&address));
         let link = self.interfaces.entries().find(|(_, interface)| on_link(interface));
-        let route =
-            || self.routes.iter().filter(|route| route.to.contains(&address)).max_by_key(|it| it.to.prefix_len());
-        link.map(|(interface, _)| Way::OnLink(interface)).or_else(|| route().map(Way::By))
+        let by = || {
+            let fixed = self.routes.iter().map(|route| (route.to, Way::By(route)));
+            let learned = self.learned.iter().map(|route| (route.to, Way::Learned(route)));
+            // Of equals the last one counts.
+            let all = learned.chain(fixed).filter(|(to, _)| to.contains(&address));
+            all.max_by_key(|(to, _)| to.prefix_len()).map(|(_, way)| way)
+        };
+        link.map(|(interface, _)| Way::OnLink(interface)).or_else(by)
     }
 }
 
@@ -87,6 +94,8 @@ pub enum Way<'a> {
     OnLink(InterfaceId),
     /// This route names the router.
     By(&'a Route),
+    /// This one was learned, and names one or several.
+    Learned(&'a LearnedRoute),
 }
 
 /// What is known of a next hop.
@@ -130,6 +139,6 @@ pub struct EgressId(pub u32);
 pub(super) enum Hop {
     /// The destination is on the interface's link.
     OnLink(InterfaceId),
-    /// A router: a place in the list of routers.
+    /// A router: a place in the list of routers; or, from its end on, one of several: a place in the list of those.
     Via(u16),
 }

@@ -14,6 +14,7 @@ use super::words::words;
 use crate::wire::{Mac, Protocol, VlanId};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 macro_rules! index {
@@ -76,6 +77,9 @@ pub struct Intent {
     pub interfaces: Slots<InterfaceId, Interface>,
     /// Static routes. Networks that are on-link are not among them.
     pub routes: Vec<Route>,
+    /// Routes learned while running, of which each lies outside the interfaces' own networks and no two go to the same destinations; of
+    /// equal ones the static route counts. Nothing of it is in the file.
+    pub learned: Arc<[LearnedRoute]>,
     /// What the file says of hosts on links.
     pub neighbours: Vec<NeighbourEntry>,
     /// The monitors.
@@ -159,6 +163,24 @@ pub struct Route {
     pub via: Ipv4Addr,
     /// The interface whose network holds the next hop.
     pub interface: InterfaceId,
+}
+
+/// A route that was learned while running, by a routing daemon or an administrator; nothing of it is in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LearnedRoute {
+    /// Destinations.
+    pub to: Ipv4Net,
+    /// Where they go, each with its weight, which is never zero. Never empty, in order, none twice.
+    pub hops: Box<[(NextHop, u16)]>,
+}
+
+/// An address that a frame is sent to on the link: a host of the network, or a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NextHop {
+    /// The interface whose network holds it.
+    pub interface: InterfaceId,
+    /// Its address.
+    pub address: Ipv4Addr,
 }
 
 /// What the file says of a host on a link.

@@ -12,6 +12,7 @@ mod follow;
 pub mod health;
 pub mod ids;
 pub mod intent;
+pub mod multipath;
 pub mod persistence_hints;
 pub mod prefix;
 pub mod sharing;

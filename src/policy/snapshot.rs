@@ -18,6 +18,7 @@ use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use super::connection_limits::ConnectionLimits;
 use super::health::{Health, PairHealth, State};
 use super::intent::*;
+use super::multipath::Conversation;
 use super::persistence_hints::PersistenceHints;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
@@ -126,7 +127,8 @@ impl Snapshot {
         );
         let addresses = Addresses::held(intent, macs, !health.pair.is_standby);
         let routers = parts::routers(intent);
-        let routes = parts::routes(intent, &routers, before.map(|before| &before.routes));
+        let shared = parts::shared(intent);
+        let routes = parts::routes(intent, &routers, &shared, before.map(|before| &before.routes));
         let (index, mut groups) = (parts::Index::new(intent), parts::Groups::new(before.map(|before| &before.pools)));
         let connection_limits = ConnectionLimits::new(intent, before.map(|before| &before.connection_limits));
         let virtuals = parts::virtuals(intent, &connection_limits);
@@ -153,7 +155,7 @@ impl Snapshot {
             ingress: parts::ingress(addresses.interfaces(), health.pair),
             links: parts::links(addresses.interfaces()),
             ingress_of_many: parts::ingress_of_many(addresses.interfaces(), health.pair),
-            ways: parts::Ways::new(adjacency, &routes, &routers, addresses.interfaces()),
+            ways: parts::Ways::new(adjacency, &routes, (&routers, &shared), addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
             routes,
@@ -305,23 +307,35 @@ impl Snapshot {
         &self.pools[id]
     }
 
-    /// The next hop on the way to `destination`: the most specific of connected networks and static routes.
+    /// The next hop on the way to `destination`: the most specific of connected networks and routes; where a route has several, the one
+    /// that this conversation takes.
     #[inline]
-    pub fn next_hop(&self, destination: Ipv4Addr) -> Option<NextHop> {
+    pub fn next_hop(&self, destination: Ipv4Addr, conversation: Conversation) -> Option<NextHop> {
         match self.routes.find(destination)? {
             Hop::OnLink(interface) => Some(NextHop { interface, address: destination }),
-            Hop::Via(router) => self.routers.get(usize::from(router)).copied(),
+            Hop::Via(router) => {
+                let place = self.ways.paths(router).map_or(Some(router), |paths| paths.router(conversation))?;
+                self.routers.get(usize::from(place)).copied()
+            }
         }
     }
 
     /// The way out to `destination`, if its next hop is known. If not, [`Snapshot::next_hop`] and [`Snapshot::neighbour`] tell
-    /// why.
+    /// why. The conversation is asked for only where there are several.
     #[inline]
-    pub fn lookup(&self, destination: Ipv4Addr) -> Option<EgressId> {
+    pub fn lookup(&self, destination: Ipv4Addr, conversation: impl FnOnce() -> Conversation) -> Option<EgressId> {
         match self.routes.find(destination)? {
-            Hop::Via(router) => *self.ways.gateways.get(usize::from(router))?,
+            Hop::Via(router) => match *self.ways.gateways.get(usize::from(router))? {
+                None => self.lookup_among(router, conversation),
+                open => open,
+            },
             Hop::OnLink(_) => self.ways.hosts.get(destination).copied(),
         }
+    }
+
+    #[cold]
+    fn lookup_among(&self, router: u16, conversation: impl FnOnce() -> Conversation) -> Option<EgressId> {
+        self.ways.paths(router)?.way(conversation())
     }
 
     /// The way out that [`Snapshot::lookup`] of this snapshot has named.
@@ -332,8 +346,8 @@ impl Snapshot {
 
     /// The self-IP of the interface by which what we say ourselves leaves to `peer`; there is no way, or none is open: of
     /// `ingress`, by which it goes back.
-    pub fn own_address_towards(&self, peer: Ipv4Addr, ingress: InterfaceId) -> Ipv4Addr {
-        match self.lookup(peer).and_then(|_| self.next_hop(peer)) {
+    pub fn own_address_towards(&self, peer: Ipv4Addr, conversation: Conversation, ingress: InterfaceId) -> Ipv4Addr {
+        match self.lookup(peer, || conversation).and_then(|_| self.next_hop(peer, conversation)) {
             Some(hop) => self.interface(hop.interface).address_towards(hop.address),
             None => self.interface(ingress).address_towards(peer),
         }
@@ -484,7 +498,8 @@ impl Snapshot {
         }
         let member = self.member(self.pool(service.pool).active?);
         let Listen { protocol, port } = service.listen;
-        let egress = self.lookup(member.address)?;
+        // It is on a link.
+        let egress = self.lookup(member.address, || Conversation::of_hosts(address, member.address))?;
         Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 

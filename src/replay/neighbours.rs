@@ -37,7 +37,7 @@ impl Neighbours {
         adjacency.extend(fixed);
         let mut neighbours = Neighbours { source, adjacency, waiting: BTreeMap::new(), made_up: 0 };
         if source == NeighbourSource::Assumed {
-            let routers = intent.routes.iter().map(|route| route.hop());
+            let routers = intent.routers();
             let kept: Vec<NextHop> = intent.members.iter().map(|member| member.hop()).chain(routers).collect();
             kept.into_iter().for_each(|hop| _ = neighbours.make_up(hop));
         }

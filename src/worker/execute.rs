@@ -11,6 +11,7 @@ use crate::engine::{DropReason, Egress, Forward, IgnoreReason, PuntReason, Verdi
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
+use crate::policy::multipath::Conversation;
 use crate::wire::facts::Fragment;
 use crate::wire::reply::{self, IcmpError, Reply};
 use crate::wire::{Kind, Malformed, Packet, fragment};
@@ -134,7 +135,7 @@ impl<P: Port> Executor<P> {
             let reason = if snapshot.pair.is_standby { DropReason::PairStandby } else { DropReason::PairSettling };
             return self.ports.counters.dropped_all(datagram.frames.count(), reason);
         }
-        let from = snapshot.own_address_towards(packet.src(), interface);
+        let from = snapshot.own_address_towards(packet.src(), Conversation::of_answer(&packet), interface);
         let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };
         self.reject(datagram, &packet, &with, reason, snapshot);
     }
@@ -183,7 +184,10 @@ impl<P: Port> Executor<P> {
 /// The way of an answer of our own to the packet in `frame`: the route to whom it goes, as of any packet (RFC 1812 5.2); where
 /// there is none, or its next hop's MAC is not known, and for ARP, back where the frame came from.
 fn egress_of_answer(frame: &[u8], packet: &Packet, port: PortId, snapshot: &Snapshot) -> Option<Egress> {
-    let routed = if matches!(packet.kind, Kind::Arp(_)) { None } else { snapshot.lookup(packet.src()) };
+    let routed = match packet.kind {
+        Kind::Arp(_) => None,
+        _ => snapshot.lookup(packet.src(), || Conversation::of_answer(packet)),
+    };
     if let Some(id) = routed {
         return Some(*snapshot.egress(id));
     }

@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("handover", &["flow", "policy", "wire", "time"]),
     ("worker", &["engine", "flow", "policy", "io", "wire", "time"]),
     ("dpdk", &["io"]),
-    ("config", &["events", "policy", "wire"]),
+    ("config", &["events", "netlink", "policy", "wire"]),
     ("admin", &["config", "events", "policy", "wire", "time"]),
     ("sync", &["worker", "handover", "engine", "flow", "wire", "time"]),
     ("host", &["worker", "netlink", "policy", "wire"]),
@@ -40,7 +40,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "control",
         &[
             "explain", "config", "admin", "host", "probe", "handover", "worker", "engine", "events", "monitor", "flow",
-            "policy", "io", "wire", "time",
+            "netlink", "policy", "io", "wire", "time",
         ],
     ),
     ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),

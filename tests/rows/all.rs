@@ -18,6 +18,7 @@ mod host;
 mod hostile;
 mod icmp;
 mod impact;
+mod learned_routes;
 mod neighbours;
 mod own_answers;
 mod persistence;

@@ -9,11 +9,11 @@ use super::sip;
 use crate::admin::answer::Data;
 use crate::admin::pair::{PairReport, PairRole};
 use crate::admin::rows::{
-    AdminState, Advertise, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, Link, MemberRow, MemberState,
-    NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
+    AdminState, Advertise, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, LearnedRow, Link, MemberRow,
+    MemberState, NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
     VirtualServerState, WorkerRow,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Answers of the controller as text.
 pub fn exposition(answers: &[Data]) -> String {
@@ -28,7 +28,7 @@ pub fn exposition(answers: &[Data]) -> String {
             Data::Members(rows) => rows.iter().for_each(|row| member(&mut page, row)),
             Data::Probes(rows) => rows.iter().for_each(|row| probe(&mut page, row)),
             Data::Snat(rows) => rows.iter().for_each(|row| snat(&mut page, row)),
-            Data::Routes(rows) => rows.iter().for_each(|row| route(&mut page, row)),
+            Data::Routes(rows) => routes(&mut page, rows),
             Data::Interfaces(rows) => rows.iter().for_each(|row| host(&mut page, row)),
             Data::Latency(rows) => rows.iter().for_each(|row| latency(&mut page, row)),
             Data::Sip(report) => sip::report(&mut page, report),
@@ -169,6 +169,29 @@ fn probe(page: &mut Page, row: &ProbeRow) {
     page.total("probe_sent", "Probes sent.", &labels, row.sent);
     page.total("probe_success", "Probes that succeeded.", &labels, row.ok);
     page.total("probe_failure", "Probes that failed.", &labels, row.failed);
+}
+
+fn routes(page: &mut Page, rows: &[RouteRow]) {
+    rows.iter().filter(|row| row.learned.is_none()).for_each(|row| route(page, row));
+    // A routing daemon may learn thousands: they are counted by who has made them.
+    let learned: Vec<(&RouteRow, &LearnedRow)> =
+        rows.iter().filter_map(|row| Some((row, row.learned.as_ref()?))).collect();
+    let of: BTreeSet<_> =
+        learned.iter().map(|(row, one)| (&one.protocol, row.to, one.metric, one.stale.is_some())).collect();
+    let mut counts = BTreeMap::<(&str, bool), u64>::new();
+    of.iter().for_each(|(protocol, _, _, stale)| *counts.entry((protocol.as_str(), *stale)).or_default() += 1);
+    for ((protocol, stale), count) in counts {
+        let labels = [("protocol", protocol), ("stale", if stale { "true" } else { "false" })];
+        page.gauge("kernel_routes", "Routes of the kernel's that are known.", &labels, count as f64);
+    }
+    let hops: BTreeMap<_, _> =
+        learned.iter().filter_map(|(row, _)| Some(((&row.interface, row.via?), row.next_hop?))).collect();
+    for ((interface, via), state) in hops {
+        let via = via.to_string();
+        let up = matches!(state, NeighbourState::Reachable | NeighbourState::Static);
+        let help = "1 while a next hop of the kernel's routes answers ARP, or the file says where it is.";
+        page.gauge("kernel_next_hop_up", help, &[("interface", interface.as_str()), ("via", via.as_str())], flag(up));
+    }
 }
 
 fn route(page: &mut Page, row: &RouteRow) {
@@ -370,6 +393,8 @@ mod tests {
             interface: "outer".into(),
             kind: RouteKind::Static,
             next_hop: Some(next_hop),
+            mac: None,
+            learned: None,
         };
         let text =
             exposition(&[Data::Routes(vec![route(1, NeighbourState::Reachable), route(9, NeighbourState::Failed)])]);

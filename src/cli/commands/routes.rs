@@ -8,8 +8,29 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
             left("TO", if row.to.prefix_len() == 0 { "default".to_owned() } else { row.to.to_string() }),
             left("VIA", or_dash(row.via)),
             left("INTERFACE", &row.interface),
-            left("KIND", row.kind),
+            left("KIND", kind(row)),
+            right("WEIGHT", or_dash(row.learned.as_ref().map(|learned| learned.weight))),
             left("NEXT HOP", or_dash(row.next_hop)),
+            left("MAC", or_dash(row.mac.as_ref())),
+            left("NOTE", row.learned.as_ref().map_or("", note)),
         ]
     })
+}
+
+/// Where it comes from, and of the kernel's who has made it.
+fn kind(row: &RouteRow) -> String {
+    match &row.learned {
+        Some(learned) => format!("{} {}", row.kind, learned.protocol),
+        None => row.kind.to_string(),
+    }
+}
+
+/// Why packets do not go by it, or will not for long.
+fn note(learned: &LearnedRow) -> &'static str {
+    match learned {
+        LearnedRow { usable: false, .. } => "no link",
+        LearnedRow { used: false, .. } => "not used",
+        LearnedRow { stale: Some(_), .. } => "stale",
+        _ => "",
+    }
 }

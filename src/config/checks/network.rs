@@ -190,7 +190,8 @@ fn overlaps(document: &Document, report: &mut Report) {
 }
 
 fn routes(document: &Document, report: &mut Report) {
-    if document.routes.is_empty() && !document.interfaces.is_empty() && !report.refused() {
+    let learns = document.routing.from_kernel.as_deref() == Some(&true);
+    if document.routes.is_empty() && !learns && !document.interfaces.is_empty() && !report.refused() {
         report
             .warning_of_file("route", "no [[route]] is defined: only hosts on the interfaces' networks can be reached")
             .remedy("add [[route]] with via = the router's address, unless no client and no peer is behind a router");

@@ -32,6 +32,7 @@ const AFTER_HANDSHAKE: [&str; 13] = [
 pub(super) fn check(document: &Document, report: &mut Report) {
     document.monitors.iter().for_each(|monitor| after_handshake(monitor, report));
     document.virtual_servers.iter().for_each(|server| without_withdrawal(server, report));
+    without_devices(document, report);
     for pool in &document.pools {
         without_fail_back(pool, report);
         without_flaps(pool, report);
@@ -73,6 +74,16 @@ fn without_fail_back(pool: &Pool, report: &mut Report) {
         let why = "with fail_back = \"never\" nobody takes over again";
         switched_off(pool, &["fail_back_after", "fail_back_window"], why, "write fail_back = \"immediate\"", report);
     }
+}
+
+/// The kernel's routes are those over devices of interfaces.
+fn without_devices(document: &Document, report: &mut Report) {
+    let follows = document.routing.from_kernel.as_ref().filter(|follows| follows.value);
+    let Some(follows) = follows.filter(|_| document.interfaces.iter().all(|one| one.host.is_none())) else { return };
+    let message = "from_kernel has no effect: no [[interface]] has a host device that routes lead over";
+    report
+        .warning(&follows.span, "routes.from_kernel", message)
+        .remedy("write host = \"fl-clients\", or another name, under [[interface]]");
 }
 
 /// Whose address does not depend on members does not leave after them.

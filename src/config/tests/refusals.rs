@@ -559,6 +559,7 @@ fn what_is_allowed_and_unwise_is_a_warning() {
             "an address that does not leave with the members",
             &[("name = \"sip-1\"", "name = \"sip-1\"\nadvertise = \"always\"\nwithdraw_delay = \"5s\"")],
         ),
+        ("routes of devices that are not there", &[("[cores]", "[routes]\nfrom_kernel = true\n\n[cores]")]),
         ("nobody behind a router", &[("[[route]]\nto = \"default\"\nvia = \"192.0.2.1\"\n", "")]),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];

@@ -4,6 +4,7 @@ use super::tls::pem;
 use super::writer::written;
 use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Routes, Settings, parse_for};
 use crate::events::EventName;
+use crate::netlink::RouteProtocol;
 use crate::policy::intent::*;
 use crate::wire::{Mac, Protocol, VlanId};
 use ipnet::Ipv4Net;
@@ -47,6 +48,11 @@ fn settings() -> impl Strategy<Value = Settings> {
             routes: Routes {
                 device: format!("fl-{}", cores.management),
                 stop_delay: Duration::from_millis(cores.management as u64 * 250),
+                from_kernel: cores.management % 2 == 1,
+                table: 254 - cores.management as u32,
+                protocols: [186, 12, 77].map(RouteProtocol)[..cores.management % 4].to_vec(),
+                limit: 1 + cores.management * 1_000,
+                stale_time: Duration::from_secs(cores.management as u64),
             },
             cores,
             dpdk,
@@ -354,6 +360,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 ports,
                 interfaces: interfaces.into(),
                 routes,
+                learned: Default::default(),
                 neighbours,
                 monitors: monitors.into(),
                 pools: vec![].into(),

@@ -76,6 +76,11 @@ fn appliance(file: &mut Lines, settings: &Settings) {
     file.header("[routes]");
     file.text("device", &settings.routes.device);
     file.text("stop_delay", duration_text(settings.routes.stop_delay));
+    file.bare("from_kernel", settings.routes.from_kernel);
+    file.bare("table", settings.routes.table);
+    file.texts("protocols", &settings.routes.protocols);
+    file.bare("limit", settings.routes.limit);
+    file.text("stale_time", duration_text(settings.routes.stale_time));
     file.header("[cores]");
     file.bare("management", settings.cores.management);
     file.bare("workers", format!("{:?}", settings.cores.workers));

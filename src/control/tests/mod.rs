@@ -40,6 +40,7 @@ mod exclusions;
 mod handover;
 mod latency;
 mod law;
+mod learned_routes;
 mod limits;
 mod link;
 mod many;

@@ -74,6 +74,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         limits: Limits::default(),
         sip: Default::default(),
         pair: None,
+        learned: Default::default(),
         neighbours: vec![],
         lives: Default::default(),
     }

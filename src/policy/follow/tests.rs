@@ -58,6 +58,7 @@ fn intent() -> Intent {
         }]
         .into(),
         routes: Vec::new(),
+        learned: Default::default(),
         neighbours: Vec::new(),
         monitors: Slots::default(),
         pools: (0..POOLS).map(pool).collect(),

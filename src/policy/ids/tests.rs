@@ -73,6 +73,7 @@ fn two_pairs() -> Intent {
         limits: Limits::default(),
         sip: Default::default(),
         pair: None,
+        learned: Default::default(),
         neighbours: vec![],
         lives: Lives::default(),
     }

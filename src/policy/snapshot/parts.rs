@@ -12,13 +12,14 @@ use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, Next
 use crate::policy::connection_limits::ConnectionLimits;
 use crate::policy::health::{Generation, PairHealth, State};
 use crate::policy::intent::*;
+use crate::policy::multipath::Paths;
 use crate::policy::persistence_hints::PersistenceHints;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::{Life, Slots};
 use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple, VlanId};
 use ipnet::Ipv4Net;
-use std::collections::HashSet;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -301,14 +302,37 @@ pub(super) fn links(interfaces: &Slots<InterfaceId, InterfaceView>) -> FastMap<(
 }
 
 pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {
-    let mut routers: Vec<_> = intent.routes.iter().map(Route::hop).collect();
+    let mut routers: Vec<_> = intent.routers().collect();
     routers.sort_unstable();
     routers.dedup();
     routers
 }
 
-/// `routers` as [`routers`] gives them.
-pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&PrefixMap<Hop>>) -> PrefixMap<Hop> {
+/// Next hops, each with its weight, that share what goes by a route.
+pub(super) type Shared<'i> = &'i [(NextHop, u16)];
+
+/// Those of all routes that have several, in order.
+pub(super) fn shared(intent: &Intent) -> Vec<Shared<'_>> {
+    let all: BTreeSet<Shared<'_>> =
+        intent.learned.iter().map(|route| &*route.hops).filter(|hops| hops.len() > 1).collect();
+    all.into_iter().collect()
+}
+
+/// `routers` as [`routers`] gives them, `shared` as [`shared`] does.
+pub(super) fn routes(
+    intent: &Intent,
+    routers: &[NextHop],
+    shared: &[Shared<'_>],
+    before: Option<&PrefixMap<Hop>>,
+) -> PrefixMap<Hop> {
+    let via = |place: usize| u16::try_from(place).ok().map(Hop::Via);
+    let learned = intent.learned.iter().filter_map(|route| {
+        let hop = match &*route.hops {
+            [(hop, _)] => via(routers.binary_search(hop).ok()?)?,
+            several => via(routers.len() + shared.binary_search(&several).ok()?)?,
+        };
+        Some((route.to, hop))
+    });
     let fixed = intent.routes.iter().filter_map(|route| {
         let hop = route.hop();
         Some((route.to, Hop::Via(routers.binary_search(&hop).ok()? as u16)))
@@ -317,8 +341,8 @@ pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Prefi
         .interfaces
         .entries()
         .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(id))));
-    // A connected network wins over a static route to the same prefix: the later entry counts.
-    PrefixMap::one_of(before, fixed.chain(connected))
+    // A connected network wins over a static route to the same prefix, and that over a learned one: the later entry counts.
+    PrefixMap::one_of(before, learned.chain(fixed).chain(connected))
 }
 
 /// The ways that are open now.
@@ -327,15 +351,17 @@ pub(super) struct Ways {
     pub(super) all: Box<[Egress]>,
     /// To hosts on our links.
     pub(super) hosts: AddressMap<EgressId>,
-    /// Through routers, by their place in the list of routers.
+    /// Through routers, by their place in the list of routers; then a `None` for each of `paths`.
     pub(super) gateways: Box<[Option<EgressId>]>,
+    /// Through one of several.
+    paths: Box<[Paths]>,
 }
 
 impl Ways {
     pub(super) fn new(
         adjacency: &Adjacency,
         routes: &PrefixMap<Hop>,
-        routers: &[NextHop],
+        (routers, shared): (&[NextHop], &[Shared<'_>]),
         interfaces: &Slots<InterfaceId, InterfaceView>,
     ) -> Ways {
         let egress = |hop: &NextHop| match adjacency.get(hop) {
@@ -354,7 +380,19 @@ impl Ways {
         };
         let hosts: Vec<_> =
             adjacency.keys().filter(on_link).filter_map(|hop| Some((hop.address, number(hop)?))).collect();
-        let gateways = routers.iter().map(number).collect();
-        Ways { hosts: AddressMap::new(hosts), gateways, all: all.into() }
+        let mut gateways: Vec<Option<EgressId>> = routers.iter().map(number).collect();
+        let place = |hop: &NextHop| routers.binary_search(hop).ok().and_then(|place| u16::try_from(place).ok());
+        let paths = |hops: &Shared<'_>| {
+            let hops: Vec<_> = hops.iter().filter_map(|(hop, weight)| Some((place(hop)?, *weight))).collect();
+            Paths::new(&hops, |router| gateways[usize::from(router)])
+        };
+        let paths = shared.iter().map(paths).collect();
+        gateways.resize(routers.len() + shared.len(), None);
+        Ways { hosts: AddressMap::new(hosts), gateways: gateways.into(), paths, all: all.into() }
+    }
+
+    /// The next hops of a route, if it has several.
+    pub(super) fn paths(&self, router: u16) -> Option<&Paths> {
+        self.paths.get(usize::from(router).checked_sub(self.gateways.len() - self.paths.len())?)
     }
 }

@@ -55,6 +55,7 @@ fn intent() -> Intent {
         limits: Limits::default(),
         sip: Default::default(),
         pair: None,
+        learned: Default::default(),
         neighbours: vec![],
         lives: Default::default(),
     }

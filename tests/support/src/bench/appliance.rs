@@ -342,6 +342,7 @@ impl Appliance {
                 | Output::SaveEvents { .. }
                 | Output::Metrics(_)
                 | Output::Advertise(_)
+                | Output::FollowRoutes(_)
                 | Output::Ready => {}
                 // Nothing runs on the bench: such a probe is silent in time.
                 Output::RunProgram(_) | Output::Notify(_) => {}
