@@ -496,11 +496,13 @@ impl Snapshot {
         if !service.enabled {
             return None;
         }
-        let member = self.member(self.pool(service.pool).active?);
+        let active = self.pool(service.pool).active?;
+        let member = self.member(active);
         let Listen { protocol, port } = service.listen;
         // It is on a link.
         let egress = self.lookup(member.address, || Conversation::of_hosts(address, member.address))?;
-        Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
+        let rewrite = parts::readdressed(protocol, address, member.address, port);
+        Some(Ready { rewrite, egress, member: active, virtual_server: service.virtual_server })
     }
 
     /// A packet may get this address by translation.
