@@ -6,7 +6,7 @@
 //! both say the same, or it is said that this matters, and whoever gets it is among those that are named. And a datagram that an operator
 //! writes down, content and all, is explained like the one that came.
 //!
-//! `FAIRLEAD_EXPLAINED=1000000` explains so many packets instead of 24,000, `FAIRLEAD_SEED=3642` begins with that world.
+//! `FAIRLEAD_EXPLAINED=1000000` explains so many packets instead of 24,000, `FAIRLEAD_SEED=3642` begins with that seed.
 
 use fairlead::admin::explain::Explanation;
 use fairlead::admin::request::{FileText, PacketAsked, Transport};

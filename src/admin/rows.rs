@@ -12,8 +12,7 @@ pub use super::wall::Wall;
 pub use super::words::{
     AdminState, Advertise, Cause, Choice, ConfigurationCause, DrainState, DrillState, Fitness, Forecast, Link,
     MemberState, NeighbourState, Origin, ProbeResult, Role, RoleCause, RouteKind, ServiceLoss, SettingKind, SipSide,
-    TrafficOf,
-    VirtualServerState,
+    TrafficOf, VirtualServerState,
 };
 
 use super::pair::PairReport;

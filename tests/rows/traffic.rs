@@ -1,4 +1,4 @@
-//! Scenarios 150 to 152: what is forwarded is counted once for whom it is, in its direction, on every path, the first packet of a flow as
+//! Scenarios 145 to 147: what is forwarded is counted once for whom it is, in its direction, on every path, the first packet of a flow as
 //! those that leave by its cached route; what does not leave is not.
 
 use super::*;
@@ -42,7 +42,7 @@ fn thrice(lab: &mut Lab, from: Far, sent: &Build, to: Far, expected: &Build) {
 }
 
 #[test]
-fn s150_datagrams_of_a_service_count_for_the_member_and_the_virtual_server() {
+fn s145_datagrams_of_a_service_count_for_the_member_and_the_virtual_server() {
     let mut lab = lab();
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(&[b'x'; 300]);
     let answer = |src| Build::udp(at(src, 5060), at(PHONE, 5060)).payload(b"SIP/2.0 200 OK\r\n\r\n");
@@ -67,7 +67,7 @@ fn s150_datagrams_of_a_service_count_for_the_member_and_the_virtual_server() {
 }
 
 #[test]
-fn s150_a_connection_of_a_service_counts_whole() {
+fn s145_a_connection_of_a_service_counts_whole() {
     let mut lab = lab();
     lab.connect(at(PHONE, 40001), 5060, HOST_A);
     let before = lab.rig.forwarded(MEMBER_A);
@@ -91,7 +91,7 @@ fn s150_a_connection_of_a_service_counts_whole() {
 }
 
 #[test]
-fn s150_what_members_open_and_visitors_send_counts_for_the_member_alone() {
+fn s145_what_members_open_and_visitors_send_counts_for_the_member_alone() {
     let mut lab = lab();
     let asks = |src| Build::udp(at(src, 33_000), at(PEER, 162)).payload(b"trap");
     let answers = |dst| Build::udp(at(PEER, 162), at(dst, 33_000)).payload(b"response");
@@ -116,7 +116,7 @@ fn s150_what_members_open_and_visitors_send_counts_for_the_member_alone() {
 }
 
 #[test]
-fn s150_a_hairpin_counts_for_both_members_and_for_the_virtual_server_that_was_called() {
+fn s145_a_hairpin_counts_for_both_members_and_for_the_virtual_server_that_was_called() {
     let mut lab = lab();
     let syn = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), SYN, 1, 0);
     let translated = lab.forwards_as(HOST_B, syn(B, 41000, V), HOST_A, |port| syn(V, port, A));
@@ -138,7 +138,7 @@ fn s150_a_hairpin_counts_for_both_members_and_for_the_virtual_server_that_was_ca
 }
 
 #[test]
-fn s150_peers_that_members_share_count_whoever_has_begun() {
+fn s145_peers_that_members_share_count_whoever_has_begun() {
     let mut lab = Lab::with(|intent| {
         intent.limits.traffic_counters = true;
         intent.pools[0].mode = Mode::RoundRobin;
@@ -155,7 +155,7 @@ fn s150_peers_that_members_share_count_whoever_has_begun() {
 }
 
 #[test]
-fn s150_errors_count_for_the_member_and_fragments_one_by_one() {
+fn s145_errors_count_for_the_member_and_fragments_one_by_one() {
     let mut lab = lab();
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).ttl(63).id(99).payload(b"INVITE");
     let error = |src, about| Build::icmp_error(src, PHONE, 3, 3, &request(about)).id(5);
@@ -171,7 +171,7 @@ fn s150_errors_count_for_the_member_and_fragments_one_by_one() {
 }
 
 #[test]
-fn s151_what_does_not_leave_is_not_counted_and_what_waits_is_counted_when_it_leaves() {
+fn s146_what_does_not_leave_is_not_counted_and_what_waits_is_counted_when_it_leaves() {
     let mut lab = lab();
     let nobody = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(b"INVITE");
     let syn = |dst| Build::tcp(at(PHONE, 40001), at(dst, 5060), SYN, 1000, 0);
@@ -194,7 +194,7 @@ fn s151_what_does_not_leave_is_not_counted_and_what_waits_is_counted_when_it_lea
 }
 
 #[test]
-fn s151_while_it_is_off_nothing_is_counted_and_a_reload_turns_it_on() {
+fn s146_while_it_is_off_nothing_is_counted_and_a_reload_turns_it_on() {
     let mut lab = Lab::new(Layout::TwoArm);
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(b"INVITE");
     lab.rig.intent.limits.traffic_counters = false;
@@ -210,7 +210,7 @@ fn s151_while_it_is_off_nothing_is_counted_and_a_reload_turns_it_on() {
 }
 
 #[test]
-fn s152_connections_are_counted_as_they_begin_and_while_they_stand() {
+fn s147_connections_are_counted_as_they_begin_and_while_they_stand() {
     let mut lab = Lab::new(Layout::TwoArm);
     for port in 40_001..40_004 {
         lab.connect(at(PHONE, port), 5060, HOST_A);

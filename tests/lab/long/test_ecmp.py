@@ -92,7 +92,7 @@ class TwoShareAnAddress(StandingLab):
         for member, address in addresses.MEMBERS.items():
             Bird(cls.lab, member, server(address))
 
-    def test_s148_calls_go_on_when_one_of_two_appliances_dies(self):
+    def test_s143_calls_go_on_when_one_of_two_appliances_dies(self):
         for attempt in range(1, ATTEMPTS + 1):
             found = self.one_dies()
             print(f"nobody sent anything to the dead one after {found:.3f} s (attempt {attempt})", file=sys.stderr)

@@ -89,7 +89,7 @@ class HostFlood(unittest.TestCase):
         self.directory = Path(directory.name)
         self.directory.chmod(0o755)
 
-    def test_s147_a_million_frames_a_second_change_neither_sessions_nor_probes_nor_traffic(self):
+    def test_s142_a_million_frames_a_second_change_neither_sessions_nor_probes_nor_traffic(self):
         quiet, flooded = self.look(QUIET, "quiet"), self.look(flood(self.directory / "flood.pcap"), "flood")
         for name, seen in (("quiet", quiet), ("flooded", flooded)):
             print(f"{name}: {seen}", file=sys.stderr)

@@ -76,26 +76,26 @@ class TwoAppliances(StandingLab):
         for appliance in self.both.values():
             appliance.wait_for_active("sip-a")
 
-    def test_s149_calls_go_on_when_the_active_appliance_is_killed(self):
+    def test_s144_calls_go_on_when_the_active_appliance_is_killed(self):
         self.takes_over("the active appliance is killed", lambda host: self.both[host].kill(), lambda host: self.both[host].start())
 
-    def test_s149_calls_go_on_when_the_active_appliance_hangs(self):
+    def test_s144_calls_go_on_when_the_active_appliance_hangs(self):
         self.takes_over("the active appliance hangs", lambda host: self.both[host].freeze(), lambda host: self.both[host].thaw())
 
-    def test_s149_calls_go_on_when_the_active_appliance_loses_its_power(self):
+    def test_s144_calls_go_on_when_the_active_appliance_loses_its_power(self):
         self.takes_over("both links of the active appliance are cut", self.lab.cut, self.lab.mend)
 
-    def test_s149_calls_go_on_when_keepalived_is_stopped(self):
+    def test_s144_calls_go_on_when_keepalived_is_stopped(self):
         self.takes_over("keepalived is stopped", lambda host: self.daemons[host].stop(), lambda host: self.daemons[host].start())
 
-    def test_s149_calls_go_on_when_keepalived_is_killed(self):
+    def test_s144_calls_go_on_when_keepalived_is_killed(self):
         self.takes_over("keepalived is killed", lambda host: self.daemons[host].kill(), lambda host: self.daemons[host].start())
 
-    def test_s149_calls_go_on_when_the_active_appliance_loses_the_link_to_clients(self):
+    def test_s144_calls_go_on_when_the_active_appliance_loses_the_link_to_clients(self):
         """keepalived, which speaks over the other link, finds `fairlead health` failing, and has the lower priority: by its weight."""
         self.takes_over("the link towards clients is cut", self.lab.cut_outside, self.lab.mend, WEIGHED)
 
-    def test_s149_a_reload_of_keepalived_changes_nothing(self):
+    def test_s144_a_reload_of_keepalived_changes_nothing(self):
         before = self.roles()
         caller = sipp.udp_calls(self.lab, RATE, RATE * 5)
         for host in BOTH:

@@ -79,7 +79,7 @@ class OverPorts:
         self.wait_for(lambda: self.ours.neighbour_is_up(addresses.ROUTER), 30.0, lambda: "no session" + self.appliance.said()[-2000:])
         self.wait_for(self.upstream.has_it, 10.0, self.what_was_heard)
 
-    def test_s145_the_router_knows_the_address_while_a_member_is_up(self):
+    def test_s140_the_router_knows_the_address_while_a_member_is_up(self):
         self.assertIn(f"via {addresses.OUTER_SELF} dev outer", self.run_in("router", "ip", "route", "get", addresses.VIP))
         self.assertTrue(self.is_answered())
         time.sleep(self.settled)
@@ -95,10 +95,10 @@ class OverPorts:
         self.tell(f"at the router {came - self.last_event('address.advertised'):.3f} s after it was on the device")
         self.assertTrue(self.is_answered())
 
-    def test_s146_a_killed_appliance_is_found_by_bfd_and_comes_back(self):
+    def test_s141_a_killed_appliance_is_found_by_bfd_and_comes_back(self):
         self.found_by_bfd("killed", self.appliance.kill, self.appliance.start)
 
-    def test_s146_an_appliance_that_hangs_is_found_by_bfd_and_comes_back(self):
+    def test_s141_an_appliance_that_hangs_is_found_by_bfd_and_comes_back(self):
         self.found_by_bfd("stopped where it was", self.appliance.freeze, self.appliance.thaw)
 
     def found_by_bfd(self, what, end, begin) -> None:
@@ -169,7 +169,7 @@ class FrrOverPort(OverPorts, StandingLab):
         theirs = Frr(cls.lab, "router", ROUTER_BGP, ("bfdd", "bgpd"))
         return Frr(cls.lab, "appliance", (EXAMPLES / "frr-port.conf").read_text(), ("bfdd", "bgpd")), theirs
 
-    def test_s147_floods_at_the_ports_of_daemons_and_at_others_change_neither_session_nor_calls_nor_probes(self):
+    def test_s142_floods_at_the_ports_of_daemons_and_at_others_change_neither_session_nor_calls_nor_probes(self):
         self.wait_for(lambda: self.theirs.bfd_is_up(addresses.OUTER_SELF), 20.0, self.what_was_heard)
         before, lost = self.appliance.counters(), self.sessions_lost()
         switchovers, withdrawn = len(self.appliance.ask("switchovers")), len(self.upstream.changes())
