@@ -189,11 +189,6 @@ mod tests {
             ("fairlead status", Request::Status {}),
             ("fairlead counters --all --json", Request::Counters { all: true }),
             ("fairlead announce", Request::Announce {}),
-            ("fairlead pair --json", Request::Pair {}),
-            ("fairlead pair active", Request::PairRole { role: PairRole::Active, yes: false }),
-            ("fairlead pair active --yes", Request::PairRole { role: PairRole::Active, yes: true }),
-            ("fairlead pair standby", Request::PairRole { role: PairRole::Standby, yes: false }),
-            ("fairlead health", Request::Health {}),
             ("fairlead log level", Request::LogLevel { level: None }),
             ("fairlead log level debug --json", Request::LogLevel { level: Some(LogLevel::Debug) }),
             ("fairlead latency --reset", Request::Latency { reset: true }),
@@ -242,6 +237,20 @@ mod tests {
                 Request::DrillBegin { pool: "pair-1".into(), back_after_s: 120 },
             ),
             ("fairlead --socket /x members", Request::Members {}),
+        ];
+        for (line, request) in rows {
+            assert_eq!(asked(line).request, request, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_about_the_pair_becomes_what_is_asked() {
+        let rows = [
+            ("fairlead pair --json", Request::Pair {}),
+            ("fairlead pair active", Request::PairRole { role: PairRole::Active, yes: false }),
+            ("fairlead pair active --yes", Request::PairRole { role: PairRole::Active, yes: true }),
+            ("fairlead pair standby", Request::PairRole { role: PairRole::Standby, yes: false }),
+            ("fairlead health", Request::Health {}),
         ];
         for (line, request) in rows {
             assert_eq!(asked(line).request, request, "{line}");

@@ -314,9 +314,7 @@ impl Bench {
             requests: 0,
         };
         bench.settle();
-        for &port in ports {
-            bench.give(Input::Link { port, up: true });
-        }
+        ports.iter().for_each(|&port| bench.give(Input::Link { port, up: true }));
         bench
     }
 

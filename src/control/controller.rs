@@ -44,12 +44,12 @@ use crate::events::{AlarmCode, EventName};
 use crate::flow::SnatPorts;
 use crate::monitor::ProbeId;
 use crate::policy::adjacency::NextHop;
-use crate::policy::health::Health;
-use crate::policy::intent::{InterfaceId, PairRole, PortId};
+use crate::policy::health::{Generation, Health};
+use crate::policy::intent::{InterfaceId, PairRole, PoolId, PortId};
 use crate::policy::{Epoch, Intent};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet};
-use crate::worker::mailbox::{Command, Event};
+use crate::worker::mailbox::{Command, Event, RedeliveryCounts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -282,20 +282,25 @@ impl Controller {
             intent,
             pools,
         };
-        controller.health.pair = controller.pair_health(now);
-        controller.outputs.set_time(now, controller.machine.wall(now));
-        controller.restore_events(now);
-        controller.notifier = Notifier::new(controller.outputs.events.last());
-        controller.recorder.begin(controller.outputs.events.last());
-        controller.outputs.record(EventName::Start, format!("Fairlead {} starts", env!("CARGO_PKG_VERSION")));
-        controller.review_direct_access(now);
-        controller.begin_following_routes();
-        controller.plan_loads(now);
-        controller.restore(now);
-        controller.take_up(now);
-        controller.restore_configurations(now);
-        controller.begin_turn(now);
+        controller.start(now);
         controller
+    }
+
+    /// What was kept is restored, and the first snapshot published.
+    fn start(&mut self, now: Instant) {
+        self.health.pair = self.pair_health(now);
+        self.outputs.set_time(now, self.machine.wall(now));
+        self.restore_events(now);
+        self.notifier = Notifier::new(self.outputs.events.last());
+        self.recorder.begin(self.outputs.events.last());
+        self.outputs.record(EventName::Start, format!("Fairlead {} starts", env!("CARGO_PKG_VERSION")));
+        self.review_direct_access(now);
+        self.begin_following_routes();
+        self.plan_loads(now);
+        self.restore(now);
+        self.take_up(now);
+        self.restore_configurations(now);
+        self.begin_turn(now);
     }
 
     /// Something happened at `now`; then what is due is done as far as workers wait for it, and the rest by [`Controller::poll_output`].
@@ -403,6 +408,16 @@ impl Controller {
         }
     }
 
+    fn on_redelivery_ended(&mut self, (pool, generation): (PoolId, Generation), requests: RedeliveryCounts) {
+        let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
+        self.recorded.changed();
+        let name = self.intent.pools.get(pool).map(|pool| pool.name.clone());
+        let subject = Subject { pool: name, ..Subject::none() };
+        if let Some(line) = line {
+            self.outputs.log_of(EventName::SwitchoverRequests, LogLevel::Warn, subject, line);
+        }
+    }
+
     fn on_worker(&mut self, event: Event, now: Instant) {
         match event {
             Event::Installed { worker, epoch, at, old } => {
@@ -439,14 +454,7 @@ impl Controller {
                 self.recorder.on_tape(worker, recording, tape, &mut self.outputs);
             }
             Event::RedeliveryEnded { pool, generation, requests } => {
-                let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
-                self.recorded.changed();
-                let name = self.intent.pools.get(pool).map(|pool| pool.name.clone());
-                let subject = Subject { pool: name, ..Subject::none() };
-                line.into_iter().for_each(|line| {
-                    let name = EventName::SwitchoverRequests;
-                    self.outputs.log_of(name, LogLevel::Warn, subject.clone(), line);
-                });
+                self.on_redelivery_ended((pool, generation), requests);
             }
             Event::Latency { worker, latency } => {
                 self.waiting.on_latency(worker);

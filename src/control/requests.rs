@@ -64,9 +64,7 @@ impl Controller {
             Request::PoolAuto { pool } => return self.auto(request_id, &pool, now),
             Request::DrillPlan { pool } => Data::DrillPlan(Box::new(self.drill_plan(&pool, now)?)),
             Request::DrillReport { pool } => Data::DrillReport(Box::new(self.drill_report(&pool, now)?)),
-            Request::DrillBegin { pool, back_after_s } => {
-                return self.begin_drill(request_id, &pool, back_after_s, now);
-            }
+            Request::DrillBegin { pool, back_after_s: back } => return self.begin_drill(request_id, &pool, back, now),
             Request::ExcludeLists {} => Data::Excluded(self.all_excluded()),
             Request::ExcludeAdd { pool, prefix } => return self.exclude(request_id, &pool, prefix, true, now),
             Request::ExcludeRemove { pool, prefix } => return self.exclude(request_id, &pool, prefix, false, now),
@@ -91,18 +89,20 @@ impl Controller {
             Request::ProbeHistory { member } => Data::ProbeHistory(self.past_probe_rows(self.member_named(&member)?)),
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
             Request::Diff { name, text } => return self.begin_diff(request_id, name, text),
-            Request::Reload { confirm_s, max_impact } => {
-                let how = How { confirm: confirm_s.map(Duration::from_secs), max_impact, ..How::default() };
-                return self.begin_reload(request_id, how, now).map(|()| None);
-            }
+            Request::Reload { confirm_s: span, max_impact: most } => return self.reread(request_id, span, most, now),
             Request::Confirm {} => return self.confirm(request_id, now),
             Request::SavePlan {} => Data::SavePlan(Box::new(self.save_plan(now)?)),
             Request::History {} => Data::History(self.history_rows()),
             Request::HistoryShow { number } => Data::HistoryText(Box::new(self.history_text(number)?)),
-            Request::Rollback { number, confirm_s, max_impact } => {
-                return self.begin_rollback(request_id, number, confirm_s, max_impact, now).map(|()| None);
+            Request::Rollback { number, confirm_s: span, max_impact: most } => {
+                return self.begin_rollback(request_id, number, span, most, now).map(|()| None);
             }
         }))
+    }
+
+    fn reread(&mut self, request_id: u64, confirm_s: Option<u64>, max_impact: Option<u64>, now: Instant) -> Begun {
+        let how = How { confirm: confirm_s.map(Duration::from_secs), max_impact, ..How::default() };
+        self.begin_reload(request_id, how, now).map(|()| None)
     }
 
     fn begin_latency(&mut self, request_id: u64, reset: bool, now: Instant) -> Begun {

@@ -40,9 +40,11 @@ impl<A: KeyAddress> Journal<A> {
     /// The flow of this place is another one than before.
     #[inline]
     pub fn note(&mut self, at: u32) {
+        // One packet may change two things.
+        if self.changed.last() == Some(&at) {
+            return;
+        }
         match self.changed.len() < ROOM {
-            // One packet may change two things.
-            true if self.changed.last() == Some(&at) => {}
             true => self.changed.push(at),
             false => self.has_missed = true,
         }

@@ -252,8 +252,14 @@ impl Intake {
     /// What the other's worker has not told in its round is no more.
     fn forget_speakers(&mut self, whose: u16, engine: &mut Engine) {
         let round = self.rounds.entry(whose).or_default();
-        let is_over = |key: &(u16, bool, Peer), told: &mut u32| key.0 == whose && *told != *round;
-        let over: Vec<_> = self.speakers.extract_if(.., is_over).map(|(key, _)| key).collect();
+        let mut over = Vec::new();
+        self.speakers.retain(|key, told| {
+            let is_over = key.0 == whose && *told != *round;
+            if is_over {
+                over.push(*key);
+            }
+            !is_over
+        });
         for asks in [false, true] {
             engine.forget_peers(asks, over.iter().filter(|key| key.1 == asks).map(|key| key.2));
         }

@@ -413,7 +413,7 @@ fn run_at_random<S: Setting, T: Setting>(seed: u64) {
                 let host = if src == A { HOST_A } else { HOST_B };
                 _ = pair.first.lab.send(host, &datagram(src, 30_000 + dice.roll(9) as u16, to));
             }
-            6 => pair.wait(Duration::from_secs(u64::from(dice.roll(40) as u32))),
+            6 => pair.wait(Duration::from_secs(u64::from(dice.roll(40)))),
             7 if connected => {
                 pair.cut();
                 connected = false;
@@ -422,7 +422,7 @@ fn run_at_random<S: Setting, T: Setting>(seed: u64) {
                 pair.connect();
                 connected = true;
             }
-            _ => pair.run(MS * (dice.roll(30) as u32)),
+            _ => pair.run(MS * dice.roll(30)),
         }
     }
     if !connected {

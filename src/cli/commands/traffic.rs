@@ -40,13 +40,12 @@ fn forwarded(title: &'static str, rows: &[&TrafficRow]) -> String {
         let TrafficRates { packets_in, packets_out, bytes_in, bytes_out, .. } = row.per_second;
         [
             left(title, &row.name),
-            left("POOL", &row.pool),
             right("PKT/s IN", count(packets_in)),
             right("PKT/s OUT", count(packets_out)),
             right("BIT/s IN", count(bytes_in.saturating_mul(8))),
             right("BIT/s OUT", count(bytes_out.saturating_mul(8))),
-            right("PACKETS IN", count(row.packets_in)),
-            right("PACKETS OUT", count(row.packets_out)),
+            right("PKT IN", count(row.packets_in)),
+            right("PKT OUT", count(row.packets_out)),
             right("BYTES IN", bytes(row.bytes_in)),
             right("BYTES OUT", bytes(row.bytes_out)),
         ]

@@ -68,7 +68,7 @@ impl Setting {
     }
 
     fn wait(&mut self, millis: u64) {
-        self.now = self.now + Duration::from_millis(millis);
+        self.now += Duration::from_millis(millis);
         self.learning.poll(&mut self.out, self.now);
     }
 
