@@ -136,7 +136,8 @@ fn a_million_flows_are_copied_in_two_seconds() {
         let workers = &mut active.workers;
         scope.spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                let is_idle = workers.iter_mut().fold(true, |idle, worker| worker.turn(clock()).may_sleep() && idle);
+                let mut is_idle = true;
+                workers.iter_mut().for_each(|worker| is_idle &= worker.turn(clock()).may_sleep());
                 if is_idle {
                     std::thread::sleep(Duration::from_micros(100));
                 }
