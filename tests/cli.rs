@@ -306,9 +306,9 @@ fn an_answer_is_shown_as_a_table_or_as_json() {
     let requests = appliance(&socket, Box::leak(Box::new([answer, answer])));
     let (code, out, err) = ran(&["--socket", socket.to_str().unwrap(), "routes"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    let expected = "TO            VIA        INTERFACE  KIND       NEXT HOP\n\
-                    default       192.0.2.1  clients    static     reachable\n\
-                    10.20.0.0/24  -          servers    connected  -\n";
+    let expected = "TO            VIA        INTERFACE  KIND       NEXT HOP   MAC\n\
+                    default       192.0.2.1  clients    static     reachable  -\n\
+                    10.20.0.0/24  -          servers    connected  -          -\n";
     assert_eq!(out, expected);
     let (code, out, _) = ran(&["routes", "--json", "--socket", socket.to_str().unwrap()]);
     assert_eq!(code, Some(0));

@@ -136,9 +136,8 @@ fn a_million_flows_are_copied_in_two_seconds() {
         let workers = &mut active.workers;
         scope.spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                let mut is_idle = true;
-                workers.iter_mut().for_each(|worker| is_idle &= worker.turn(clock()).may_sleep());
-                if is_idle {
+                let busy = workers.iter_mut().filter_map(|worker| (!worker.turn(clock()).may_sleep()).then_some(()));
+                if busy.count() == 0 {
                     std::thread::sleep(Duration::from_micros(100));
                 }
             }

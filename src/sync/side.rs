@@ -39,6 +39,8 @@ pub struct Sync {
     next: Instant,
     pause: Duration,
     report: Report,
+    /// Why there is no connection since the last one.
+    failure: Option<String>,
     news: VecDeque<News>,
 }
 
@@ -55,6 +57,7 @@ impl Sync {
             next: Instant::ZERO,
             pause: PAUSES[0],
             report: Report::default(),
+            failure: None,
             news: VecDeque::new(),
         };
         sync.links.iter().for_each(|link| link.delivery.set_stands_by(true));
@@ -98,6 +101,7 @@ impl Sync {
     /// There is a connection from now on.
     pub fn connected(&mut self, now: Instant) {
         self.disconnected("another connection has taken its place", now);
+        self.failure = None;
         let mut connection = Connection::new(now);
         connection.say(&Message::Hello(Box::new(self.hello.clone())), now);
         connection.say(&Message::Role(self.feeds), now);
@@ -120,7 +124,7 @@ impl Sync {
 
     /// Why a connection could not be made.
     pub fn failed(&mut self, why: String) {
-        self.report.last_error = Some(why);
+        self.failure = Some(why);
     }
 
     /// There is one.
@@ -197,6 +201,7 @@ impl Sync {
     pub fn report(&self, now: Instant) -> Report {
         let mut report = self.report.clone();
         report.feeds = self.feeds;
+        report.last_error = self.failure.clone().or(report.last_error.take());
         report.state = self.state(now);
         report.breaks = self.links.iter().map(|link| link.feed.breaks()).sum();
         for link in &self.links {
