@@ -7,7 +7,7 @@
 
 mod support;
 
-use fairlead::engine::{Account, Classified, Departure, Engine, Lookup, Path, Steering, Verdict, Whose};
+use fairlead::engine::{Classified, Departure, Engine, Lookup, Path, Steering, Verdict};
 use fairlead::policy::intent::PortId;
 use fairlead::policy::snapshot::DatagramPort;
 use fairlead::time::{Duration, Instant};
@@ -137,8 +137,7 @@ fn decide(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut [u8
 fn decide_in_full(engine: &mut Engine, packet: &Packet, classified: Classified, frame: &mut [u8], now: Instant) {
     match engine.decide_in_full(packet, classified, sip::Facts::Other, now) {
         Verdict::Forward(forward) => {
-            let egress = engine.snapshot().egress(forward.egress);
-            send(packet, frame, &Departure { forward, egress, whose: Whose::Known(Account::NOBODY) });
+            send(packet, frame, &Departure { forward, egress: engine.snapshot().egress(forward.egress) });
         }
         other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", packet.kind),
     }

@@ -18,7 +18,6 @@ use fairlead::time::{Duration, Instant};
 use fairlead::wire::arp::Operation;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Kind, Mac, Packet};
-use fairlead::worker::counters::Owned;
 use fairlead::worker::mailbox::{Command, Event, WorkerId};
 use std::error::Error;
 use std::fmt::Write;
@@ -78,10 +77,6 @@ impl CounterSource for Still {
     }
 
     fn members(&self, _: WorkerId) -> Option<Arc<MemberUse>> {
-        None
-    }
-
-    fn owned(&self, _: WorkerId) -> Option<Owned> {
         None
     }
 

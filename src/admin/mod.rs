@@ -27,7 +27,6 @@ pub mod server;
 mod sip;
 pub mod socket;
 mod streaming;
-mod traffic;
 mod wall;
 mod words;
 

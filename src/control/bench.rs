@@ -22,7 +22,6 @@ use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
-use crate::worker::counters::Owned;
 use crate::worker::handing_over::Giver;
 use crate::worker::mailbox::{Asked, Command, Event, FlowRow, WorkerId};
 use crate::worker::sip::Sampling;
@@ -35,8 +34,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Counters that stand still, and when workers fell asleep, in nanoseconds; zero while they are awake. And what members have with each
-/// of them, and what each counts by whose it is.
-struct Still(Arc<[AtomicU64; 2]>, Arc<Mutex<Arc<MemberUse>>>, [Owned; 2]);
+/// of them.
+struct Still(Arc<[AtomicU64; 2]>, Arc<Mutex<Arc<MemberUse>>>);
 
 impl CounterSource for Still {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
@@ -46,10 +45,6 @@ impl CounterSource for Still {
 
     fn members(&self, _: WorkerId) -> Option<Arc<MemberUse>> {
         Some(Arc::clone(&self.1.lock().unwrap()))
-    }
-
-    fn owned(&self, worker: WorkerId) -> Option<Owned> {
-        self.2.get(usize::from(worker.0)).cloned()
     }
 
     fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {
@@ -131,8 +126,6 @@ pub(crate) struct Bench {
     workers: Vec<FakeWorker>,
     asleep_since: Arc<[AtomicU64; 2]>,
     uses: Arc<Mutex<Arc<MemberUse>>>,
-    /// What workers count by whose it is.
-    pub owned: [Owned; 2],
     /// What arrives from hosts, and when.
     on_the_wire: Vec<(Instant, Event)>,
     /// What members that are paused have been asked.
@@ -259,12 +252,11 @@ impl Bench {
         let snat_ports = SnatPorts::new(file.intent.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
-        let owned = [Owned::default(), Owned::default()];
         let machine = Machine {
             macs: MACS.to_vec(),
             ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
             workers: 2,
-            counters: Box::new(Still(Arc::clone(&asleep_since), Arc::clone(&uses), owned.clone())),
+            counters: Box::new(Still(Arc::clone(&asleep_since), Arc::clone(&uses))),
             log: LogLevel::Info,
             began: Instant::ZERO,
             start: Wall(1_795_352_645_000_000),
@@ -280,7 +272,6 @@ impl Bench {
             workers: vec![FakeWorker::default(), FakeWorker::default()],
             asleep_since,
             uses,
-            owned,
             on_the_wire: Vec::new(),
             waiting: Vec::new(),
             frames: Vec::new(),

@@ -4,7 +4,6 @@
 //! but ARP.
 
 use super::Engine;
-use super::account::Account;
 use super::events::EngineEvent;
 use super::path::{Classified, Path};
 use super::verdict::{Departure, DropReason, IgnoreReason, PuntReason, Verdict};
@@ -148,11 +147,11 @@ impl<'a> Walk<'a> {
     fn at_once(mut self) -> Option<Departure<'a>> {
         match self.classified.path {
             Path::Outward(sender) if self.is_routed_outward(sender) => {
-                let departure = self.routed(Rewrite::default(), self.packet.dst(), Account::from(sender))?;
-                self.state.keep_route(self.packet, &self.classified, sender, departure.forward.egress);
+                let departure = self.routed(Rewrite::default(), self.packet.dst())?;
+                self.state.keep_route(self.packet, &self.classified, departure.forward.egress);
                 Some(departure)
             }
-            Path::Transit => self.routed(Rewrite::default(), self.packet.dst(), Account::NOBODY),
+            Path::Transit => self.routed(Rewrite::default(), self.packet.dst()),
             _ => None,
         }
     }

@@ -7,7 +7,6 @@
 //! stale flow up meanwhile does not find it, though its member or its address has come back (scenario 83).
 
 use super::connection_counts::{ConnectionCounts, is_connection};
-use super::connection_use::ConnectionUse;
 use super::member_use::MemberUse;
 use crate::flow::key::Key;
 use crate::flow::{
@@ -18,7 +17,7 @@ use crate::policy::intent::{MemberId, PoolId, Timeouts};
 use crate::policy::{Life, Slots, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
-use crate::wire::{Endpoint, Packet, Protocol, Tuple};
+use crate::wire::{Endpoint, Packet, Protocol, Rewrite, Tuple};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -91,11 +90,6 @@ impl FlowBook {
     /// What each member has of them; to be read by whoever likes.
     pub(super) fn uses(&self) -> &Arc<MemberUse> {
         &self.uses
-    }
-
-    /// How many of them are connections, of each member and virtual server; likewise.
-    pub(super) fn connection_use(&self) -> &Arc<ConnectionUse> {
-        self.connections.uses()
     }
 
     /// Keeps a flow; under pressure, the longest idle of those that are missed least gives way to it. A flow that cannot be
@@ -231,15 +225,14 @@ impl FlowBook {
 
     /// See [`FlowTable::pass`].
     #[inline(always)]
-    pub(super) fn pass<T, U>(
+    pub(super) fn pass<T>(
         &mut self,
         hint: SlotHint,
         packet: &Packet,
         now: Instant,
         may: impl FnOnce(CachedRoute) -> Option<T>,
-        of: impl FnOnce(&Flow, Direction) -> U,
-    ) -> Option<(U, T)> {
-        self.table.pass(hint, packet, now, may, of)
+    ) -> Option<(Rewrite, T)> {
+        self.table.pass(hint, packet, now, may)
     }
 
     /// See [`FlowTable::set_idle`].

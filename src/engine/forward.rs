@@ -5,18 +5,16 @@
 //! that has no flow, and nothing else: until another snapshot is installed, data that has one needs no question about owners,
 //! lost members, routes or neighbours.
 
-use super::account::{Account, Owner, Whose};
 use super::events::EngineEvent;
-use super::identification::Identifications;
 use super::path::{Classified, Lookup};
 use super::state::{Engine, State};
 use super::verdict::{Departure, DropReason, Egress, Forward, Verdict};
 use super::walk::Walk;
 use crate::flow::key::Key;
-use crate::flow::{CachedRoute, Flow, SlotHint, Tag};
+use crate::flow::{CachedRoute, SlotHint, Tag};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::{EgressId, Neighbour};
-use crate::policy::intent::{InterfaceId, MemberId, PortId};
+use crate::policy::intent::{InterfaceId, PortId};
 use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::{AddressClass, DatagramPort};
 use crate::time::Instant;
@@ -78,12 +76,10 @@ impl State {
         hint: SlotHint,
         now: Instant,
     ) -> Option<Departure<'a>> {
-        let State { flows, identifications, snapshot_number: number, .. } = self;
-        let may = |route| open(route, *number, snapshot, packet, port);
-        let of = |flow: &Flow, side| (flow.rewrite(side), Owner::of(flow, side));
-        let ((rewrite, owner), (egress_id, egress)) = flows.pass(hint, packet, now, may, of)?;
-        let rewrite = identified(identifications, packet, rewrite);
-        Some(Departure { forward: Forward { rewrite, egress: egress_id }, egress, whose: Whose::Flow(owner, snapshot) })
+        let number = self.snapshot_number;
+        let (rewrite, (id, egress)) =
+            self.flows.pass(hint, packet, now, |route| open(route, number, snapshot, packet, port))?;
+        Some(Departure { forward: Forward { rewrite: self.identified(packet, rewrite), egress: id }, egress })
     }
 
     /// As [`Engine::ports_after`], of what is to no service port of a pair and from none.
@@ -106,19 +102,18 @@ impl State {
         port: PortId,
         tag: Tag,
     ) -> Option<Departure<'a>> {
-        let (route, member) = self.routes.find(tag, &Key::of_packet(packet));
+        let route = self.routes.find(tag, &Key::of_packet(packet));
         let (egress_id, egress) = open(route, self.snapshot_number, snapshot, packet, port)?;
-        let forward = Forward { rewrite: Rewrite::default(), egress: egress_id };
-        Some(Departure { forward, egress, whose: Whose::Known(Account::from(MemberId(member))) })
+        Some(Departure { forward: Forward { rewrite: Rewrite::default(), egress: egress_id }, egress })
     }
 
-    /// A packet without a flow that this member sends leaves unchanged by this way out, and nothing is remembered of it: so do others like
-    /// it, as long as the snapshot is the same.
-    pub(super) fn keep_route(&mut self, packet: &Packet, classified: &Classified, sender: MemberId, egress: EgressId) {
+    /// A packet without a flow leaves unchanged by this way out, and nothing is remembered of it: so do others like it, as long as
+    /// the snapshot is the same.
+    pub(super) fn keep_route(&mut self, packet: &Packet, classified: &Classified, egress: EgressId) {
         let Some(tag) = classified.tag.filter(|_| self.caches_routes) else { return };
         let Ok(egress) = u16::try_from(egress.0) else { return };
         let route = CachedRoute { snapshot: self.snapshot_number, interface: classified.interface.0, egress };
-        self.routes.keep(tag, Key::of_packet(packet), route, sender.0);
+        self.routes.keep(tag, Key::of_packet(packet), route);
     }
 }
 
@@ -153,7 +148,7 @@ impl<'a> Walk<'a> {
 
     /// The packet is changed and leaves towards `destination`.
     pub(super) fn forward(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Verdict {
-        match self.routed(rewrite, destination, Account::NOBODY) {
+        match self.routed(rewrite, destination) {
             Some(departure) => Verdict::Forward(departure.forward),
             None => self.forward_or_tell(rewrite, destination),
         }
@@ -161,27 +156,21 @@ impl<'a> Walk<'a> {
 
     /// As [`Walk::forward`], if nothing prevents it.
     #[inline(always)]
-    pub(super) fn routed(
-        &mut self,
-        rewrite: Rewrite,
-        destination: Ipv4Addr,
-        account: Account,
-    ) -> Option<Departure<'a>> {
+    pub(super) fn routed(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Option<Departure<'a>> {
         let egress = self.snapshot.lookup(destination, || Conversation::of_packet(self.packet, &rewrite))?;
-        self.departs(rewrite, egress, account)
+        self.departs(rewrite, egress)
     }
 
     /// The packet is changed and leaves this way, if it may.
     #[inline(always)]
-    pub(super) fn departs(&mut self, rewrite: Rewrite, id: EgressId, account: Account) -> Option<Departure<'a>> {
+    pub(super) fn departs(&mut self, rewrite: Rewrite, id: EgressId) -> Option<Departure<'a>> {
         let egress = self.snapshot.egress(id);
-        let whose = Whose::Known(account);
-        may_leave(self.packet, egress).then(|| Departure { forward: self.left(rewrite, id), egress, whose })
+        may_leave(self.packet, egress).then(|| Departure { forward: self.left(rewrite, id), egress })
     }
 
     #[inline(always)]
     fn left(&mut self, rewrite: Rewrite, egress: EgressId) -> Forward {
-        Forward { rewrite: identified(&mut self.state.identifications, self.packet, rewrite), egress }
+        Forward { rewrite: self.state.identified(self.packet, rewrite), egress }
     }
 
     /// As [`Walk::forward`], when something prevents it.
@@ -233,12 +222,14 @@ pub(super) fn may_leave(packet: &Packet, egress: &Egress) -> bool {
     packet.ttl > 1 && packet.size <= egress.mtu
 }
 
-/// A datagram that gets another source, and is or may yet be in fragments, gets an identification of our own.
-#[inline(always)]
-fn identified(numbers: &mut Identifications, packet: &Packet, rewrite: Rewrite) -> Rewrite {
-    if packet.atomic || !rewrite.changes_source() {
-        return rewrite;
+impl State {
+    /// A datagram that gets another source, and is or may yet be in fragments, gets an identification of our own.
+    #[inline(always)]
+    pub(super) fn identified(&mut self, packet: &Packet, rewrite: Rewrite) -> Rewrite {
+        if packet.atomic || !rewrite.changes_source() {
+            return rewrite;
+        }
+        let (src, dst) = rewrite.addresses_of(packet.src(), packet.dst());
+        rewrite.with_id(self.identifications.next(src, dst, packet.protocol))
     }
-    let (src, dst) = rewrite.addresses_of(packet.src(), packet.dst());
-    rewrite.with_id(numbers.next(src, dst, packet.protocol))
 }

@@ -5,15 +5,12 @@
 //! `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says, `redelivery` for
 //! what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which
-//! worker decides; `party` for whose a datagram is, where that is counted; `account` and `accounting` for whom any packet is counted; `flow_name` for
+//! worker decides; `party` for whose a datagram is, where that is counted; `flow_name` for
 //! which flow a packet was of; `impact` for what another file would do to a flow; `handing_over` and `taking_up` for what goes from one process to the next, `telling` and `taking_in` for what goes from one appliance to the other; [`verdict`] for every verdict there is.
 
-mod account;
-mod accounting;
 mod admission;
 mod affinity;
 mod connection_counts;
-mod connection_use;
 mod decide;
 mod direct;
 pub mod events;
@@ -55,8 +52,6 @@ pub mod verdict;
 mod walk;
 mod withhold;
 
-pub use account::{Account, Whose};
-pub use connection_use::{ConnectionUse, Connections};
 pub use events::EngineEvent;
 pub use excerpt::Excerpt;
 pub use handing_over::FlowsShown;

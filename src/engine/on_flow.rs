@@ -3,7 +3,6 @@
 //! Owns the use of a flow. Its route is cached for a side whose packet has met it here (not by the packet that makes the flow):
 //! from then on, until another snapshot is installed, data of that side leaves by it.
 
-use super::connection_counts::is_orphaned;
 use super::flow_book::was_admitted;
 use super::path::Path;
 use super::revalidate::lost;
@@ -58,8 +57,6 @@ impl Walk<'_> {
         }
         let flow = self.state.flows.at(id).filter(|flow| lost(self.snapshot, flow).is_none());
         let flow = flow.filter(|flow| !self.is_read(flow, &flow.key(side)));
-        // Its virtual server is gone, and the id may become another's: it would be counted for that.
-        let flow = flow.filter(|flow| !self.snapshot.limits.traffic_counters || !is_orphaned(self.snapshot, flow));
         let egress = flow.and_then(|flow| {
             let leaves = flow.translated(side);
             self.snapshot.lookup(leaves.dst.addr, || Conversation::of(&leaves, &flow.key(side)))

@@ -4,7 +4,6 @@
 //! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes. Where several members
 //! are active, so are datagrams (`sharing`).
 
-use super::account::Account;
 use super::events::EngineEvent;
 use super::verdict::{Departure, DropReason, Verdict};
 use super::walk::Walk;
@@ -35,10 +34,9 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     pub(super) fn datagram_in_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
         let service = self.snapshot.datagrams_in(at);
-        let Ready { rewrite, egress, member, virtual_server } = service.ready.as_ref()?;
+        let Ready { rewrite, egress } = service.ready.as_ref()?;
         let is_noted = !self.state.speakers.is_empty() || service.noted.holds(self.packet.src());
-        let account = Account::to(*member).of(*virtual_server);
-        if is_noted { None } else { self.departs(*rewrite, *egress, account) }
+        if is_noted { None } else { self.departs(*rewrite, *egress) }
     }
 
     /// A datagram from outside to a service port.
@@ -81,9 +79,8 @@ impl<'a> Walk<'a> {
         if !self.state.speakers.is_empty() || !served.is_plain {
             return None;
         }
-        let (sender, stays) = (Account::from(served.sender), served.exclude.holds(destination));
-        let account = if stays { sender } else { sender.of(served.virtual_server) };
-        self.routed(if stays { Rewrite::default() } else { served.rewrite }, destination, account)
+        let stays = served.exclude.holds(destination);
+        self.routed(if stays { Rewrite::default() } else { served.rewrite }, destination)
     }
 
     /// A member sends a datagram outside from a service port.

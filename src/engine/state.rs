@@ -2,7 +2,6 @@
 //!
 //! Owns [`Engine`] and the parts of its state. How a packet is decided about is in other files: `decide` and what follows it.
 
-use super::connection_use::ConnectionUse;
 use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
 use super::hints::leave_hints;
@@ -184,11 +183,6 @@ impl Engine {
     /// How much of the traffic each member has; to be read by whoever likes.
     pub fn member_use(&self) -> &Arc<MemberUse> {
         self.state.flows.uses()
-    }
-
-    /// How many connections members and virtual servers have; likewise.
-    pub fn connection_use(&self) -> &Arc<ConnectionUse> {
-        self.state.flows.connection_use()
     }
 
     /// The flows, to be listed.

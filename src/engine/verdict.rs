@@ -3,7 +3,6 @@
 //! Owns [`Verdict`] and every reason to be dropped ([`DropReason`]), ignored ([`IgnoreReason`]) or handed up ([`PuntReason`]).
 //! Each reason is counted by its place in the enum; names and explanations are beside the variants and nowhere else.
 
-use super::account::Whose;
 use crate::policy::adjacency::NextHop;
 pub use crate::policy::adjacency::{Egress, EgressId};
 use crate::policy::intent::MemberId;
@@ -80,14 +79,12 @@ pub struct Forward {
 }
 
 /// How a packet leaves that fits its way as it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Departure<'a> {
     /// As it would be said in a verdict.
     pub forward: Forward,
     /// The way out.
     pub egress: &'a Egress,
-    /// For whom it is counted.
-    pub whose: Whose<'a>,
 }
 
 macro_rules! ways {

@@ -5,7 +5,6 @@
 //! the slow path is asked again, and nothing else happens. A byte of each line's tag lies apart, where it stays in the nearer caches: most
 //! packets that have no route here, such as those that begin a flow, touch no line.
 
-use super::entry::NO_MEMBER;
 use super::key::{Key, KeyAddress, Tag};
 use super::table::CachedRoute;
 use std::net::Ipv4Addr;
@@ -34,15 +33,12 @@ struct Kept<A: KeyAddress> {
 struct Line<A: KeyAddress> {
     key: Key<A>,
     route: CachedRoute,
-    /// Who sends such packets, by the caller's id.
-    sender: u16,
 }
 
 impl<A: KeyAddress> RouteCache<A> {
     /// An empty one. All its memory is taken and touched here.
     pub fn new() -> RouteCache<A> {
-        let lines =
-            vec![Line { key: Key::default(), route: CachedRoute::NONE, sender: NO_MEMBER }; LINES].into_boxed_slice();
+        let lines = vec![Line { key: Key::default(), route: CachedRoute::NONE }; LINES].into_boxed_slice();
         // 1, as 0 would not touch the memory.
         let marks = vec![1; LINES].into_boxed_slice();
         let kept = marks.try_into().ok().zip(lines.try_into().ok()).map(|(marks, lines)| Kept { marks, lines });
@@ -54,17 +50,16 @@ impl<A: KeyAddress> RouteCache<A> {
         RouteCache { kept: None, refused: 0 }
     }
 
-    /// The route of the packet with this key, in whatever snapshot, and who sends such packets.
+    /// The route of the packet with this key, in whatever snapshot.
     #[inline(always)]
-    pub fn find(&self, tag: Tag, key: &Key<A>) -> (CachedRoute, u16) {
-        const NOTHING: (CachedRoute, u16) = (CachedRoute::NONE, NO_MEMBER);
-        let Some(Kept { marks, lines }) = &self.kept else { return NOTHING };
-        let (at, Line { key: known, route, sender }) = (place(tag), &lines[place(tag)]);
-        if marks[at] == mark(tag) && known == key { (*route, *sender) } else { NOTHING }
+    pub fn find(&self, tag: Tag, key: &Key<A>) -> CachedRoute {
+        let Some(Kept { marks, lines }) = &self.kept else { return CachedRoute::NONE };
+        let at = place(tag);
+        if marks[at] == mark(tag) && lines[at].key == *key { lines[at].route } else { CachedRoute::NONE }
     }
 
     /// Keeps the route of a packet, unless another one's that is good in the same snapshot has the line: see [`PERSISTENCE`].
-    pub fn keep(&mut self, tag: Tag, key: Key<A>, route: CachedRoute, sender: u16) {
+    pub fn keep(&mut self, tag: Tag, key: Key<A>, route: CachedRoute) {
         let Some(Kept { marks, lines }) = &mut self.kept else { return };
         let at = place(tag);
         if lines[at].route.snapshot == route.snapshot && lines[at].key != key {
@@ -73,7 +68,7 @@ impl<A: KeyAddress> RouteCache<A> {
                 return;
             }
         }
-        (marks[at], lines[at]) = (mark(tag), Line { key, route, sender });
+        (marks[at], lines[at]) = (mark(tag), Line { key, route });
     }
 }
 
@@ -109,28 +104,28 @@ mod tests {
     #[test]
     fn a_line_is_its_packets_and_of_one_snapshot() {
         let (mut cache, tag) = (RouteCache::new(), Tag(7));
-        assert_eq!(cache.find(tag, &Key::default()), (CachedRoute::NONE, NO_MEMBER));
-        cache.keep(tag, key(1), ROUTE, 7);
-        assert_eq!(cache.find(tag, &key(1)), (ROUTE, 7));
-        assert_eq!(cache.find(tag, &key(2)).0, CachedRoute::NONE, "another packet with the same tag");
+        assert_eq!(cache.find(tag, &Key::default()), CachedRoute::NONE);
+        cache.keep(tag, key(1), ROUTE);
+        assert_eq!(cache.find(tag, &key(1)), ROUTE);
+        assert_eq!(cache.find(tag, &key(2)), CachedRoute::NONE, "another packet with the same tag");
         let next = CachedRoute { snapshot: 4, ..ROUTE };
-        cache.keep(tag, key(2), next, 7);
-        let found = [1, 2].map(|port| cache.find(tag, &key(port)).0);
+        cache.keep(tag, key(2), next);
+        let found = [1, 2].map(|port| cache.find(tag, &key(port)));
         assert_eq!(found, [CachedRoute::NONE, next], "an old line gives way at once");
     }
 
     #[test]
     fn a_good_line_gives_way_one_time_in_a_few() {
         let (mut cache, tag) = (RouteCache::new(), Tag(u32::MAX));
-        cache.keep(tag, key(0), ROUTE, 7);
+        cache.keep(tag, key(0), ROUTE);
         let mut taken = |port: &u16| {
-            cache.keep(tag, key(*port), ROUTE, 7);
-            cache.find(tag, &key(*port)).0 == ROUTE
+            cache.keep(tag, key(*port), ROUTE);
+            cache.find(tag, &key(*port)) == ROUTE
         };
         let given: Vec<u16> = (1..=2 * PERSISTENCE as u16).filter(|port| taken(port)).collect();
         assert_eq!(given, [PERSISTENCE as u16, 2 * PERSISTENCE as u16]);
         let moved = CachedRoute { egress: 9, ..ROUTE };
-        cache.keep(tag, key(given[1]), moved, 8);
-        assert_eq!(cache.find(tag, &key(given[1])), (moved, 8), "its own packet may change it");
+        cache.keep(tag, key(given[1]), moved);
+        assert_eq!(cache.find(tag, &key(given[1])), moved, "its own packet may change it");
     }
 }

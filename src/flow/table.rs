@@ -17,7 +17,7 @@ use super::list::{Linked, Links, List, NIL, prefetch};
 use super::tcp::Track;
 use crate::time::Instant;
 use crate::wire::facts::Segment;
-use crate::wire::{Kind, Packet, Ports, Tuple};
+use crate::wire::{Kind, Packet, Ports, Rewrite, Tuple};
 use expiry::{AT_ONCE, nanos_by_class, relist_after, ticks};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -361,17 +361,16 @@ impl<A: KeyAddress> FlowTable<A> {
     }
 
     /// A packet passes that changes nothing about its flow, which `hint` leads to, but when it was last seen and, of TCP, how
-    /// far it has come: data on an established connection. `may` sees the cached route of its side. Says what `of` does of the flow and
-    /// the packet's side. `None`, and nothing happened: `may` says no, the packet is another one, or not of this flow.
+    /// far it has come: data on an established connection. `may` sees the cached route of its side. Says how the packet
+    /// changes. `None`, and nothing happened: `may` says no, the packet is another one, or not of this flow.
     #[inline(always)]
-    pub fn pass<T, U>(
+    pub fn pass<T>(
         &mut self,
         hint: SlotHint,
         packet: &Packet<A>,
         now: Instant,
         may: impl FnOnce(CachedRoute) -> Option<T>,
-        of: impl FnOnce(&Flow<A>, Direction) -> U,
-    ) -> Option<(U, T)> {
+    ) -> Option<(Rewrite<A>, T)> {
         let (FlowId(at), side) = hint.place();
         let slot = self.slots.get_mut(at as usize)?;
         let flow = slot.flow.as_mut()?;
@@ -386,13 +385,13 @@ impl<A: KeyAddress> FlowTable<A> {
         if !stays {
             return None;
         }
-        let told = of(flow, side);
+        let rewrite = flow.rewrite(side);
         // Its class stays what it is.
         slot.last_seen = now;
         if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[slot.class as usize] {
             self.put_off(at, now);
         }
-        Some((told, said))
+        Some((rewrite, said))
     }
 
     /// The ports that packets of this side leave with, and the cached route of the side, if `hint` leads to the packet's flow.

@@ -496,13 +496,11 @@ impl Snapshot {
         if !service.enabled {
             return None;
         }
-        let active = self.pool(service.pool).active?;
-        let member = self.member(active);
+        let member = self.member(self.pool(service.pool).active?);
         let Listen { protocol, port } = service.listen;
         // It is on a link.
         let egress = self.lookup(member.address, || Conversation::of_hosts(address, member.address))?;
-        let rewrite = parts::readdressed(protocol, address, member.address, port);
-        Some(Ready { rewrite, egress, member: active, virtual_server: service.virtual_server })
+        Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
     /// A packet may get this address by translation.

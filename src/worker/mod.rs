@@ -5,8 +5,8 @@
 //! first: [`Worker::turn`], then `burst` (frames on their way to their verdicts), `pipeline` (a datagram from its facts to its end,
 //! and while it waits), `execute` (what a verdict asks for), `ports` (how a frame leaves), [`hand_off`] (which packets are this
 //! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
-//! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted), [`traffic`] (for whom, where that is
-//! counted), [`tap`] (what captures see), [`tape`] (what the recorder has seen last), [`handing_over`] (what it
+//! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted), [`tap`]
+//! (what captures see), [`tape`] (what the recorder has seen last), [`handing_over`] (what it
 //! leaves to the next process), [`sync`] (what it tells another appliance), [`host`] (what the kernel sees of an interface, and sends there).
 
 pub mod arrivals;
@@ -38,7 +38,6 @@ pub mod tap;
 pub mod tape;
 mod tapping;
 mod taps;
-pub mod traffic;
 mod withheld;
 
 pub use copies::CopyCount;
@@ -53,7 +52,7 @@ use crate::io::Port;
 use crate::time::{Duration, Instant};
 use crate::wire::compose;
 use burst::Batch;
-use counters::{Owned, Publisher};
+use counters::Publisher;
 use event_queue::EventQueue;
 use execute::Executor;
 use host::HostLink;
@@ -122,8 +121,8 @@ impl<P: Port> Worker<P> {
         mailbox: mailbox::WorkerEnd,
         shared: Arc<Shared>,
     ) -> Worker<P> {
+        let publisher = Publisher::new(shared, engine.member_use());
         let out = Executor { ports: Ports::new(ports), events: EventQueue::new(id, mailbox.events), host: None };
-        let publisher = Publisher::new(shared, Owned::of(&engine, &out.ports.traffic));
         Worker {
             id,
             commands: mailbox.commands,

@@ -6,22 +6,18 @@
 use super::counters::Counters;
 use super::tap::Side;
 use super::taps::Taps;
-use super::traffic::Traffic;
-use crate::engine::{Departure, DropReason, Egress, Forward};
+use crate::engine::{DropReason, Egress, Forward};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
 use crate::wire::fragment::Split;
 use crate::wire::{Packet, Rewrite, VlanId, ethernet};
-use std::sync::Arc;
 
 /// The ports, the frames to be sent by each, and the worker's counters.
 pub(super) struct Ports<P: Port> {
     ports: Vec<P>,
     pub(super) queues: Vec<Vec<P::Frame>>,
     pub counters: Counters,
-    /// For whom frames leave, where that is counted.
-    pub traffic: Arc<Traffic>,
     /// The captures that look at what passes.
     pub taps: Taps,
 }
@@ -30,7 +26,7 @@ impl<P: Port> Ports<P> {
     pub(super) fn new(ports: Vec<P>) -> Ports<P> {
         let queues = ports.iter().map(|_| Vec::with_capacity(4 * BURST)).collect();
         let taps = Taps::new(ports.len());
-        Ports { ports, queues, counters: Counters::default(), traffic: Arc::default(), taps }
+        Ports { ports, queues, counters: Counters::default(), taps }
     }
 
     /// All of them, in the order of the configuration.
@@ -53,15 +49,6 @@ impl<P: Port> Ports<P> {
     #[inline]
     pub(super) fn queue(&mut self, port: PortId, frame: P::Frame) {
         self.queues[usize::from(port.0)].push(frame);
-    }
-
-    /// The frame leaves so, and is counted if `COUNTS`.
-    #[inline(always)]
-    pub(super) fn send_on<const COUNTS: bool>(&mut self, frame: P::Frame, packet: &Packet, departure: &Departure<'_>) {
-        if COUNTS {
-            self.traffic.count(&departure.whose.account(), packet.size.into());
-        }
-        self.depart(frame, packet, &departure.forward.rewrite, departure.egress);
     }
 
     /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it; or counts that it has no headroom.

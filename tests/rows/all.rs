@@ -34,7 +34,6 @@ mod snat;
 mod stale_flows;
 mod switchover;
 mod sync;
-mod traffic;
 mod translation;
 mod unmatched;
 mod withheld;

@@ -56,7 +56,6 @@ mod roles;
 mod sharing;
 mod sip;
 mod standing;
-mod traffic;
 mod verdict;
 
 const A: usize = 0;

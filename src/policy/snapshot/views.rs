@@ -116,8 +116,6 @@ pub struct Served {
     pub address: Ipv4Addr,
     /// Gives a packet from there the virtual address as source.
     pub rewrite: Rewrite,
-    /// Whose service it is.
-    pub virtual_server: VirtualServerId,
     /// See [`VirtualServer::redeliver`].
     pub redelivers: bool,
 }
@@ -289,8 +287,6 @@ pub struct DatagramsOut {
     pub port: u16,
     /// It is the active member of its pool, and no SIP is counted: nothing is to be asked about what it says.
     pub is_plain: bool,
-    /// Whose service it is.
-    pub virtual_server: VirtualServerId,
     /// See [`VirtualServer::redeliver`].
     pub redelivers: bool,
     /// Gives it the virtual address as source.
@@ -306,8 +302,4 @@ pub struct Ready {
     pub rewrite: Rewrite,
     /// The way to the member.
     pub egress: EgressId,
-    /// The member.
-    pub member: MemberId,
-    /// Whose service it is.
-    pub virtual_server: VirtualServerId,
 }
