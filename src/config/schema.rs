@@ -470,11 +470,11 @@ section! { "pair", ONCE, Pair, built intent::Pair;
     role: PairRole = "standby", choice::<PairRole>(&[]), live,
         "What the appliance is from its start until keepalived, an operator or the other appliance says so. A reload that adds the section leaves an appliance active that was alone.";
     priority: u16 = 100, integer(1, 255, "the higher"), live,
-        "Where both are active (split brain) and hear each other: the one with the lower priority yields; of equal ones, the one with the lower address.";
+        "Where both are active (split brain) and tell each other so: the one with the lower priority yields; of equal ones, the one with the lower address. Nothing tells them yet: two active ones are alarm pair.split, and keepalived or an operator ends it.";
     virtual_mac: bool = false, Flag, live,
         "true: on interfaces with a vrid, floating addresses have the MAC of the virtual router, 00:00:5e:00:01:VRID (RFC 9568 7.3), on both appliances, so that no host has to learn another one at a take-over. The port takes that MAC beside its own, or everything, where its driver can only do that.";
     settle: Duration = "3s", span(0, MINUTE, ""), live,
-        "For so long after it has become active, nothing is refused (no reset, no ICMP error, no no_member = \"reject\") for what may be known to the other appliance alone.";
+        "For so long after it has become active, nothing is refused (no reset, no ICMP error, no no_member = \"reject\") for what may be known to the other appliance alone, and a member's SYN-ACK from a service port to whom no flow is known waits for the client's next SYN.";
 } }
 
 /// Every section, in the order of the reference.

@@ -33,7 +33,13 @@ impl MacFilter {
                     error_text(rc)
                 );
                 // SAFETY: the port is started; what a driver cannot do is an error code.
-                unsafe { dpdk_sys::rte_eth_promiscuous_enable(self.port) };
+                let rc = unsafe { dpdk_sys::rte_eth_promiscuous_enable(self.port) };
+                if rc < 0 {
+                    tracing::error!(
+                        "port {name}: its driver lets in nothing but its own MAC ({}): write virtual_mac = false on both appliances",
+                        error_text(rc)
+                    );
+                }
                 *taken = None;
                 return false;
             }

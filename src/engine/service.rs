@@ -142,6 +142,10 @@ impl<'a> Walk<'a> {
         let pool = self.pool_of(sender);
         // A SYN-ACK that matches nothing answers a SYN that came past us: from a visitor of the member's own address.
         let answers_elsewhere = segment.flags.syn() && segment.flags.ack();
+        if answers_elsewhere && self.snapshot.pair.is_settling {
+            // The other appliance has seen the SYN, and so whether it was to the virtual address. Its sender repeats it, here.
+            return Verdict::Drop(DropReason::PairSettling);
+        }
         if answers_elsewhere || pool.exclude.holds(tuple.dst.addr) {
             return self.route_unchanged();
         }

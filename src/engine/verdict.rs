@@ -186,7 +186,7 @@ ways! {
         HostFull = "host_full": "The ring to the thread that serves the kernel's devices was full.",
         HostGone = "host_gone": "To or from the kernel's device of an interface, but nobody serves it, or the interface is gone.",
         PairStandby = "pair_standby": "This appliance is the standby of its pair: to or from a floating address, or for others, which it does not forward.",
-        PairSettling = "pair_settling": "A reject was due, but this appliance had become active less than [pair] settle before, and the other one may know the sender; its own reason is not counted.",
+        PairSettling = "pair_settling": "This appliance had become active less than [pair] settle before, and the other one may know the connection: a reject was due, whose own reason is not counted, or a member answered a SYN that only the other one has seen.",
         Stopping = "stopping": "The appliance shut down while the packet was queued.",
     }
 }

@@ -102,7 +102,7 @@ fn sync(report: &PairReport) -> String {
         _ => String::new(),
     };
     match report.in_sync {
-        None => "nobody says".into(),
+        None => "none: what one knows of connections is not passed on to the other".into(),
         Some(true) => format!("in sync{lag}"),
         Some(false) => format!("not in sync{lag}"),
     }
