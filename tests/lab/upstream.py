@@ -9,6 +9,17 @@ from standing import Setting, addresses
 #: Where the file of the lab says something else with the device of an interface.
 _OUTER, _INNER = (f'addresses = ["{address}/24"]\n' for address in (addresses.OUTER_SELF, addresses.INNER_SELF))
 
+#: What routers ask of the appliance: three packets, 300 ms apart.
+BFD = """
+bfd
+ profile fairlead
+  detect-multiplier 3
+  transmit-interval 300
+  receive-interval 300
+ exit
+exit
+"""
+
 
 class Upstream:
     """What a host's kernel hears of routes to the virtual address, and when."""

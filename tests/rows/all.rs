@@ -32,6 +32,7 @@ mod sharing;
 mod sip;
 mod snat;
 mod stale_flows;
+mod standing;
 mod switchover;
 mod sync;
 mod translation;

@@ -1,11 +1,11 @@
 //! Scenario 110: the process is ended and leaves what it remembers, and the next one takes it up. The same frames go the same way,
 //! whatever of the file has moved, whoever of the workers has them then.
 
+use super::standing::{REMOTES, Standing, UDP, datagram};
 use super::*;
 use fairlead::engine::{EngineEvent, LeftOut};
 use fairlead::policy::intent::{MemberId, Mode, Persistence};
 use fairlead::time::Duration;
-use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 
@@ -17,129 +17,65 @@ fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-const REMOTES: [&str; 6] = ["172.16.9.1", "172.16.9.2", "172.16.9.3", "172.16.9.4", "172.16.9.5", "172.16.9.6"];
-
-/// Of these datagrams as well: of a fourth the port would be open to nearly all.
-const UDP: [&str; 3] = [REMOTES[0], REMOTES[1], REMOTES[2]];
-
-/// What stands before: of each kind of flow something, with several remotes, so that each worker has some.
-struct Standing {
-    /// The ports that B's TCP and UDP, from 41,000, are translated to.
-    tcp: u16,
-    udp: u16,
-    /// Those of B's calls to its own virtual address.
-    hairpin: u16,
-    echo: u16,
-}
-
-fn syn(src: &str, port: u16, to: Endpoint) -> Build {
-    Build::tcp(at(src, port), to, SYN, 10, 0)
-}
-
-fn datagram(src: &str, port: u16, to: Endpoint) -> Build {
-    Build::udp(at(src, port), to).payload(b"get")
-}
-
-impl Standing {
-    fn begin<S: Setting>(lab: &mut LabOn<S>) -> Standing {
-        let mut standing = Standing { tcp: 0, udp: 0, hairpin: 0, echo: 0 };
-        for remote in REMOTES {
-            lab.connect(at(remote, 40_001), 5060, HOST_A);
-            lab.connect_out(HOST_A, 41_000, at(remote, 5060));
-            let to = at(remote, 5060);
-            standing.tcp = lab.forwards_as(HOST_B, syn(B, 41_000, to), ROUTER, |port| syn(V, port, to));
-            let visit = Build::udp(at(remote, 50_000), at(A, 161));
-            lab.forwards(ROUTER, visit.clone(), HOST_A, visit);
-        }
-        for remote in UDP {
-            let dns = at(remote, 53);
-            lab.forwards(HOST_A, datagram(A, 41_000, dns), ROUTER, datagram(V, 41_000, dns));
-            standing.udp = lab.forwards_as(HOST_B, datagram(B, 41_000, dns), ROUTER, |port| datagram(V, port, dns));
-        }
-        let call = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), SYN, 1, 0);
-        standing.hairpin = lab.forwards_as(HOST_B, call(B, 42_000, V), HOST_A, |port| call(V, port, A));
-        let ping = |src: &str, id| Build::echo_request(src, PEER, id, 1);
-        standing.echo = lab.forwards_as(HOST_A, ping(A, 77), ROUTER, |id| ping(V, id));
-        standing
+/// What stands before, visitors of A's own address among it.
+fn begin<S: Setting>(lab: &mut LabOn<S>) -> Standing {
+    for remote in REMOTES {
+        let visit = Build::udp(at(remote, 50_000), at(A, 161));
+        lab.forwards(ROUTER, visit.clone(), HOST_A, visit);
     }
+    Standing::begin(lab)
+}
 
-    /// The same frames as before any restart, each compared whole.
-    #[track_caller]
-    fn exchange<S: Setting>(&self, lab: &mut LabOn<S>) {
-        for remote in REMOTES {
-            let (client, sip) = (at(remote, 40_001), at(remote, 5060));
-            let there = |dst| Build::tcp(client, at(dst, 5060), DATA, 1001, 9001).payload(b"INVITE");
-            lab.forwards(ROUTER, there(V), HOST_A, there(A));
-            let back = |src| Build::tcp(at(src, 5060), client, DATA, 9001, 1007).payload(b"200");
-            lab.forwards(HOST_A, back(A), ROUTER, back(V));
-            let out = |src| Build::tcp(at(src, 41_000), sip, DATA, 501, 701).payload(b"REGISTER");
-            lab.forwards(HOST_A, out(A), ROUTER, out(V));
-            let answer = |dst, port| Build::tcp(sip, at(dst, port), SYN_ACK, 70, 11);
-            lab.forwards(ROUTER, answer(V, self.tcp), HOST_B, answer(B, 41_000));
-            let report = Build::udp(at(A, 161), at(remote, 50_000));
-            lab.forwards(HOST_A, report.clone(), ROUTER, report);
-        }
-        for remote in UDP {
-            let reply = |dst, port| Build::udp(at(remote, 53), at(dst, port)).payload(b"got");
-            lab.forwards(ROUTER, reply(V, 41_000), HOST_A, reply(A, 41_000));
-            lab.forwards(ROUTER, reply(V, self.udp), HOST_B, reply(B, 41_000));
-        }
-        let back = |src, dst, port| Build::tcp(at(src, 5060), at(dst, port), SYN_ACK, 9, 2);
-        lab.forwards(HOST_A, back(A, V, self.hairpin), HOST_B, back(V, B, 42_000));
-        let pong = |dst: &str, id| Build::echo_reply(PEER, dst, id, 1);
-        lab.forwards(ROUTER, pong(V, self.echo), HOST_A, pong(A, 77));
-    }
-
-    /// Whoever talks to somebody new has the port that it had (RFC 4787 REQ-1).
-    #[track_caller]
-    fn has_its_ports<S: Setting>(&self, lab: &mut LabOn<S>) {
-        let (to, dns) = (at("172.16.9.99", 5060), at("172.16.9.99", 53));
-        lab.forwards(HOST_A, syn(A, 41_000, to), ROUTER, syn(V, 41_000, to));
-        lab.forwards(HOST_B, syn(B, 41_000, to), ROUTER, syn(V, self.tcp, to));
-        lab.forwards(HOST_B, datagram(B, 41_000, dns), ROUTER, datagram(V, self.udp, dns));
+/// It continues, and visitors are answered as they were.
+#[track_caller]
+fn exchange<S: Setting>(standing: &Standing, lab: &mut LabOn<S>) {
+    standing.exchange(lab);
+    for remote in REMOTES {
+        let report = Build::udp(at(A, 161), at(remote, 50_000));
+        lab.forwards(HOST_A, report.clone(), ROUTER, report);
     }
 }
 
-/// Flows of [`Standing`].
+/// Flows of [`begin`].
 const FLOWS: u64 = 4 * REMOTES.len() as u64 + 2 * UDP.len() as u64 + 2;
 
 #[test]
 fn s110_after_a_restart_the_same_frames_are_translated_as_before() {
     let mut lab = lab();
-    let standing = Standing::begin(&mut lab);
-    standing.exchange(&mut lab);
+    let standing = begin(&mut lab);
+    exchange(&standing, &mut lab);
     let (mut lab, taken) = lab.restart::<super::super::Setting>(|_| {});
     assert_eq!((taken.flows, taken.skipped.sum()), (FLOWS, 0), "{}", taken.skipped);
     assert!(lab.rig.settle().is_empty());
     assert_eq!(lab.rig.counters().flows, FLOWS);
-    standing.exchange(&mut lab);
+    exchange(&standing, &mut lab);
     standing.has_its_ports(&mut lab);
     // And once more.
     let (mut lab, _) = lab.restart::<super::super::Setting>(|_| {});
-    standing.exchange(&mut lab);
+    exchange(&standing, &mut lab);
 }
 
 #[test]
 fn s110_another_number_of_workers_takes_up_the_same() {
     let mut lab = lab();
-    let standing = Standing::begin(&mut lab);
+    let standing = begin(&mut lab);
     let (mut three, taken) = lab.restart::<InMemory<3>>(|_| {});
     assert_eq!((taken.flows, taken.skipped.sum()), (FLOWS, 0));
-    standing.exchange(&mut three);
+    exchange(&standing, &mut three);
     let shares = three.rig.workers.iter().map(|worker| worker.engine().flows().len()).collect::<Vec<_>>();
     assert!(shares.iter().all(|flows| *flows > 0), "{shares:?}");
     let (mut two, _) = three.restart::<InMemory<2>>(|_| {});
-    standing.exchange(&mut two);
+    exchange(&standing, &mut two);
     let (mut one, taken) = two.restart::<InMemory<1>>(|_| {});
     assert_eq!(taken.flows, FLOWS);
-    standing.exchange(&mut one);
+    exchange(&standing, &mut one);
     standing.has_its_ports(&mut one);
 }
 
 #[test]
 fn s110_members_are_known_by_address_wherever_they_stand_and_whatever_they_are_called() {
     let mut lab = lab();
-    let standing = Standing::begin(&mut lab);
+    let standing = begin(&mut lab);
     let (mut lab, taken) = lab.restart::<super::super::Setting>(|intent| {
         intent.members.reverse();
         intent.members.iter_mut().for_each(|member| member.name += "-renamed");
@@ -148,13 +84,13 @@ fn s110_members_are_known_by_address_wherever_they_stand_and_whatever_they_are_c
         intent.pools[0].members = vec![MemberId(1), MemberId(0)];
     });
     assert_eq!((taken.flows, taken.skipped.sum()), (FLOWS, 0), "{}", taken.skipped);
-    standing.exchange(&mut lab);
+    exchange(&standing, &mut lab);
 }
 
 #[test]
 fn s110_what_is_not_in_the_file_any_more_is_left_out_and_counted() {
     let mut lab = lab();
-    Standing::begin(&mut lab);
+    begin(&mut lab);
     let (remotes, udp) = (REMOTES.len() as u64, UDP.len() as u64);
     let of_b = remotes + udp + 1;
     let (mut lab, taken) = lab.restart::<super::super::Setting>(|intent| {
@@ -216,7 +152,7 @@ fn s110_a_flow_is_forgotten_when_it_would_have_been_without_the_restart() {
 #[test]
 fn s110_what_happens_while_flows_are_written_is_not_lost() {
     let mut lab = lab();
-    let standing = Standing::begin(&mut lab);
+    let standing = begin(&mut lab);
     let (late, over) = (at("172.16.9.77", 40_001), at(REMOTES[0], 40_001));
     let reset = |dst: &str| Build::tcp(over, at(dst, 5060), Flags::RST, 1001, 0);
     let meanwhile = |lab: &mut Lab| {
@@ -247,7 +183,7 @@ fn s110_what_happens_while_flows_are_written_is_not_lost() {
 #[test]
 fn s110_a_reload_and_then_a_restart_keep_what_neither_concerns() {
     let mut lab = lab();
-    let standing = Standing::begin(&mut lab);
+    let standing = begin(&mut lab);
     lab.rig.intent.members.push(member("sip-z", "10.20.0.19", 0));
     lab.rig.intent.pools[0].members.push(MemberId(2));
     lab.rig.intent.members.reverse();
@@ -256,10 +192,10 @@ fn s110_a_reload_and_then_a_restart_keep_what_neither_concerns() {
     lab.rig.health.pools[0].active = Some(MemberId(2));
     lab.rig.adjacency = neighbours(&lab.rig.intent);
     lab.rig.publish();
-    standing.exchange(&mut lab);
+    exchange(&standing, &mut lab);
     let (mut lab, taken) = lab.restart::<super::super::Setting>(|_| {});
     assert_eq!((taken.flows, taken.skipped.sum()), (FLOWS, 0), "{}", taken.skipped);
-    standing.exchange(&mut lab);
+    exchange(&standing, &mut lab);
     standing.has_its_ports(&mut lab);
 }
 

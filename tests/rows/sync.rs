@@ -1,6 +1,7 @@
 //! Scenarios 130 to 136: two appliances of a pair. The one that stands by has the flows of the active one, so that after a take-over the
 //! same frames go the same way; what has ended is ended there; and what has no room is replicated anew.
 
+use super::standing::{REMOTES, Standing, UDP, datagram};
 use super::*;
 use fairlead::flow::FlowRecord;
 use fairlead::policy::intent::MemberId;
@@ -13,7 +14,6 @@ use testbench::pair::{Half, Pair};
 
 type Same = Pair<super::super::Setting, super::super::Setting>;
 
-const REMOTES: [&str; 6] = ["172.16.9.1", "172.16.9.2", "172.16.9.3", "172.16.9.4", "172.16.9.5", "172.16.9.6"];
 const MS: Duration = Duration::from_millis(1);
 
 fn pair<S: Setting, T: Setting>() -> Pair<S, T> {
@@ -22,75 +22,8 @@ fn pair<S: Setting, T: Setting>() -> Pair<S, T> {
     pair
 }
 
-fn syn(src: &str, port: u16, to: Endpoint) -> Build {
-    Build::tcp(at(src, port), to, SYN, 10, 0)
-}
-
-fn datagram(src: &str, port: u16, to: Endpoint) -> Build {
-    Build::udp(at(src, port), to).payload(b"get")
-}
-
-/// What stands at the active one; A holds port 41,000 of the SNAT address, so B's is another one.
-struct Standing {
-    tcp: u16,
-    udp: u16,
-    hairpin: u16,
-    echo: u16,
-}
-
-impl Standing {
-    fn begin<S: Setting>(lab: &mut LabOn<S>) -> Standing {
-        let mut standing = Standing { tcp: 0, udp: 0, hairpin: 0, echo: 0 };
-        for remote in REMOTES {
-            lab.connect(at(remote, 40_001), 5060, HOST_A);
-            lab.connect_out(HOST_A, 41_000, at(remote, 5060));
-            let (sip, dns) = (at(remote, 5060), at(remote, 53));
-            standing.tcp = lab.forwards_as(HOST_B, syn(B, 41_000, sip), ROUTER, |port| syn(V, port, sip));
-            if remote < REMOTES[3] {
-                lab.forwards(HOST_A, datagram(A, 41_000, dns), ROUTER, datagram(V, 41_000, dns));
-                standing.udp = lab.forwards_as(HOST_B, datagram(B, 41_000, dns), ROUTER, |port| datagram(V, port, dns));
-            }
-        }
-        let call = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), SYN, 1, 0);
-        standing.hairpin = lab.forwards_as(HOST_B, call(B, 42_000, V), HOST_A, |port| call(V, port, A));
-        let ping = |src: &str, id| Build::echo_request(src, PEER, id, 1);
-        standing.echo = lab.forwards_as(HOST_A, ping(A, 77), ROUTER, |id| ping(V, id));
-        standing
-    }
-
-    /// The same frames as at the appliance before.
-    #[track_caller]
-    fn exchange<S: Setting>(&self, lab: &mut LabOn<S>) {
-        for remote in REMOTES {
-            let (client, sip) = (at(remote, 40_001), at(remote, 5060));
-            let there = |dst| Build::tcp(client, at(dst, 5060), DATA, 1001, 9001).payload(b"INVITE");
-            lab.forwards(ROUTER, there(V), HOST_A, there(A));
-            let back = |src| Build::tcp(at(src, 5060), client, DATA, 9001, 1007).payload(b"200");
-            lab.forwards(HOST_A, back(A), ROUTER, back(V));
-            let out = |src| Build::tcp(at(src, 41_000), sip, DATA, 501, 701).payload(b"REGISTER");
-            lab.forwards(HOST_A, out(A), ROUTER, out(V));
-            let answer = |dst, port| Build::tcp(sip, at(dst, port), SYN_ACK, 70, 11);
-            lab.forwards(ROUTER, answer(V, self.tcp), HOST_B, answer(B, 41_000));
-            if remote < REMOTES[3] {
-                let reply = |dst, port| Build::udp(at(remote, 53), at(dst, port)).payload(b"got");
-                lab.forwards(ROUTER, reply(V, 41_000), HOST_A, reply(A, 41_000));
-                lab.forwards(ROUTER, reply(V, self.udp), HOST_B, reply(B, 41_000));
-            }
-        }
-        let back = |src, dst, port| Build::tcp(at(src, 5060), at(dst, port), SYN_ACK, 9, 2);
-        lab.forwards(HOST_A, back(A, V, self.hairpin), HOST_B, back(V, B, 42_000));
-        let pong = |dst: &str, id| Build::echo_reply(PEER, dst, id, 1);
-        lab.forwards(ROUTER, pong(V, self.echo), HOST_A, pong(A, 77));
-        // Whoever talks to somebody new has the port that it had (RFC 4787 REQ-1).
-        let (to, dns) = (at("172.16.9.99", 5060), at("172.16.9.99", 53));
-        lab.forwards(HOST_A, syn(A, 41_000, to), ROUTER, syn(V, 41_000, to));
-        lab.forwards(HOST_B, syn(B, 41_000, to), ROUTER, syn(V, self.tcp, to));
-        lab.forwards(HOST_B, datagram(B, 41_000, dns), ROUTER, datagram(V, self.udp, dns));
-    }
-}
-
 /// Flows of [`Standing`].
-const FLOWS: usize = 3 * REMOTES.len() + 2 * 3 + 2;
+const FLOWS: usize = 3 * REMOTES.len() + 2 * UDP.len() + 2;
 
 fn flows<S: Setting>(half: &Half<S>) -> usize {
     half.lab.rig.workers.iter().map(|worker| worker.engine().flows().len()).sum()
@@ -113,7 +46,9 @@ fn s130_after_a_take_over_the_same_frames_are_translated_as_before() {
         assert_eq!(flows(&pair.second), FLOWS);
         let report = pair.second.sync.report(pair.second.lab.rig.now);
         assert_eq!((report.taken[1], report.copies), (0, [1, 1]));
-        standing.exchange(&mut pair.take_over());
+        let mut lab = pair.take_over();
+        standing.exchange(&mut lab);
+        standing.has_its_ports(&mut lab);
     }
 }
 
@@ -124,7 +59,9 @@ fn s131_another_number_of_workers_has_the_same() {
         let standing = Standing::begin(&mut pair.first.lab);
         pair.settle();
         assert_eq!(flows(&pair.second), FLOWS);
-        standing.exchange(&mut pair.take_over());
+        let mut lab = pair.take_over();
+        standing.exchange(&mut lab);
+        standing.has_its_ports(&mut lab);
     }
     with::<InMemory<1>, InMemory<3>>();
     with::<InMemory<3>, InMemory<2>>();

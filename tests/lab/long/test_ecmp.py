@@ -13,7 +13,7 @@ from lab.sniffer import UDP, Sniffer
 from lab.toolchain import REPOSITORY
 from lab.twins import BOTH, INNER_SECOND, OUTER_SECOND, SECOND, TwinLab, of_second
 from standing import StandingLab, addresses, sipp
-from upstream import Upstream, over_both_ports
+from upstream import BFD, Upstream, over_both_ports
 
 FILE = (REPOSITORY / "dpdk-config/routing/frr-ecmp.conf").read_text()
 #: In no network of theirs: on a common link each would claim it from the other by ARP.
@@ -25,13 +25,7 @@ FOUND, ATTEMPTS = 1.0, 3
 
 ROUTER = f"""
 frr defaults datacenter
-bfd
- profile fairlead
-  detect-multiplier 3
-  transmit-interval 300
-  receive-interval 300
- exit
-exit
+{BFD}
 router bgp 64500
  bgp router-id {addresses.ROUTER}
  no bgp ebgp-requires-policy

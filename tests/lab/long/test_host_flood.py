@@ -17,6 +17,7 @@ from lab.toolchain import REPOSITORY
 from rigs import captures, frames
 from rigs.fleet import HOST, INNER_SELF, QUIET, SELF_IP, Fleet
 from rigs.traffic import OUTER_MAC, ROUTER_MAC
+from upstream import BFD
 
 #: Seldom enough that a member answers in time on a machine that does other things as well.
 PAIRS, INTERVAL = 10, 1_000
@@ -31,13 +32,7 @@ VIRTUAL, CLIENT = "10.200.0.1", "172.20.0.1"
 
 UPSTREAM = f"""
 frr defaults datacenter
-bfd
- profile fairlead
-  detect-multiplier 3
-  transmit-interval 300
-  receive-interval 300
- exit
-exit
+{BFD}
 router bgp 64500
  bgp router-id {HOST}
  no bgp ebgp-requires-policy

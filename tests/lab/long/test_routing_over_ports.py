@@ -9,21 +9,11 @@ import time
 from lab.routers import Bird, Frr
 from lab.toolchain import REPOSITORY
 from standing import StandingLab, addresses, sipp
-from upstream import Upstream, over_the_port, seconds
+from upstream import BFD, Upstream, over_the_port, seconds
 
 EXAMPLES = REPOSITORY / "dpdk-config/routing"
 #: Within it a dead appliance has no route any more, three times 300 ms and what the router takes for it; a busy machine may miss it.
 FOUND, ATTEMPTS = 1.0, 3
-
-BFD = """
-bfd
- profile fairlead
-  detect-multiplier 3
-  transmit-interval 300
-  receive-interval 300
- exit
-exit
-"""
 
 ROUTER_BGP = f"""
 frr defaults datacenter
