@@ -43,7 +43,7 @@ impl Half {
         let mut ends = ends.into_iter();
         assert!(lab.rig.command(|| Command::Sync(ends.next())).is_empty());
         let hello = Hello { name: format!("lead-{process}"), process, ..Hello::default() };
-        let channel = Channel::start(places, identity, (links, hello), clock).unwrap();
+        let channel = Channel::start(places, identity, (links, hello), clock, |news| news).unwrap();
         Half { lab, channel, news: Vec::new() }
     }
 
@@ -117,7 +117,7 @@ fn s130_flows_go_over_a_real_connection_whoever_connects() {
         clients[20..].iter().for_each(|client| two.halves[0].lab.connect(*client, 5060, HOST_A));
         let took = two.until("what is new is there", |halves| halves[1].flows() == 40);
         assert!(took < Duration::from_secs(5), "{took:?}");
-        two.halves[0].channel.set_text("of one".into());
+        two.halves[0].channel.say(|| "of one".into());
         two.until("its word is heard", |halves| halves[1].news.contains(&News::Word("of one".into())));
         let states = two.halves.each_ref().map(Half::state);
         assert_eq!(states.each_ref().map(|state| state.report.feeds), [true, false]);
