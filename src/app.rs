@@ -21,6 +21,7 @@ mod state_store;
 
 use crate::admin;
 use crate::admin::events::EventRow;
+use crate::channel::Identity;
 use crate::config::{self, ConfigErrors, Configuration};
 use crate::config::{LogLevel, Settings};
 use crate::control::{self, Controller, EventsFound, HandoverFound, Machine, SavedConfigurations, SavedState, TakenUp};
@@ -28,6 +29,7 @@ use crate::events::EventName;
 use crate::flow::SnatPorts;
 use crate::handover::Contents;
 use crate::keepalived::Keepalived;
+use crate::peer::{self, Peer};
 use advertiser::Advertiser;
 use anyhow::{Context, Result};
 use clock::Clock;
@@ -188,7 +190,10 @@ fn start(file: &Path, configuration: Configuration, configurations: SavedConfigu
         self::sockets(&configuration.settings)?
     };
     let (contents, refused) = left_before(&configuration.settings);
-    let seed = contents.as_ref().map_or_else(plane::seed, |(contents, _)| contents.remembered().snat_seed);
+    let identity = peer::identity(&configuration).context("the other appliance of the pair cannot be talked to")?;
+    // Both appliances of a pair give away ports of SNAT addresses in the same order.
+    let remembered = || contents.as_ref().map(|(contents, _)| contents.remembered().snat_seed);
+    let seed = identity.as_ref().map(Identity::seed).or_else(remembered).unwrap_or_else(plane::seed);
     let snat_ports = SnatPorts::new(configuration.intent.snats.iter().map(|snat| snat.address), seed);
     let (plane, handover) = Plane::start(&configuration, &snat_ports, clock, contents)?;
     log_ports(&configuration, &plane);
@@ -200,11 +205,20 @@ fn start(file: &Path, configuration: Configuration, configurations: SavedConfigu
     let keepalived = Keepalived::start(&configuration.intent);
     let advertiser = Advertiser::start(&configuration.settings.routes.device);
     let controller = controller(configuration, snat_ports, &plane, log, before, clock);
+    let peer = match identity {
+        Some(identity) => {
+            let configuration = Arc::clone(controller.configuration());
+            let hello = peer::hello(&configuration, seed, plane::seed());
+            let started = Peer::start(configuration, identity, (plane.mail.len(), hello), move || clock.now());
+            started.context("no thread that talks to the other appliance of the pair")?
+        }
+        None => None,
+    };
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
     let (reader, follower) = (Reader::new(file), RouteFollower::start());
-    let sources = Sources { asked, reader, store, scraping, advertiser, keepalived, follower };
+    let sources = Sources { asked, reader, store, scraping, advertiser, keepalived, follower, peer };
     let manager = Manager::new(controller, plane, sources, log.clone(), clock);
     runtime.block_on(serve(manager, sender, sockets, wanted, troubles))
 }

@@ -17,7 +17,7 @@
 //! | 4 | [`support`] | one archive of all that somebody needs who was not there |
 //! | 5 | [`channel`] | the connection between two appliances of a pair |
 //! | 5 | [`control`] | the controller and its parts |
-//! | 6 | [`replay`], [`cli`], [`programs`], [`keepalived`], `app` | a capture through a worker; the command; programs of the operator's; who of a pair is active; wiring, threads, signals |
+//! | 6 | [`replay`], [`cli`], [`programs`], [`keepalived`], [`peer`], `app` | a capture through a worker; the command; programs of the operator's; who of a pair is active; the other one of it; wiring, threads, signals |
 
 pub mod admin;
 #[cfg(feature = "dpdk")]
@@ -42,6 +42,7 @@ pub mod io;
 pub mod keepalived;
 pub mod monitor;
 pub mod netlink;
+pub mod peer;
 pub mod policy;
 pub mod probe;
 pub mod programs;

@@ -52,7 +52,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `switchovers` | a list of SwitchoverRow, oldest first; the marks of one of before a restart are of that start |
 | `latency` | a list of LatencyRow |
 | `sip` | one SipReport |
-| `pair ...` | one PairReport |
+| `pair`, `pair active`, `pair standby` | one PairReport |
 | `health` | one HealthReport |
 | `drill --shadow`, `drill` | one DrillPlan, one DrillReport |
 | `exclude ...` | a list of ExcludeRow |
@@ -60,7 +60,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `state lines` | one StateLines |
 | `log level` | one Logging |
 | `diff` | one Preview |
-| `reload`, `rollback`, `save` | one Reloaded |
+| `reload`, `rollback`, `save`, `pair push` (of the other appliance) | one Reloaded |
 | `confirm` | one Confirmed |
 | `history` | a list of HistoryRow, oldest first |
 | `history show` | one HistoryText |

@@ -1,7 +1,12 @@
 //! Two appliances over a real connection: TLS over the loopback, each with a thread of its own, and the rig's workers beside it by the clock.
 //! What is replicated, how soon it is noticed that nobody is there, and who is not let in.
 
+use fairlead::admin::pair::{PairReport, PairRole};
+use fairlead::admin::request::AdminState;
+use fairlead::admin::{Data, Request};
 use fairlead::channel::{Channel, ChannelState, Identity, NewIdentity, Sockets, new_identity};
+use fairlead::control::{Input, PairNews};
+use fairlead::peer::{self, Peer};
 use fairlead::sync::{Hello, News, State};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
@@ -9,7 +14,9 @@ use fairlead::worker::Command;
 use fairlead::worker::sync::sync_links;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use testbench::bench::frames::request;
+use testbench::bench::{File, INNER, OUTER, Twins};
 use testbench::lab::*;
 
 static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
@@ -43,7 +50,7 @@ impl Half {
         let mut ends = ends.into_iter();
         assert!(lab.rig.command(|| Command::Sync(ends.next())).is_empty());
         let hello = Hello { name: format!("lead-{process}"), process, ..Hello::default() };
-        let channel = Channel::start(places, identity, (links, hello), clock).unwrap();
+        let channel = Channel::start(places, identity, (links, hello), clock, |news| news).unwrap();
         Half { lab, channel, news: Vec::new() }
     }
 
@@ -113,11 +120,12 @@ fn s130_flows_go_over_a_real_connection_whoever_connects() {
         two.halves[0].lab.rig.now = clock();
         clients[..20].iter().for_each(|client| two.halves[0].lab.connect(*client, 5060, HOST_A));
         two.until_in_sync();
-        assert_eq!(two.halves[1].flows(), 20);
+        // Some of them may have been made after the copy.
+        two.until("they are there", |halves| halves[1].flows() == 20);
         clients[20..].iter().for_each(|client| two.halves[0].lab.connect(*client, 5060, HOST_A));
         let took = two.until("what is new is there", |halves| halves[1].flows() == 40);
         assert!(took < Duration::from_secs(5), "{took:?}");
-        two.halves[0].channel.set_text("of one".into());
+        two.halves[0].channel.say(|| "of one".into());
         two.until("its word is heard", |halves| halves[1].news.contains(&News::Word("of one".into())));
         let states = two.halves.each_ref().map(Half::state);
         assert_eq!(states.each_ref().map(|state| state.report.feeds), [true, false]);
@@ -257,4 +265,133 @@ fn s136_a_stranger_is_not_let_in() {
     assert!(!answer.windows(4).any(|window| window == b"FLEA"));
     two.halves.iter_mut().for_each(Half::turn);
     assert_eq!(two.halves[0].state().report.state, State::InSync);
+}
+
+fn pem(name: &str) -> String {
+    format!("{}/src/config/tests/pem/{name}.pem", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Two whole appliances, each with the thread that it has in the field, in the time of the machine.
+struct Whole {
+    twins: Twins,
+    peers: [Peer; 2],
+}
+
+impl Whole {
+    fn start() -> Whole {
+        let places = [free(), free()];
+        let files = [0, 1].map(|at| {
+            let names = ["probe", "other"];
+            let (own, other, last) = (names[at], names[1 - at], at + 2);
+            File::two_arm()
+                .with("\"192.0.2.2/24\"]", &format!("\"192.0.2.{last}/24\"]\nfloating = [\"192.0.2.10/24\"]"))
+                .with("\"10.20.0.1/24\"]", &format!("\"10.20.0.{last}/24\"]\nfloating = [\"10.20.0.1/24\"]"))
+                .and(&format!(
+                    "\n[appliance]\nname = \"lead-{}\"\n\n[pair]\nlisten = \"{}\"\npeer = \"{}\"\ncertificate = \"{}\"\n\
+                     key = \"{}\"\npeer_certificate = \"{}\"\n",
+                    at + 1,
+                    places[at],
+                    places[1 - at],
+                    pem(own),
+                    pem(&format!("{own}-key")),
+                    pem(other)
+                ))
+        });
+        let mut twins = Twins::new([&files[0], &files[1]], ["10.20.0.2", "10.20.0.3"], 2, 1);
+        // Before that nothing has happened.
+        twins.turn_at(clock());
+        let mut process = 0;
+        let peers = twins.leads.each_mut().map(|lead| {
+            process += 1;
+            let configuration = Arc::clone(lead.controller().configuration());
+            let identity = peer::identity(&configuration).unwrap().unwrap();
+            let hello = peer::hello(&configuration, identity.seed(), process);
+            let started = Peer::start(configuration, identity, (lead.workers(), hello), clock).unwrap();
+            let (peer, commands) = started.expect("the file wants it");
+            commands.into_iter().enumerate().for_each(|(at, command)| lead.give(at, command));
+            peer
+        });
+        Whole { twins, peers }
+    }
+
+    fn turn(&mut self) {
+        let now = clock();
+        self.twins.turn_at(now);
+        for (lead, peer) in self.twins.leads.iter_mut().zip(&mut self.peers) {
+            peer.follow(lead.controller());
+            lead.said.drain(..).for_each(|word| peer.say(word));
+            peer.news(now).into_iter().for_each(|news| lead.handle(Input::Pair(news), now));
+        }
+    }
+
+    #[track_caller]
+    fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Whole) -> bool) {
+        let began = clock();
+        while !is_so(self) {
+            self.turn();
+            let took = clock().since(began);
+            assert!(took < Duration::from_secs(60), "{what}: {:#?}", [0, 1].map(|lead| self.report(lead)));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn report(&mut self, lead: usize) -> PairReport {
+        let number = self.twins.leads[lead].ask(Request::Pair {}, clock());
+        let answer = self.twins.leads[lead].answer(number).expect("at once");
+        let Ok(Data::Pair(report)) = answer.map(|answer| answer.data) else { panic!("there is a pair") };
+        *report
+    }
+
+    fn become_active(&mut self, lead: usize) {
+        for (at, role) in [(1 - lead, PairRole::Standby), (lead, PairRole::Active)] {
+            self.twins.leads[at].handle(Input::Pair(PairNews::Operator(role)), clock());
+        }
+        self.until("both say what they are", |whole| {
+            let role = |whole: &mut Whole, at| whole.report(at).peer.map(|peer| peer.role);
+            role(whole, 1 - lead) == Some(PairRole::Active) && role(whole, lead) == Some(PairRole::Standby)
+        });
+        self.until("both are in sync", |whole| [0, 1].map(|at| whole.report(at).in_sync) == [Some(true); 2]);
+    }
+
+    /// Who forwards a packet, and where to.
+    fn passes(&mut self, port: fairlead::policy::intent::PortId, sent: &Build) -> Vec<(usize, String)> {
+        self.twins.look();
+        let hop = if port == OUTER { "192.0.2.10" } else { G };
+        self.twins.send(port, hop.parse().unwrap(), sent);
+        (0..5).for_each(|_| self.turn());
+        let seen = self.twins.look().into_iter().filter(|(_, seen)| !seen.is_arp());
+        seen.map(|(lead, seen)| (lead, seen.headers().dst().to_string())).collect()
+    }
+}
+
+#[test]
+fn s148_two_whole_appliances_talk_over_a_real_connection() {
+    let mut whole = Whole::start();
+    whole.become_active(0);
+    whole.until("a member serves", |whole| {
+        let sent = request(at(PHONE, 5_060), V);
+        whole.passes(OUTER, &sent) == [(0, A.to_owned())]
+    });
+    let outward = Build::udp(at(A, 7_000), at(PEER, 9_000)).payload(b"of its own");
+    assert_eq!(whole.passes(INNER, &outward), [(0, PEER.to_owned())]);
+    whole.until("it is at the other one", |whole| whole.twins.leads[1].flows() == whole.twins.leads[0].flows());
+    let now = clock();
+    let drain = Request::MemberSet { member: "sip-b".into(), admin: AdminState::Draining, yes: false, for_s: None };
+    _ = whole.twins.leads[0].ask(drain, now);
+    let settings = |whole: &mut Whole, lead: usize| {
+        let number = whole.twins.leads[lead].ask(Request::StateShow {}, clock());
+        let Ok(Data::Settings(rows)) = whole.twins.leads[lead].answer(number).unwrap().map(|answer| answer.data) else {
+            panic!("no settings")
+        };
+        rows.len()
+    };
+    whole.until("what an operator has set follows", |whole| settings(whole, 1) == 1);
+    for active in [1, 0] {
+        whole.become_active(active);
+        let back = Build::udp(at(PEER, 9_000), at(V, 7_000)).payload(b"and back");
+        assert_eq!(whole.passes(OUTER, &back), [(active, A.to_owned())]);
+        assert_eq!(settings(&mut whole, active), 1);
+    }
+    let report = whole.report(0).link.unwrap();
+    assert_eq!((report.name.as_deref(), report.differences_count), (Some("lead-2"), 0), "{:?}", report.differences);
 }

@@ -83,7 +83,7 @@ impl Appliance {
             links.push(link);
         }
         let hello = Hello { process, ..Hello::default() };
-        let channel = Channel::start(places, identity, (links, hello), clock).unwrap();
+        let channel = Channel::start(places, identity, (links, hello), clock, |news| news).unwrap();
         Appliance { workers, _mail: mail, channel }
     }
 

@@ -1,10 +1,11 @@
 //! The rows of a pair of appliances, and whether this one is fit to be active.
 
 use super::wall::Wall;
+pub use super::words::SyncWord;
 use super::words::{Fitness, RoleCause};
 pub use crate::policy::intent::PairRole;
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// What this appliance is in its pair, and what it knows of the other one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct PairReport {
     pub lag_flows: Option<u64>,
     /// How old the oldest of them is; `None`: nobody says.
     pub lag_ms: Option<u64>,
+    /// The connection to the other one; `None`: the file names none.
+    #[serde(default)]
+    pub link: Option<PairLinkRow>,
     /// Since when both are active; `None`: they are not.
     pub split_since: Option<Wall>,
     /// Lines in keepalived's FIFO that say nothing that is known.
@@ -52,6 +56,43 @@ pub struct PairPeerRow {
     pub address: Ipv4Addr,
     /// When it said so.
     pub heard: Wall,
+}
+
+/// The connection over which two appliances tell each other what they know. Counts are from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairLinkRow {
+    /// Where the other one listens, as the file has it.
+    pub peer: SocketAddr,
+    /// Where it is connected to, or from; `None`: it is not.
+    pub connected: Option<SocketAddr>,
+    /// What it calls itself; `None`: it is not connected.
+    pub name: Option<String>,
+    /// How the sync stands.
+    pub state: SyncWord,
+    /// Why the last connection ended, or there is none.
+    pub last_error: Option<String>,
+    /// Records of flows and speakers sent.
+    pub records_sent: u64,
+    /// The same received.
+    pub records_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Full copies that were begun, in either direction.
+    pub copies_begun: u64,
+    /// Those that became whole.
+    pub copies_whole: u64,
+    /// How often more changed than could be told, so that all had to be told anew.
+    pub breaks: u64,
+    /// Flows of the other one's that were taken in.
+    pub flows_taken: u64,
+    /// Flows that it told of and that are not here.
+    pub flows_left_out: u64,
+    /// The first of the keys in which the two configurations differ that should be the same.
+    pub differences: Vec<String>,
+    /// How many there are.
+    pub differences_count: u64,
 }
 
 /// How this appliance became active. Times are from the word on; `None`: it has not happened yet.

@@ -209,6 +209,13 @@ pub enum Request {
         #[serde(default)]
         yes: bool,
     },
+    /// Send the configuration in force to the other appliance of the pair, which takes over what is not its own; the answer is what it has
+    /// made of it, as of a reload there.
+    PairPush {
+        /// It is in force there for so many seconds unless `confirm` comes there, 1 to [`CONFIRM_MAX`]; absent: 300.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "confirm_time")]
+        confirm_s: Option<u64>,
+    },
     /// Whether this appliance is fit to be active: a [`HealthReport`](super::pair::HealthReport).
     Health {},
     /// Announce our addresses on the links that are up, and again as after a start; the answer is their number.
@@ -334,6 +341,7 @@ impl Request {
             | Request::ProbeNow { .. }
             | Request::Announce {}
             | Request::PairRole { .. }
+            | Request::PairPush { .. }
             | Request::StateDrop {}
             | Request::Reload { .. }
             | Request::Confirm {}

@@ -87,6 +87,21 @@ words! {
         Reload = "reload",
         /// It was in force before.
         Rollback = "rollback",
+        /// The other appliance of the pair has sent it.
+        Pushed = "pushed",
+    }
+    /// How what one appliance of a pair knows comes to the other.
+    SyncWord {
+        /// There is no connection.
+        Away = "away",
+        /// Neither is told anything: both stand by, or both are active.
+        Idle = "idle",
+        /// All is being told.
+        Copying = "copying",
+        /// The standby has all.
+        InSync = "in-sync",
+        /// More has changed than could be told: all has to be told anew.
+        CopyDue = "copy-due",
     }
     /// Why a service port would not be served as it is now.
     ServiceLoss {

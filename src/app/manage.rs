@@ -17,6 +17,7 @@ use crate::admin::{Answer, Asked};
 use crate::control::{Controller, DeviceEvent, Input, Output};
 use crate::dpdk::{DeviceEvents, Link};
 use crate::keepalived::{Heard, Keepalived};
+use crate::peer::Peer;
 use crate::policy::intent::PortId;
 use crate::programs::{Ended, OURSELVES, Programs};
 use crate::time::{Duration, Instant};
@@ -44,6 +45,8 @@ pub struct Manager {
     advertiser: Advertiser,
     keepalived: Keepalived,
     follower: RouteFollower,
+    /// The connection to the other appliance.
+    peer: Option<Peer>,
     /// What is left for the next start, while it is written.
     writing: Option<Writing>,
     programs: Programs,
@@ -67,6 +70,8 @@ pub struct Sources {
     pub advertiser: Advertiser,
     pub keepalived: Keepalived,
     pub follower: RouteFollower,
+    /// The connection to the other appliance, and what each worker has to get for it.
+    pub peer: Option<(Peer, Vec<Command>)>,
 }
 
 /// How the loop ended.
@@ -81,11 +86,15 @@ impl Manager {
     pub fn new(
         controller: Controller,
         plane: Plane,
-        Sources { asked, reader, store, scraping, advertiser, keepalived, follower }: Sources,
+        Sources { asked, reader, store, scraping, advertiser, keepalived, follower, peer }: Sources,
         log: Log,
         clock: Clock,
     ) -> Manager {
-        let outgoing = plane.mail.iter().map(|_| Outgoing::new(plane.unsent())).collect();
+        let mut outgoing: Vec<Outgoing> = plane.mail.iter().map(|_| Outgoing::new(plane.unsent())).collect();
+        let (peer, commands) = peer.unzip();
+        for (outgoing, command) in outgoing.iter_mut().zip(commands.unwrap_or_default()) {
+            outgoing.push(command);
+        }
         let links = vec![Link::default(); plane.macs.len()];
         let devices = vec![DeviceEvents::default(); plane.macs.len()];
         let (answers, requests, stopped) = (HashMap::new(), 0, false);
@@ -100,6 +109,7 @@ impl Manager {
             advertiser,
             keepalived,
             follower,
+            peer,
             writing: None,
             programs: Programs::new(OURSELVES),
             log,
@@ -227,6 +237,12 @@ impl Manager {
                     writing.remember(*rest);
                 }
             }
+            Output::ReadPushed { request_id, name, text, own } => self.reader.read_pushed(request_id, name, text, own),
+            Output::TellPeer(word) => {
+                if let Some(peer) = &self.peer {
+                    peer.say(*word);
+                }
+            }
             Output::Log(row) => self.log.write(&row),
             Output::Notify(run) => self.programs.notify(*run),
             Output::RunProgram(run) => self.programs.run(*run),
@@ -254,8 +270,13 @@ impl Manager {
         if left != Backlog::Urgent {
             self.controller.heard_until(now);
         }
-        self.controller.handle_all(events.into_iter().map(Input::Event), now);
+        let heard = self.peer.as_mut().map(|peer| peer.news(now)).unwrap_or_default();
+        let inputs = events.into_iter().map(Input::Event).chain(heard.into_iter().map(Input::Pair));
+        self.controller.handle_all(inputs, now);
         self.act_on_all();
+        if let Some(peer) = &mut self.peer {
+            peer.follow(&self.controller);
+        }
         left != Backlog::Nothing
     }
 

@@ -18,8 +18,16 @@ const WAITING: usize = 64;
 /// What is read for whom.
 struct Order {
     request_id: Option<u64>,
-    /// A name and what is to be read; `None`: the file.
-    text: Option<(String, Arc<str>)>,
+    /// What is to be read; `None`: the file.
+    text: Option<Given>,
+}
+
+/// A text, and what messages call it.
+struct Given {
+    name: String,
+    text: Arc<str>,
+    /// It is another appliance's: what the configuration in force here says.
+    own: Option<Arc<str>>,
 }
 
 /// The reader of a file.
@@ -49,7 +57,14 @@ impl Reader {
 
     /// Reads this text, which messages call `name`, likewise.
     pub fn read_text(&mut self, request_id: u64, name: String, text: Arc<str>) {
-        self.waiting.push_back(Order { request_id: Some(request_id), text: Some((name, text)) });
+        self.waiting.push_back(Order { request_id: Some(request_id), text: Some(Given { name, text, own: None }) });
+        self.next();
+    }
+
+    /// Reads the text of another appliance's file likewise, with what is this one's own as `own` has it.
+    pub fn read_pushed(&mut self, request_id: u64, name: String, text: Arc<str>, own: Arc<str>) {
+        let given = Given { name, text, own: Some(own) };
+        self.waiting.push_back(Order { request_id: Some(request_id), text: Some(given) });
         self.next();
     }
 
@@ -89,7 +104,11 @@ fn read(path: &Path, order: &Order) -> Reading {
     let text = |bytes: &[u8]| Arc::<str>::from(String::from_utf8_lossy(bytes));
     let file = bytes.as_ref().ok().map(|bytes| text(bytes));
     let (text, read) = match &order.text {
-        Some((name, text)) => (Arc::clone(text), config::parse(name, text)),
+        Some(Given { name, text, own: None }) => (Arc::clone(text), config::parse(name, text)),
+        Some(Given { name, text, own: Some(own) }) => {
+            let (text, read) = config::parse_pushed(name, text, own);
+            (text.into(), read)
+        }
         None => (file.clone().unwrap_or_default(), bytes.and_then(|bytes| config::parse_bytes(&name, &bytes))),
     };
     (order.request_id, FileRead { read: read.map(Box::new), text, file })

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 const NEWS: usize = 256;
 
 /// How the connection stands.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelState {
     /// What the sync says.
     pub report: Report,
@@ -20,24 +20,28 @@ pub struct ChannelState {
     pub listening: Option<String>,
 }
 
-/// The place.
-#[derive(Default)]
-pub struct Board(Mutex<Shown>);
+/// The place, with news as management wants them.
+pub struct Board<N = News>(Mutex<Shown<N>>);
 
-#[derive(Default)]
-struct Shown {
+struct Shown<N> {
     state: ChannelState,
-    news: VecDeque<News>,
+    news: VecDeque<N>,
 }
 
-impl Board {
+impl<N> Default for Board<N> {
+    fn default() -> Board<N> {
+        Board(Mutex::new(Shown { state: ChannelState::default(), news: VecDeque::new() }))
+    }
+}
+
+impl<N> Board<N> {
     /// How the connection stands.
     pub fn state(&self) -> ChannelState {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).state.clone()
     }
 
     /// What has happened since the last call, the earliest first.
-    pub fn take_news(&self) -> Vec<News> {
+    pub fn take_news(&self) -> Vec<N> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).news.drain(..).collect()
     }
 
@@ -45,7 +49,7 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).state = state;
     }
 
-    pub(super) fn tell(&self, news: impl IntoIterator<Item = News>) {
+    pub(super) fn tell(&self, news: impl IntoIterator<Item = N>) {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for one in news {
             if shown.news.len() == NEWS {

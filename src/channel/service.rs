@@ -7,10 +7,11 @@
 use super::board::{Board, ChannelState};
 use super::identity::Identity;
 use super::peers::Peer;
-use crate::sync::{Hello, Sync};
+use crate::sync::{Hello, News, Sync};
 use crate::time::{Duration, Instant};
 use crate::worker::sync::SyncLink;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
@@ -40,18 +41,20 @@ pub struct Sockets {
 
 enum Order {
     Active(bool),
-    Hello(Box<Hello>),
-    Word(String),
+    Sockets(Sockets),
+    Configuration(Box<dyn FnOnce() -> BTreeMap<String, u64> + Send>),
+    Say(Box<dyn FnOnce() -> String + Send>),
 }
 
-/// The thread, seen from management.
-pub struct Channel {
+/// The thread, seen from management, which takes news as `N`.
+pub struct Channel<N = News> {
     orders: Sender<Order>,
-    board: Arc<Board>,
+    board: Arc<Board<N>>,
 }
 
-impl Channel {
-    /// Starts it, for workers that have the other ends of `links`. `clock` is the one by which they judge.
+impl<N: Send + 'static> Channel<N> {
+    /// Starts it, for workers that have the other ends of `links`. `clock` is the one by which they judge; `heard` makes of news what
+    /// management takes, on the thread.
     ///
     /// # Errors
     /// There is no thread to be had.
@@ -60,8 +63,9 @@ impl Channel {
         identity: Identity,
         (links, hello): (Vec<SyncLink>, Hello),
         clock: impl Fn() -> Instant + Send + 'static,
-    ) -> std::io::Result<Channel> {
-        let ((orders, given), board) = (mpsc::channel(), Arc::<Board>::default());
+        heard: impl FnMut(News) -> N + Send + 'static,
+    ) -> std::io::Result<Channel<N>> {
+        let ((orders, given), board) = (mpsc::channel(), Arc::<Board<N>>::default());
         let now = clock();
         let service = Service {
             places,
@@ -76,7 +80,7 @@ impl Channel {
             pause: PAUSES[0],
             shown: Instant::ZERO,
         };
-        std::thread::Builder::new().name("pair".into()).spawn(move || service.run(&clock))?;
+        std::thread::Builder::new().name("pair".into()).spawn(move || service.run(&clock, heard))?;
         Ok(Channel { orders, board })
     }
 
@@ -85,28 +89,33 @@ impl Channel {
         _ = self.orders.send(Order::Active(active));
     }
 
-    /// What this appliance says of itself.
-    pub fn set_hello(&self, hello: Hello) {
-        _ = self.orders.send(Order::Hello(Box::new(hello)));
+    /// The two are elsewhere from now on.
+    pub fn set_sockets(&self, places: Sockets) {
+        _ = self.orders.send(Order::Sockets(places));
     }
 
-    /// What its management says to the other's.
-    pub fn set_text(&self, word: String) {
-        _ = self.orders.send(Order::Word(word));
+    /// Digests of what has to be the same on both, worked out on the thread.
+    pub fn set_configuration(&self, digests: impl FnOnce() -> BTreeMap<String, u64> + Send + 'static) {
+        _ = self.orders.send(Order::Configuration(Box::new(digests)));
+    }
+
+    /// Management says this to the other's, written on the thread; nobody hears it where there is no connection.
+    pub fn say(&self, text: impl FnOnce() -> String + Send + 'static) {
+        _ = self.orders.send(Order::Say(Box::new(text)));
     }
 
     /// What it shows of itself.
-    pub fn board(&self) -> &Board {
+    pub fn board(&self) -> &Board<N> {
         &self.board
     }
 }
 
-struct Service {
+struct Service<N> {
     places: Sockets,
     identity: Identity,
     sync: Sync,
     orders: Receiver<Order>,
-    board: Arc<Board>,
+    board: Arc<Board<N>>,
     /// Of the one that listens; else why it does not.
     listener: Result<TcpListener, String>,
     peer: Option<Peer>,
@@ -118,8 +127,8 @@ struct Service {
     shown: Instant,
 }
 
-impl Service {
-    fn run(mut self, clock: &impl Fn() -> Instant) {
+impl<N> Service<N> {
+    fn run(mut self, clock: &impl Fn() -> Instant, mut heard: impl FnMut(News) -> N) {
         loop {
             let now = clock();
             if !self.obey(now) {
@@ -134,7 +143,7 @@ impl Service {
                 self.sync.disconnected(&why, now);
                 self.next = now + self.pause;
             }
-            self.show(clock());
+            self.show(clock(), &mut heard);
             self.wait();
         }
     }
@@ -144,12 +153,23 @@ impl Service {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Active(active)) => self.sync.set_active(active, now),
-                Ok(Order::Hello(hello)) => self.sync.set_hello(*hello, now),
-                Ok(Order::Word(word)) => self.sync.set_text(word, now),
+                Ok(Order::Sockets(places)) => self.move_to(places, now),
+                Ok(Order::Configuration(digests)) => self.sync.set_configuration(digests(), now),
+                Ok(Order::Say(text)) => _ = self.sync.say(&text(), now),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
+    }
+
+    fn move_to(&mut self, places: Sockets, now: Instant) {
+        if places == self.places {
+            return;
+        }
+        (self.places, self.peer, self.next) = (places, None, now);
+        (self.listener, self.pause) = (Err("it does not listen yet".into()), PAUSES[0]);
+        self.handshakes.clear();
+        self.sync.disconnected("the file names other addresses", now);
     }
 
     /// Looks for the other one, if it is this one that has to and it is time.
@@ -239,7 +259,7 @@ impl Service {
         Ok(())
     }
 
-    fn show(&mut self, now: Instant) {
+    fn show(&mut self, now: Instant, heard: &mut impl FnMut(News) -> N) {
         let news: Vec<_> = std::iter::from_fn(|| self.sync.next_news()).collect();
         if news.is_empty() && now.since(self.shown) < SHOWN {
             return;
@@ -248,7 +268,7 @@ impl Service {
         let listening = self.listener.as_ref().err().filter(|_| !self.identity.connects()).cloned();
         let peer = self.peer.as_ref().map(|peer| peer.address);
         self.board.show(ChannelState { report: self.sync.report(now), peer, listening });
-        self.board.tell(news);
+        self.board.tell(news.into_iter().map(heard));
     }
 
     /// Until something comes, or it is time to look at what workers tell.

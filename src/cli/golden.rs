@@ -28,6 +28,7 @@ fn show(words: &str, data: serde_json::Value) -> Shown {
     let program = parse::program(line.split(' ').map(Into::into)).expect(words);
     let question = match program.command {
         Command::Ask(ask) => ask.question(),
+        Command::Pair(asked) => asked.question().unwrap_or_else(|_| panic!("{words} makes files")),
         Command::Recorder(asked) => asked.what.question().unwrap_or_else(|_| panic!("{words} saves")),
         _ => panic!("{words} asks nothing"),
     };

@@ -1,7 +1,7 @@
 //! The command: what an operator types and reads.
 //!
 //! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
-//! all but `run`, `check`, `import`, `replay` and `explain --file` (and what `doctor` and `support` read of the box) go through the admin
+//! all but `run`, `check`, `import`, `replay`, `pair init` and `explain --file` (and what `doctor` and `support` read of the box) go through the admin
 //! socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
@@ -21,6 +21,7 @@ mod grid;
 mod here;
 mod import;
 mod manual;
+mod pair_init;
 mod parse;
 mod readable;
 mod replay;
@@ -83,6 +84,10 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
         Command::Manual => print(&manual::page()),
         Command::Capture(wanted) => capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
             .unwrap_or_else(|failure| failed(&failure)),
+        Command::Pair(asked) => match asked.question() {
+            Ok(question) => show(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &question),
+            Err(init) => pair_init::run(&init),
+        },
         Command::Recorder(asked) => {
             let socket = socket.unwrap_or(parse::DEFAULT_SOCKET.into());
             match asked.what.question() {

@@ -115,6 +115,7 @@ mod tests {
     fn asked(line: &str) -> Question {
         match parsed(line).unwrap_or_else(|why| panic!("{line}: {why}")).command {
             Command::Ask(ask) => ask.question(),
+            Command::Pair(pair) => pair.question().unwrap_or_else(|_| panic!("{line} makes files")),
             _ => panic!("{line} asks nothing"),
         }
     }
@@ -249,6 +250,8 @@ mod tests {
             ("fairlead pair --json", Request::Pair {}),
             ("fairlead pair active", Request::PairRole { role: PairRole::Active, yes: false }),
             ("fairlead pair active --yes", Request::PairRole { role: PairRole::Active, yes: true }),
+            ("fairlead pair push", Request::PairPush { confirm_s: None }),
+            ("fairlead pair push --confirm 90s", Request::PairPush { confirm_s: Some(90) }),
             ("fairlead pair standby", Request::PairRole { role: PairRole::Standby, yes: false }),
             ("fairlead health", Request::Health {}),
         ];

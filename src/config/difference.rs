@@ -81,7 +81,17 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.thing("limits", &old.intent.limits, &new.intent.limits);
     changes.thing("sip", &old.intent.sip, &new.intent.sip);
     changes.named("section", |intent| each(intent, &intent.pair, |_| "[pair]".into()));
+    if has_peer(old) != has_peer(new) {
+        // Ports of SNAT addresses are given away in an order that both appliances know, from the start on.
+        let of_pair =
+            |change: &&mut Change| change.what == "section" || change.what.starts_with("section [pair]: peer");
+        changes.changes.iter_mut().filter(of_pair).for_each(|change| change.live = false);
+    }
     changes.changes
+}
+
+fn has_peer(configuration: &Configuration) -> bool {
+    configuration.intent.pair.as_ref().is_some_and(|pair| pair.peer.is_some())
 }
 
 /// Who may reach the members of `intent` directly; its timeouts and limits, each as `udp 5m, icmp 60s`; which SIP is counted, if any is.
@@ -190,8 +200,8 @@ pub(super) trait Compared {
 
 /// One key of a thing.
 pub(super) struct Key {
-    name: &'static str,
-    value: Value,
+    pub(super) name: &'static str,
+    pub(super) value: Value,
     live: bool,
 }
 
@@ -219,7 +229,7 @@ impl Key {
     }
 }
 
-type Things = Vec<(String, Vec<Key>)>;
+pub(super) type Things = Vec<(String, Vec<Key>)>;
 
 struct Comparison<'i> {
     changes: Vec<Change>,
@@ -284,7 +294,7 @@ impl Comparison<'_> {
 }
 
 /// Each of `things` with its name and keys.
-fn each<'i, T: Compared + 'i>(
+pub(super) fn each<'i, T: Compared + 'i>(
     intent: &Intent,
     things: impl IntoIterator<Item = &'i T>,
     name: impl Fn(&T) -> String,
@@ -293,7 +303,7 @@ fn each<'i, T: Compared + 'i>(
 }
 
 /// A port's place counts as well: everything running names ports by it.
-fn ports(intent: &Intent) -> Things {
+pub(super) fn ports(intent: &Intent) -> Things {
     let mut ports = each(intent, &intent.ports, |port| port.name.clone());
     for (place, (_, keys)) in ports.iter_mut().enumerate() {
         keys.insert(0, Key { live: false, ..Key::live("place in the file", place + 1) });
@@ -302,7 +312,7 @@ fn ports(intent: &Intent) -> Things {
 }
 
 /// Monitors of one name differ in their port; the first has the name alone.
-fn monitors(intent: &Intent) -> Things {
+pub(super) fn monitors(intent: &Intent) -> Things {
     let mut names = HashSet::new();
     let entries = intent.monitors.iter().map(|monitor| {
         let twin = !names.insert(&monitor.name);
@@ -361,7 +371,7 @@ fn tls_keys(kind: &MonitorKind) -> Vec<Key> {
     ]
 }
 
-fn pools(intent: &Intent) -> Things {
+pub(super) fn pools(intent: &Intent) -> Things {
     let mut pools = each(intent, intent.pools.iter(), |pool| pool.name.clone());
     for ((_, keys), pool) in pools.iter_mut().zip(intent.pools.iter()) {
         keys.push(Key::live("on_down.udp", pool.on_down_udp));
@@ -420,6 +430,7 @@ shown! {
     Ipv4Addr => |address, _intent| address;
     Ipv4Net => |net, _intent| network_text(*net);
     SocketAddr => |socket, _intent| socket;
+    PemFile => |file, _intent| pem::shown(file);
     Mac => |mac, _intent| mac;
     VlanId => |vlan, _intent| vlan;
     Listen => |listen, _intent| listen_text(*listen);

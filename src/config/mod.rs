@@ -18,6 +18,7 @@ mod report;
 mod resolve;
 mod schema;
 mod settings;
+mod shared;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use edit_members::MemberEdit;
 pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Routes, Settings};
+pub use shared::{digests, for_this_one};
 pub use value::{codes_text, listen_text, network_text, parse_prefix};
 pub use visible::{escaped, is_obeyed, visible};
 
@@ -106,6 +108,20 @@ pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Configuration, ConfigErro
 /// As [`load`].
 pub fn parse(name: &str, text: &str) -> Result<Configuration, ConfigErrors> {
     parse_for(std::thread::available_parallelism().map_or(1, usize::from), name, text)
+}
+
+/// Reads the text of another appliance's file as this one may use it ([`for_this_one`]); the text as well.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_pushed(name: &str, text: &str, own: &str) -> (String, Result<Configuration, ConfigErrors>) {
+    match for_this_one(text, own) {
+        Ok(text) => {
+            let read = parse(name, &text);
+            (text, read)
+        }
+        Err(why) => (text.to_owned(), Err(unread(name, &why, "write both files by hand"))),
+    }
 }
 
 /// Reads `text` as the file that messages call `name`, for a machine of `cores` CPU cores.

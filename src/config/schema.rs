@@ -470,11 +470,20 @@ section! { "pair", ONCE, Pair, built intent::Pair;
     role: PairRole = "standby", choice::<PairRole>(&[]), live,
         "What the appliance is from its start until keepalived, an operator or the other appliance says so. A reload that adds the section leaves an appliance active that was alone.";
     priority: u16 = 100, integer(1, 255, "the higher"), live,
-        "Where both are active (split brain) and tell each other so: the one with the lower priority yields; of equal ones, the one with the lower address. Nothing tells them yet: two active ones are alarm pair.split, and keepalived or an operator ends it.";
+        "Where both are active for a second (split brain) and tell each other so over `peer`: the one with the lower priority yields; of equal ones, the one with the lower address. Without peer two active ones are alarm pair.split, and keepalived or an operator ends it.";
     virtual_mac: bool = false, Flag, live,
         "true: on interfaces with a vrid, floating addresses have the MAC of the virtual router, 00:00:5e:00:01:VRID (RFC 9568 7.3), on both appliances, so that no host has to learn another one at a take-over. The port takes that MAC beside its own, or everything, where its driver can only do that.";
     settle: Duration = "3s", span(0, MINUTE, ""), live,
         "For so long after it has become active, nothing is refused (no reset, no ICMP error, no no_member = \"reject\") for what may be known to the other appliance alone, and a member's SYN-ACK from a service port to whom no flow is known waits for the client's next SYN.";
+    peer: SocketAddr = (absent "neither tells the other what it knows of connections"), Socket, live,
+        "Where the other appliance listens, over the kernel: at its address of a management NIC, or at a fixed one of an interface with a host device. With certificate, key and peer_certificate, all four: whoever is active tells the other one of its connections and mappings, of who is active in its pools, and of what the operator has set (admin states, forced choices, exclusions). A connection that is slow or away holds up nothing; 0.9 s of silence end it, and then all is told anew in the background.";
+    listen: SocketAddr = (absent "every address of the kernel's, at the port of peer"), Socket, live,
+        "Where the other appliance connects to. Which of the two connects follows from their certificates: write it on both, or on neither.";
+    certificate: PemFile = (absent "none is shown"), PemPath, restart,
+        "PEM file with this appliance's certificate, made by `fairlead pair init`. TLS 1.3, mutual: each believes the very certificate of the other one that its file names, and asks for no authority, name or date.";
+    key: PemFile = (absent "none"), PemPath, restart, "Its private key, without a passphrase; made with it, mode 0600.";
+    peer_certificate: PemFile = (absent "nobody is believed"), PemPath, restart,
+        "PEM file with the other appliance's certificate, copied from there.";
 } }
 
 /// Every section, in the order of the reference.

@@ -138,6 +138,7 @@ pub(crate) struct Bench {
     /// Which of the kernel's routes were to be followed; a test says what they are.
     pub(crate) followed_routes: Vec<RouteOrder>,
     pub(crate) metrics: Vec<Option<std::net::SocketAddr>>,
+    pub(crate) said: Vec<super::PairWord>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
     pub(crate) confirmed: Vec<MemberId>,
@@ -280,6 +281,7 @@ impl Bench {
             advertised: Vec::new(),
             followed_routes: Vec::new(),
             metrics: Vec::new(),
+            said: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
             confirmed: Vec::new(),
@@ -498,6 +500,8 @@ impl Bench {
             }
             Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::ReadText { request_id, text, .. } => self.texts.push((request_id, text)),
+            Output::ReadPushed { request_id, text, .. } => self.texts.push((request_id, text)),
+            Output::TellPeer(word) => self.said.push(*word),
             Output::Log(row) => self.logs.push((row.level, row.message.clone())),
             Output::SaveEvents { change, events } => {
                 self.recorded.push((change, *events));

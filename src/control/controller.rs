@@ -20,6 +20,7 @@ use super::neighbours::NeighbourEvent;
 use super::notifier::Notifier;
 use super::outbox::{Outbox, Output};
 use super::pair::{PairNews, Pairing, Takeover};
+use super::peer_link::PairLink;
 use super::pools::Pools;
 use super::probing::Probing;
 use super::program_run::ProgramExit;
@@ -194,6 +195,8 @@ pub struct Controller {
     pub(super) advertising: Advertising,
     /// `None`: the appliance is alone.
     pub(super) pairing: Option<Pairing>,
+    /// What the managements of both say to each other.
+    pub(super) pair_link: PairLink,
     /// The last one.
     pub(super) takeover: Option<Takeover>,
     /// How often it has become active since the start.
@@ -260,6 +263,7 @@ impl Controller {
             recorder: Recorder::default(),
             advertising: Advertising::new(&intent),
             pairing,
+            pair_link: PairLink::default(),
             takeover: None,
             takeovers: 0,
             learning: Learning::default(),
@@ -376,6 +380,11 @@ impl Controller {
     /// What is wanted: the file, with what operators changed laid over.
     pub fn intent(&self) -> &Intent {
         &self.intent
+    }
+
+    /// The configuration in force, as it was read.
+    pub fn configuration(&self) -> &Arc<Configuration> {
+        &self.raw
     }
 
     /// The latest epoch that every worker has installed.

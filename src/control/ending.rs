@@ -13,7 +13,7 @@ use crate::config::{LogLevel, count};
 use crate::events::EventName;
 use crate::handover::{Remembered, RememberedMember, RememberedPool};
 use crate::policy::health::State;
-use crate::policy::intent::{Member, MemberId};
+use crate::policy::intent::{Member, MemberId, Pool, PoolId};
 use crate::time::Instant;
 use crate::worker::handing_over::giving;
 use crate::worker::mailbox::{Command, WorkerId};
@@ -103,17 +103,20 @@ impl Controller {
 
     /// What the next start is to know of pools and members.
     fn remembered(&self) -> Remembered {
-        let pools = self.intent.pools.entries().map(|(id, pool)| {
-            let status = self.pools.pool(id);
-            RememberedPool {
-                name: pool.name.clone(),
-                active: status.active.and_then(|member| self.intent.members.get(member)).map(|member| member.address),
-                since: status.since.nanos(),
-                generation: status.generation.0,
-                members: pool.members.iter().map(|id| self.remembered_member(*id)).collect(),
-            }
-        });
-        Remembered { snat_seed: self.checks.ports.snat_ports.seed(), pools: pools.collect() }
+        let pools = self.intent.pools.entries().map(|(id, pool)| self.remembered_pool(id, pool));
+        Remembered { snat_seed: self.snat_seed(), pools: pools.collect() }
+    }
+
+    /// The same of one pool.
+    pub(super) fn remembered_pool(&self, id: PoolId, pool: &Pool) -> RememberedPool {
+        let status = self.pools.pool(id);
+        RememberedPool {
+            name: pool.name.clone(),
+            active: status.active.and_then(|member| self.intent.members.get(member)).map(|member| member.address),
+            since: status.since.nanos(),
+            generation: status.generation.0,
+            members: pool.members.iter().map(|id| self.remembered_member(*id)).collect(),
+        }
     }
 
     fn remembered_member(&self, id: MemberId) -> RememberedMember {

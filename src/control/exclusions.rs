@@ -105,6 +105,13 @@ impl Exclusions {
         restored
     }
 
+    /// What was added to the group of a SNAT of the file, and removed, is this from now on, as far as the file does not say so itself.
+    pub fn follow(&mut self, snat: &Snat, added: &BTreeMap<Ipv4Net, Wall>, removed: &BTreeMap<Ipv4Net, Wall>) {
+        self.pools.remove(&snat.pool);
+        self.restore(snat, added, true);
+        self.restore(snat, removed, false);
+    }
+
     /// What was added to the group of a pool by hand, and what was removed, each with the moment.
     pub fn of(&self, pool: PoolId) -> (BTreeMap<Ipv4Net, Wall>, BTreeMap<Ipv4Net, Wall>) {
         self.pools.get(&pool).map(|change| (change.added.clone(), change.removed.clone())).unwrap_or_default()

@@ -10,6 +10,7 @@ use super::event_log::EventLog;
 use super::handover_stream::HandoverOrder;
 use super::log_rate::{A_SECOND, LogRate};
 use super::operator_state::OperatorState;
+use super::pair_word::PairWord;
 use super::program_run::ProgramRun;
 use super::route_order::RouteOrder;
 use super::saved_events::SavedEvents;
@@ -51,6 +52,20 @@ pub enum Output {
         /// What it says.
         text: Arc<str>,
     },
+    /// Read the text of another appliance's file as this one may use it, with what is its own as the text `own` has it, and hand it in
+    /// likewise.
+    ReadPushed {
+        /// To be given back.
+        request_id: u64,
+        /// What the file is called in messages.
+        name: String,
+        /// What it says.
+        text: Arc<str>,
+        /// What the one in force here says.
+        own: Arc<str>,
+    },
+    /// Say this to the other appliance of the pair.
+    TellPeer(Box<PairWord>),
     /// Write a line to the log.
     Log(Arc<EventRow>),
     /// Log what is at least so grave from now on.

@@ -5,7 +5,11 @@
 //! heard comes as [`PairNews`].
 
 use super::keepalived::{Line, line};
-use crate::admin::rows::RoleCause;
+use super::operator_state::OperatorState;
+use super::pair_facts::LinkFacts;
+pub use super::pair_facts::{PeerState, SyncState};
+use super::pair_word::PairWord;
+use crate::admin::rows::{Reloaded, RoleCause};
 use crate::handover::Remembered;
 use crate::policy::Epoch;
 use crate::policy::health::PairHealth;
@@ -38,30 +42,52 @@ pub enum PairNews {
     Sync(SyncState),
     /// The other one, which is active, says who is active in its pools, and what was lost with whom.
     Pools(Remembered),
+    /// The other one, which is active, says what an operator has set there.
+    Settings(Box<OperatorState>),
+    /// There is a connection to the other appliance, or it says something else of itself.
+    Connected {
+        /// What it calls itself.
+        name: String,
+        /// What the order is drawn from in which it gives away ports of SNAT addresses.
+        snat_seed: u64,
+    },
+    /// How the connection stands.
+    Link(Box<LinkFacts>),
+    /// The other one sends its configuration, to be taken over here.
+    Push {
+        /// Goes back with what came of it.
+        number: u64,
+        /// What the file of the configuration says.
+        text: String,
+        /// Within so many seconds it must be confirmed.
+        confirm_s: u64,
+    },
+    /// What came of a configuration that was sent there.
+    Pushed {
+        /// As it was sent.
+        number: u64,
+        /// In words for an operator where nothing did.
+        outcome: Result<Box<Reloaded>, String>,
+    },
+    /// Something that the other one says cannot be read, and why.
+    Unread(String),
 }
 
-/// What the other appliance says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerState {
-    /// What it is.
-    pub role: PairRole,
-    /// Its `[pair] priority`.
-    pub priority: u16,
-    /// Its address, by which two of the same priority are told apart.
-    pub address: Ipv4Addr,
-    /// Its MACs on its ports, by which its ARP is known.
-    pub macs: Vec<Mac>,
-}
-
-/// How far this appliance has what the other one knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SyncState {
-    /// It has all that was there when it was connected, and what came since.
-    pub is_in_sync: bool,
-    /// Changes that are on their way, as far as is known.
-    pub lag_flows: u64,
-    /// How old the oldest of them is.
-    pub lag: Duration,
+impl PairNews {
+    /// What is heard where the other one's management says this.
+    pub fn of_word(text: &str) -> PairNews {
+        match PairWord::read(text) {
+            Ok(PairWord::State { role, priority, address, macs }) => {
+                let macs = macs.into_iter().map(Mac).collect();
+                PairNews::Peer(PeerState { role, priority, address, macs })
+            }
+            Ok(PairWord::Pools(remembered)) => PairNews::Pools(remembered),
+            Ok(PairWord::Settings(settings)) => PairNews::Settings(settings),
+            Ok(PairWord::Push { number, text, confirm_s }) => PairNews::Push { number, text, confirm_s },
+            Ok(PairWord::Pushed { number, outcome }) => PairNews::Pushed { number, outcome },
+            Err(why) => PairNews::Unread(why),
+        }
+    }
 }
 
 /// Why, in words.
@@ -187,7 +213,10 @@ impl Pairing {
     pub(super) fn behind(&self) -> Option<String> {
         let is_active = self.peer().is_some_and(|(peer, _)| peer.role == PairRole::Active);
         let sync = self.sync.filter(|sync| is_active && !sync.is_in_sync)?;
-        Some(format!("it does not have yet what the active one knows: {} changes are missing", sync.lag_flows))
+        Some(match sync.lag_flows {
+            0 => "it does not have yet what the active one knows: a full copy is under way".into(),
+            changes => format!("it does not have yet what the active one knows: {changes} changes are missing"),
+        })
     }
 
     /// Since when both appliances are active, if they are.
@@ -216,9 +245,20 @@ impl Pairing {
                 self.resume(now);
             }
             PairNews::Sync(sync) => self.sync = Some(sync),
-            PairNews::Pools(_) => {}
+            PairNews::Link(facts) => self.sync = facts.sync(),
+            PairNews::Pools(_)
+            | PairNews::Settings(_)
+            | PairNews::Connected { .. }
+            | PairNews::Push { .. }
+            | PairNews::Pushed { .. }
+            | PairNews::Unread(_) => {}
         }
-        Some(self.standing()).filter(|standing| standing.role != before)
+        let standing = Some(self.standing()).filter(|standing| standing.role != before);
+        // What the other one is it has said before.
+        if standing.is_some() && self.peer().is_some_and(|(peer, _)| peer.role == PairRole::Active) {
+            self.on_claim(now);
+        }
+        standing
     }
 
     /// The other one was heard by ARP as the owner of what belongs to the active one.

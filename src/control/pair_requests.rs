@@ -45,6 +45,7 @@ impl Controller {
             in_sync: sync.map(|sync| sync.is_in_sync),
             lag_flows: sync.map(|sync| sync.lag_flows),
             lag_ms: sync.map(|sync| sync.lag.as_millis() as u64),
+            link: self.link_row(),
             split_since: pairing.split_since().map(|since| self.wall(since)),
             unknown_lines: pairing.unknown_lines,
             takeovers: self.takeovers,
@@ -84,9 +85,10 @@ impl Controller {
         let not_yet = [
             (self.publisher.installed() == Epoch(0)).then(|| "it has just started, and does not forward yet".into()),
             self.pairing.as_ref().and_then(|pairing| pairing.behind()),
+            self.has_just_begun_alone(now),
             self.stands_by_since_a_moment_ago(now),
         ];
-        let [unfit, not_yet] = [unfit, not_yet].map(|all| all.into_iter().flatten().collect::<Vec<String>>());
+        let [unfit, not_yet] = [&unfit[..], &not_yet].map(|all| all.iter().flatten().cloned().collect::<Vec<String>>());
         let state = match (unfit.is_empty(), not_yet.is_empty()) {
             (false, _) => Fitness::Unfit,
             (true, false) => Fitness::NotYet,

@@ -21,22 +21,25 @@ use std::net::Ipv4Addr;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long the alarm of two active appliances stands after the other one was heard last.
 const SPLIT_SHOWN: Duration = Duration::from_secs(60);
+/// The other one may say that it is active for so long until it has heard that this one is: at a planned take-over both are for a moment.
+const HANDS_OVER: Duration = Duration::from_millis(300);
 const SPLIT: &str = "pair split";
 const DEAF: &str = "pair keepalived";
 
 impl Controller {
     /// A source says what it knows of who is active: the one way in for all of them.
     pub(super) fn hear_of_pair(&mut self, news: PairNews, now: Instant) {
+        self.hear_of_link(&news);
+        let is_standby = self.pairing.is_some() && !self.is_active();
+        match &news {
+            PairNews::Pools(remembered) if is_standby => return self.follow_active(remembered, now),
+            PairNews::Settings(settings) if is_standby => return self.follow_settings(settings, now),
+            PairNews::Push { number, text, confirm_s } => return self.on_push(*number, text, *confirm_s, now),
+            PairNews::Pushed { number, outcome } => return self.waiting.on_pushed(*number, outcome),
+            PairNews::Peer(peer) => self.link.set_peer_macs(peer.macs.iter().copied()),
+            _ => {}
+        }
         let (Some(pairing), Some(pair)) = (&mut self.pairing, &self.intent.pair) else { return };
-        if let PairNews::Pools(remembered) = &news {
-            let is_standby = pairing.standing().role == PairRole::Standby;
-            return if is_standby {
-                self.follow_active(remembered, now)
-            };
-        }
-        if let PairNews::Peer(peer) = &news {
-            self.link.set_peer_macs(peer.macs.iter().copied());
-        }
         let was_split = pairing.split_since().is_some();
         let standing = pairing.hear(news, pair, now);
         self.review_split(None, now);
@@ -65,7 +68,7 @@ impl Controller {
     }
 
     /// What this appliance is in its pair; `None`: it is alone, and active.
-    pub(super) fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<Standing> {
         self.pairing.as_ref().map(Pairing::standing)
     }
 
@@ -100,6 +103,7 @@ impl Controller {
                 let was_standby = !self.is_active();
                 self.pairing = None;
                 self.outputs.clear(SPLIT, || "there is no pair any more".into());
+                self.end_link();
                 if was_standby {
                     self.become_of(true, now);
                 }
@@ -118,6 +122,9 @@ impl Controller {
             self.on_role(standing, now);
         }
         self.end_split(was_split, now);
+        if self.pairing.as_ref().is_some_and(|pairing| pairing.split_since().is_some()) {
+            self.review_split(None, now);
+        }
         let health = self.pair_health(now);
         if health != self.health.pair {
             self.health.pair = health;
@@ -137,7 +144,8 @@ impl Controller {
         let settled = pairing.settles_until(pair).filter(|_| self.health.pair.is_settling);
         let waits = self.takeover.filter(|takeover| takeover.installed.is_none() && self.link.is_silent());
         let patience = waits.and_then(|takeover| Some(takeover.published?.1 + PATIENCE));
-        [pairing.next_deadline(now), settled, patience].into_iter().flatten().min()
+        let named = pairing.split_since().map(|since| since + HANDS_OVER).filter(|due| *due > now);
+        [pairing.next_deadline(now), settled, patience, named].into_iter().flatten().min()
     }
 
     /// A snapshot goes to the workers: it may be the one in which this appliance is active.
@@ -181,6 +189,8 @@ impl Controller {
         self.health.pair = self.pair_health(now);
         self.link.hold_floating(is_active, &self.intent, &self.machine.macs, now);
         self.pools.end_following();
+        self.pools.say_all();
+        self.pair_link.said_settings = None;
         self.advertising.touch();
         self.publisher.changed(now);
         self.publish(now);
@@ -190,8 +200,9 @@ impl Controller {
     fn review_split(&mut self, claim: Option<(InterfaceId, Ipv4Addr, Mac)>, now: Instant) {
         let Some(pairing) = &self.pairing else { return };
         let is_said = pairing.peer().filter(|(peer, _)| peer.role == PairRole::Active);
+        let since = pairing.split_since();
         let (subject, what) = match (claim, is_said) {
-            _ if pairing.split_since().is_none() => {
+            _ if since.is_none() => {
                 self.outputs.clear(SPLIT, || "one appliance of the pair is active".into());
                 return;
             }
@@ -200,6 +211,7 @@ impl Controller {
                 let subject = Subject::interface(name).and(address);
                 (subject, format!("{mac} on interface {name} answers for {address} as well"))
             }
+            (None, Some(_)) if since.is_some_and(|since| now.since(since) < HANDS_OVER) => return,
             (None, Some((peer, _))) => (Subject::object(peer.address), format!("{} says so of itself", peer.address)),
             (None, None) => return,
         };

@@ -91,6 +91,8 @@ pub struct Pools {
     pub(super) touched: BTreeSet<PoolId>,
     /// Those that were reconsidered since this was last asked.
     reconsidered: Vec<PoolId>,
+    /// Those that were since the other appliance of the pair was last given them.
+    unsaid: BTreeSet<PoolId>,
     /// How many pools share their work by source address: where there are very many, their tables are smaller.
     pub(super) by_source: usize,
     /// Members that cannot claim peers, by when that ends.
@@ -231,6 +233,7 @@ impl Pools {
             }
             news.extend(self.update(id, meant, health).then_some(id));
             self.reconsidered.push(id);
+            self.unsaid.insert(id);
         }
         (switched, news)
     }
@@ -275,6 +278,23 @@ impl Pools {
             Some(active) if active.state != State::Up => AlarmCode::PoolActiveUnfit,
             Some(_) => AlarmCode::PoolRoles,
         }
+    }
+
+    /// All pools are to be said to the other appliance of the pair.
+    pub(super) fn say_all(&mut self) {
+        self.unsaid = self.pools.keys().copied().collect();
+    }
+
+    /// Some pools are.
+    pub(super) fn has_unsaid(&self) -> bool {
+        !self.unsaid.is_empty()
+    }
+
+    /// Some of those pools, at most so many.
+    pub(super) fn take_unsaid(&mut self, most: usize) -> Vec<PoolId> {
+        let some: Vec<PoolId> = self.unsaid.iter().copied().take(most).collect();
+        some.iter().for_each(|id| _ = self.unsaid.remove(id));
+        some
     }
 
     /// The pools that were reconsidered since this was last asked, each with its active members and who may take over from one that is

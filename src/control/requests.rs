@@ -30,7 +30,10 @@ impl Controller {
     /// An operator wants something.
     pub(super) fn ask(&mut self, request_id: u64, request: Request, now: Instant) {
         self.outputs.debug(|| format!("request {request_id}: {request:?}"));
-        let begun = if self.stopping.is_some() { Err(stopping()) } else { self.begin(request_id, request, now) };
+        let begun = match self.stopping.is_some() {
+            true => Err(stopping()),
+            false => self.check_is_not_following(&request).and_then(|()| self.begin(request_id, request, now)),
+        };
         match begun {
             Ok(Some(data)) => self.tell(request_id, Ok(data)),
             Ok(None) => {}
@@ -79,6 +82,7 @@ impl Controller {
             Request::Sip {} => return self.begin_sip(request_id, now),
             Request::Pair {} => Data::Pair(Box::new(self.pair_report(now)?)),
             Request::PairRole { role, yes } => return self.set_role(request_id, role, yes, now),
+            Request::PairPush { confirm_s } => return self.begin_push(request_id, confirm_s, now),
             Request::Health {} => Data::Health(self.health_report(now)),
             Request::Announce {} => Data::Announced(self.announce(now)),
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
@@ -326,6 +330,7 @@ impl Controller {
             Pending::Preview { comparing, .. } => comparing.from.missing == 0,
             Pending::Explained { found, missing, .. } => found.is_some() || *missing == 0,
             Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
+            Pending::Pushed { outcome } => outcome.is_some(),
             Pending::Frozen { recording } => recorder.kept(*recording).is_some(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
             Pending::Events { filter, after } => events.after(followed.max(*after)).any(|row| filter.wants(row)),
@@ -362,6 +367,7 @@ impl Controller {
                 Ok(Data::EventsPage(Box::new(self.outputs.events.page(after, |row| filter.wants(row)))))
             }
             Pending::Explained { case, found, missing } => self.explanation(&case, found, missing, now),
+            Pending::Pushed { outcome } => self.pushed(outcome),
             Pending::Frozen { recording } => self.recording_frozen(recording),
             Pending::Latency { reset, missing } => {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
@@ -429,6 +435,9 @@ impl Controller {
 
     fn answer(&mut self, request_id: u64, answer: Answer) {
         self.askers.remove(&request_id);
+        if self.answer_push(request_id, &answer) {
+            return;
+        }
         self.outputs.push(Output::Answer { request_id, answer });
     }
 

@@ -14,8 +14,10 @@ const RETRY: Duration = Duration::from_secs(10);
 pub(super) struct Saves {
     /// `None`: nothing is kept.
     pub(super) place: Option<String>,
-    /// Counts the changes.
+    /// Counts the changes that are to be saved.
     changes: u64,
+    /// Counts all changes.
+    counted: u64,
     /// The last of them that is saved, or could not be.
     settled: u64,
     /// The one that is being saved.
@@ -28,6 +30,12 @@ impl Saves {
     /// Something was set or taken back.
     pub(super) fn changed(&mut self) {
         self.changes += u64::from(self.place.is_some());
+        self.counted += 1;
+    }
+
+    /// How many changes there were, whether or not they are kept.
+    pub(super) fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// What a request that was executed just now waits for.

@@ -350,13 +350,13 @@ fn set_text(member: &MemberStatus) -> String {
 }
 
 /// The members of a file, by what they are known by.
-struct Members {
+pub(super) struct Members {
     addresses: HashMap<Ipv4Addr, MemberId>,
     names: HashMap<String, MemberId>,
 }
 
 impl Members {
-    fn of(file: &Intent) -> Members {
+    pub(super) fn of(file: &Intent) -> Members {
         let all = || file.members.entries();
         Members {
             addresses: all().map(|(id, member)| (member.address, id)).collect(),
@@ -365,13 +365,13 @@ impl Members {
     }
 
     /// By its address, else by its name.
-    fn find(&self, address: Ipv4Addr, name: &str) -> Option<MemberId> {
+    pub(super) fn find(&self, address: Ipv4Addr, name: &str) -> Option<MemberId> {
         self.addresses.get(&address).or_else(|| self.names.get(name)).copied()
     }
 }
 
 /// Which pool of the file each is: by its name, else the one with the same members whose name nobody has.
-fn pools_kept(kept: &[SavedPool], file: &Intent) -> Vec<Option<PoolId>> {
+pub(super) fn pools_kept(kept: &[SavedPool], file: &Intent) -> Vec<Option<PoolId>> {
     let mut by_name: BTreeMap<&str, PoolId> = file.pools.entries().map(|(id, pool)| (pool.name.as_str(), id)).collect();
     let named: Vec<Option<PoolId>> = kept.iter().map(|one| by_name.remove(one.name.as_str())).collect();
     let mut by_members: BTreeMap<BTreeSet<Ipv4Addr>, PoolId> = by_name

@@ -110,6 +110,7 @@ impl Controller {
         self.poll_recorder(now);
         self.poll_advertising(now);
         self.poll_routes(now);
+        self.poll_pair_link(now);
         self.answer_waiting(now);
         self.outputs.set_actor(None);
         self.followed = self.outputs.events.last();
@@ -171,6 +172,7 @@ impl Controller {
             self.recorder.next_deadline(),
             self.advertising.next_deadline(),
             self.next_of_pair(now),
+            self.next_of_pair_link(now),
             self.learning.next_deadline(),
             self.handing_over.as_ref().and_then(HandingOver::next_deadline),
             Some(self.checks.next_deadline()),

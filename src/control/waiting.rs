@@ -7,7 +7,7 @@
 use super::proposed::Proposed;
 use crate::admin::configurations::LostServiceRow;
 use crate::admin::request::EventSelection;
-use crate::admin::rows::SettingRow;
+use crate::admin::rows::{Reloaded, SettingRow};
 use crate::config::Change;
 use crate::engine::{Excerpt, Impacts};
 use crate::explain::Case;
@@ -44,6 +44,8 @@ pub(super) enum Pending {
     Frozen { recording: u64 },
     /// That an event that is meant happens after this one.
     Events { filter: EventSelection, after: u64 },
+    /// That the other appliance of the pair says what came of a configuration.
+    Pushed { outcome: Option<Result<Box<Reloaded>, String>> },
     /// That each monitor of the member has been answered, to this probe or a later one.
     Probed(MemberId, ProbeId),
 }
@@ -176,6 +178,22 @@ impl Waiting {
         *missing = missing.saturating_sub(1);
         if let (Some(excerpt), none @ None) = (excerpt, found) {
             *none = Some(Found { worker, excerpt, snapshot });
+        }
+    }
+
+    /// The other appliance has said what came of the configuration that was sent to it for this request.
+    pub(super) fn on_pushed(&mut self, request_id: u64, what: &Result<Box<Reloaded>, String>) {
+        if let Some(Pending::Pushed { outcome }) = self.find(request_id) {
+            *outcome = Some(what.clone());
+        }
+    }
+
+    /// There is no connection any more over which it could.
+    pub(super) fn push_is_lost(&mut self, why: &str) {
+        for open in &mut self.open {
+            if let Pending::Pushed { outcome: outcome @ None } = &mut open.what {
+                *outcome = Some(Err(format!("the connection was lost before it answered: {why}")));
+            }
         }
     }
 

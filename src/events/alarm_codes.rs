@@ -76,6 +76,10 @@ alarms! {
         "See why they do not hear each other: keepalived's log on both, the links and VLANs between them; `fairlead pair standby` on one ends it.";
     PairKeepalived = "pair.keepalived", Critical, "keepalived cannot be heard: who of the pair is active is not known here.",
         "Do what the alarm says about the FIFO; Fairlead tries again each second. `fairlead pair active` and `pair standby` say it by hand.";
+    PairUnsynchronised = "pair.unsynchronised", Warning, "The standby of a pair does not have what the active appliance knows: a take-over would lose connections.",
+        "See `fairlead pair` on both for why there is no connection: the address and port in [pair] peer, a filter between them, the certificates.";
+    PairConfiguration = "pair.configuration", Warning, "The configurations of the two appliances of a pair differ in what should be the same.",
+        "Write the same into both files, or send one to the other with `fairlead pair push` and confirm it there.";
     AddressDuplicate = "address.duplicate", Warning, "Another host claims an address of ours, or has within five minutes.",
         "Find the host with that MAC (the switch's MAC table names its port) and remove the address from it.";
     AddressProxyArp = "address.proxy-arp", Warning, "A router answers ARP for an address of ours.",

@@ -80,6 +80,9 @@ events! {
     LogLevel = "log.level", "An operator has changed the log level.";
     LogLeftOut = "log.left-out", "So many lines of one event were left out, as they came too fast.";
     PairRole = "pair.role", "The appliance has become the active one of its pair, or the standby.";
+    PairPeer = "pair.peer", "The connection to the other appliance of the pair is there, or is lost; or what came over it cannot be read.";
+    PairSync = "pair.sync", "The standby has all that the active appliance knows.";
+    PairPush = "pair.push", "The other appliance of the pair sends its configuration.";
     Note = "note", "Something else that concerns the process or the machine.";
     Detail = "detail", "What a part does: only at the log levels debug and trace, and in no list of events.";
 }

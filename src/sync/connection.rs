@@ -4,10 +4,11 @@ use super::hello::{FORMAT, Hello, MARK};
 use super::message::Message;
 use super::refusal::Refusal;
 use super::sending::Sending;
+use super::texts::{Differences, Texts};
 use super::unacked::Unacked;
 use crate::time::Instant;
 use crate::worker::sync::Batch;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Bytes that wait to be sent, about.
@@ -26,6 +27,11 @@ pub(super) struct Connection {
     pub received: u32,
     pub other: Option<Hello>,
     pub other_feeds: bool,
+    /// Texts of the other's on their way.
+    pub texts: Texts,
+    /// Digests of the other's configuration, and in what it differs.
+    pub configuration: Option<BTreeMap<String, u64>>,
+    pub differences: Option<Arc<Differences>>,
     pub sending: Option<Sending>,
     pub unacked: Unacked,
     /// In which frame it was said that all is told.
@@ -56,6 +62,9 @@ impl Connection {
             received: 0,
             other: None,
             other_feeds: false,
+            texts: Texts::default(),
+            configuration: None,
+            differences: None,
             sending: None,
             unacked: Unacked::default(),
             copied: None,

@@ -3,7 +3,6 @@
 //! Owns [`Hello`], a text of JSON, so that a later version can say more to an earlier one.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What every stream begins with.
 pub(super) const MARK: [u8; 8] = *b"FLEADSY\n";
@@ -21,18 +20,4 @@ pub struct Hello {
     pub process: u64,
     /// What the order is drawn from in which ports of SNAT addresses are given away.
     pub snat_seed: u64,
-    /// Of each key of its file that must be the same on both, a digest of what it says.
-    pub configuration: BTreeMap<String, u64>,
-}
-
-impl Hello {
-    /// The keys whose values are not those of `other`, in order.
-    pub fn differences(&self, other: &Hello) -> Vec<String> {
-        let keys = self.configuration.keys().chain(other.configuration.keys());
-        let differs = |key: &&String| self.configuration.get(*key) != other.configuration.get(*key);
-        let mut keys: Vec<String> = keys.filter(differs).cloned().collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
-    }
 }

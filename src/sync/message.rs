@@ -5,6 +5,7 @@
 
 use super::hello::Hello;
 use super::refusal::Refusal;
+use super::texts::{PART, Topic};
 use crate::flow::{FlowRecord, SpeakerRecord};
 use crate::handover::{PAYLOAD, Put, Record, Take, put_frame, take_frame};
 use crate::time::Instant;
@@ -15,8 +16,8 @@ use crate::wire::Tuple;
 pub enum Message {
     /// Who speaks: first, and again when what it says has changed.
     Hello(Box<Hello>),
-    /// What management says to the other's: a text that is its own.
-    Word(String),
+    /// A part of a text; `true`: the last one.
+    Text(Topic, bool, String),
     /// Whether who speaks feeds whoever stands by.
     Role(bool),
     /// All flows are told anew from here on.
@@ -42,7 +43,7 @@ pub enum Message {
 #[repr(u8)]
 enum Kind {
     Hello = 1,
-    Word = 2,
+    Text = 2,
     Role = 3,
     Begin = 4,
     Flows = 5,
@@ -73,10 +74,11 @@ impl Message {
                 let text = serde_json::to_vec(hello).unwrap_or_default();
                 frame(Kind::Hello, buffer, &|into| into.0.extend_from_slice(&text[..text.len().min(PAYLOAD)]));
             }
-            Message::Word(text) => {
-                let text = &text.as_bytes()[..text.len().min(PAYLOAD)];
-                frame(Kind::Word, buffer, &|into| into.0.extend_from_slice(text));
-            }
+            Message::Text(topic, is_last, text) => frame(Kind::Text, buffer, &|into| {
+                into.u8(*topic as u8);
+                into.u8(u8::from(*is_last));
+                into.0.extend_from_slice(&text.as_bytes()[..text.len().min(PART)]);
+            }),
             Message::Role(feeds) => frame(Kind::Role, buffer, &|into| into.u8(u8::from(*feeds))),
             Message::Begin(feed) => frame(Kind::Begin, buffer, &|into| into.u32(*feed)),
             Message::Flows(sent, records) => frame(Kind::Flows, buffer, &|into| {
@@ -112,13 +114,18 @@ impl Message {
 }
 
 fn read(kind: u8, payload: &[u8]) -> Option<Message> {
-    use Kind::{AllSpeakers, Beat, Begin, Copied, Flows, Gone, Hello, Role, Speakers, Taken, Word};
-    let kinds = [Hello, Word, Role, Begin, Flows, Gone, Speakers, AllSpeakers, Copied, Taken, Beat];
+    use Kind::{AllSpeakers, Beat, Begin, Copied, Flows, Gone, Hello, Role, Speakers, Taken, Text};
+    let kinds = [Hello, Text, Role, Begin, Flows, Gone, Speakers, AllSpeakers, Copied, Taken, Beat];
     let kind = kinds.into_iter().find(|it| *it as u8 == kind)?;
     let mut from = Take(payload);
     let message = match kind {
         Hello => return serde_json::from_slice(payload).ok().map(Message::Hello),
-        Word => return std::str::from_utf8(payload).ok().map(|text| Message::Word(text.to_owned())),
+        Text => {
+            let topic = [Topic::Management, Topic::Configuration];
+            let topic = topic.into_iter().find(|topic| *topic as u8 == payload.first().copied().unwrap_or(u8::MAX))?;
+            let is_last = answer(*payload.get(1)?)?;
+            return std::str::from_utf8(&payload[2..]).ok().map(|text| Message::Text(topic, is_last, text.to_owned()));
+        }
         Role => Message::Role(answer(from.u8()?)?),
         Begin => Message::Begin(from.u32()?),
         Flows => Message::Flows(from.instant()?, records(&mut from)?),

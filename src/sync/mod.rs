@@ -12,6 +12,7 @@ mod refusal;
 mod report;
 mod sending;
 mod side;
+mod texts;
 mod unacked;
 
 #[cfg(test)]
@@ -22,3 +23,4 @@ pub use message::Message;
 pub use refusal::Refusal;
 pub use report::{News, Report, State};
 pub use side::{SILENCE, Sync};
+pub use texts::{Differences, LONGEST, Topic};

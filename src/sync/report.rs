@@ -1,7 +1,9 @@
 //! How the sync stands, and what happened, for management.
 
 use super::hello::Hello;
+use super::texts::Differences;
 use crate::time::Duration;
+use std::sync::Arc;
 
 /// How things stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Report {
     pub feeds: bool,
     /// Who the other one is.
     pub other: Option<Hello>,
+    /// In what the configurations of the two differ; `None`: that is not known, or not yet.
+    pub differences: Option<Arc<Differences>>,
     /// Records told and not taken in yet, where this appliance feeds.
     pub lag_records: u64,
     /// For how long the first of them has been on its way.

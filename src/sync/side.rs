@@ -9,10 +9,11 @@ use super::message::{Message, moved};
 use super::refusal::Refusal;
 use super::report::{News, Report, State};
 use super::sending::Sending;
+use super::texts::{Differences, LONGEST, Topic, parts};
 use crate::handover::Record;
 use crate::time::{Duration, Instant};
 use crate::worker::sync::{Batch, SyncLink};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Whoever has said nothing for so long is away.
@@ -23,14 +24,14 @@ const BEAT: Duration = Duration::from_millis(200);
 const INPUT: usize = 256 << 10;
 /// After a feed has broken off, all is told anew after so long; each time twice as long, up to the other one.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
-/// Texts of the other's management that wait here.
+/// News that nobody has asked for yet.
 const WORDS: usize = 64;
 
 /// This side.
 pub struct Sync {
     links: Vec<SyncLink>,
     hello: Hello,
-    word: Option<String>,
+    configuration: BTreeMap<String, u64>,
     feeds: bool,
     connection: Option<Connection>,
     /// The last feed.
@@ -50,7 +51,7 @@ impl Sync {
         let sync = Sync {
             links,
             hello,
-            word: None,
+            configuration: BTreeMap::new(),
             feeds: false,
             connection: None,
             feed: 0,
@@ -76,26 +77,18 @@ impl Sync {
         }
     }
 
-    /// What this appliance says of itself from now on.
-    pub fn set_hello(&mut self, hello: Hello, now: Instant) {
-        if hello == self.hello {
-            return;
-        }
-        if let Some(connection) = &mut self.connection {
-            connection.say(&Message::Hello(Box::new(hello.clone())), now);
-        }
-        self.hello = hello;
+    /// Of each key that has to be the same on both, a digest of what this appliance's configuration says.
+    pub fn set_configuration(&mut self, digests: BTreeMap<String, u64>, now: Instant) {
+        self.configuration = digests;
+        self.say_configuration(now);
+        self.compare();
     }
 
-    /// What management says to the other's, now and at each connection.
-    pub fn set_text(&mut self, word: String, now: Instant) {
-        if self.word.as_ref() == Some(&word) {
-            return;
-        }
-        if let Some(connection) = &mut self.connection {
-            connection.say(&Message::Word(word.clone()), now);
-        }
-        self.word = Some(word);
+    /// Management says this to the other's, if there is a connection. `false`: there is none, or it is longer than [`LONGEST`].
+    pub fn say(&mut self, text: &str, now: Instant) -> bool {
+        let Some(connection) = self.connection.as_mut().filter(|_| text.len() <= LONGEST) else { return false };
+        say_parts(connection, Topic::Management, text, now);
+        true
     }
 
     /// There is a connection from now on.
@@ -105,10 +98,8 @@ impl Sync {
         let mut connection = Connection::new(now);
         connection.say(&Message::Hello(Box::new(self.hello.clone())), now);
         connection.say(&Message::Role(self.feeds), now);
-        if let Some(word) = &self.word {
-            connection.say(&Message::Word(word.clone()), now);
-        }
         self.connection = Some(connection);
+        self.say_configuration(now);
     }
 
     /// There is none any more.
@@ -210,6 +201,7 @@ impl Sync {
         }
         if let Some(connection) = &self.connection {
             report.other = connection.other.clone();
+            report.differences = connection.differences.clone();
             let waiting: usize = match connection.sending {
                 Some(_) => self.links.iter().map(|link| link.feed.waiting()).sum(),
                 None => 0,
@@ -278,10 +270,7 @@ impl Sync {
                 self.tell(News::Up(hello));
                 return Ok(());
             }
-            Message::Word(word) => {
-                self.tell(News::Word(word));
-                return Ok(());
-            }
+            Message::Text(topic, is_last, part) => return self.hear_part((topic, is_last), &part, number),
             Message::Role(feeds) => {
                 connection.other_feeds = feeds;
                 connection.told = connection.told.filter(|_| feeds);
@@ -326,6 +315,39 @@ impl Sync {
             connection.pending = Some((Arc::new(batch), 0, number));
         }
         Ok(())
+    }
+
+    /// A part of a text has come, and with the last one all of it.
+    fn hear_part(&mut self, of: (Topic, bool), part: &str, frame: u32) -> Result<(), Refusal> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let Some(text) = connection.texts.take(of, part, frame)? else { return Ok(()) };
+        match of.0 {
+            Topic::Management => self.tell(News::Word(text)),
+            Topic::Configuration => {
+                let damaged = |_| Refusal::Damaged { frame, what: "it is no text of keys and digests" };
+                let digests = serde_json::from_str(&text).map_err(damaged)?;
+                if let Some(connection) = &mut self.connection {
+                    connection.configuration = Some(digests);
+                }
+                self.compare();
+            }
+        }
+        Ok(())
+    }
+
+    fn say_configuration(&mut self, now: Instant) {
+        let Some(connection) = self.connection.as_mut().filter(|_| !self.configuration.is_empty()) else { return };
+        let text = serde_json::to_string(&self.configuration).unwrap_or_default();
+        if text.len() <= LONGEST {
+            say_parts(connection, Topic::Configuration, &text, now);
+        }
+    }
+
+    /// Says in what the two configurations differ, where both are known.
+    fn compare(&mut self) {
+        let Some(connection) = self.connection.as_mut().filter(|_| !self.configuration.is_empty()) else { return };
+        let differences = connection.configuration.as_ref().map(|other| Differences::of(&self.configuration, other));
+        connection.differences = differences.map(Arc::new);
     }
 
     /// Delivers what waits to the workers that have room. `false`: one has none.
@@ -427,5 +449,11 @@ impl Sync {
             self.news.pop_front();
         }
         self.news.push_back(news);
+    }
+}
+
+fn say_parts(connection: &mut Connection, topic: Topic, text: &str, now: Instant) {
+    for (is_last, part) in parts(text) {
+        connection.say(&Message::Text(topic, is_last, part), now);
     }
 }

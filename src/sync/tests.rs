@@ -6,6 +6,7 @@ use crate::flow::{Direction, FlowRecord, PathKind, State as TcpState, TrackRecor
 use crate::time::{Duration, Instant};
 use crate::wire::{Endpoint, Protocol, Tuple};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 fn tuple() -> impl Strategy<Value = Tuple> {
@@ -45,13 +46,11 @@ fn flow() -> impl Strategy<Value = FlowRecord> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let configuration = proptest::collection::btree_map("[a-z.]{1,20}", any::<u64>(), 0..8);
-    let hello = (any::<String>(), any::<u64>(), any::<u64>(), configuration);
+    let hello = (any::<String>(), any::<u64>(), any::<u64>());
+    let topic = prop_oneof![Just(Topic::Management), Just(Topic::Configuration)];
     prop_oneof![
-        hello.prop_map(|(name, process, snat_seed, configuration)| {
-            Message::Hello(Box::new(Hello { name, process, snat_seed, configuration }))
-        }),
-        any::<String>().prop_map(Message::Word),
+        hello.prop_map(|(name, process, snat_seed)| Message::Hello(Box::new(Hello { name, process, snat_seed }))),
+        (topic, any::<bool>(), any::<String>()).prop_map(|(topic, last, text)| Message::Text(topic, last, text)),
         any::<bool>().prop_map(Message::Role),
         any::<u32>().prop_map(Message::Begin),
         (instant(), proptest::collection::vec(flow(), 0..20)).prop_map(|(at, records)| Message::Flows(at, records)),
@@ -138,17 +137,8 @@ fn a_moment_is_known_by_its_age() {
     assert_eq!(moved(at(1_000), at(2_000), at(3_000)) + Duration::from_secs(1), at(3_000));
 }
 
-fn hello(configuration: &[(&str, u64)]) -> Hello {
-    let configuration = configuration.iter().map(|(key, digest)| ((*key).to_owned(), *digest)).collect();
-    Hello { name: "lead-2".into(), process: 2, snat_seed: 0, configuration }
-}
-
-#[test]
-fn keys_that_differ_are_named() {
-    let ours = hello(&[("pool.sip", 1), ("timeouts", 2), ("snat.out", 3)]);
-    let theirs = hello(&[("pool.sip", 1), ("timeouts", 4), ("direct_access", 5)]);
-    assert_eq!(ours.differences(&theirs), ["direct_access", "snat.out", "timeouts"]);
-    assert_eq!(ours.differences(&ours), [""; 0]);
+fn hello() -> Hello {
+    Hello { name: "lead-2".into(), process: 2, snat_seed: 0 }
 }
 
 fn begun(messages: &[Message]) -> Vec<u8> {
@@ -172,21 +162,60 @@ fn who_is_not_the_other_one_is_refused_in_words() {
     let early = "frame 0 may not come there: nobody has said who speaks";
     assert_eq!(refused(&begun(&[Message::Beat])), Err(early.into()));
     let ahead = "frame 1 may not come there: it is taken in before it was sent";
-    let said = [Message::Hello(Box::new(hello(&[]))), Message::Taken(9)];
+    let said = [Message::Hello(Box::new(hello())), Message::Taken(9)];
     assert_eq!(refused(&begun(&said)), Err(ahead.into()));
-    assert_eq!(refused(&begun(&[Message::Hello(Box::new(hello(&[]))), Message::Beat])), Ok(()));
+    assert_eq!(refused(&begun(&[Message::Hello(Box::new(hello())), Message::Beat])), Ok(()));
 }
 
 #[test]
 fn whoever_is_not_heard_is_away() {
     let mut sync = Sync::new(Vec::new(), Hello { process: 1, ..Hello::default() });
     sync.connected(Instant::ZERO);
-    sync.receive(&begun(&[Message::Hello(Box::new(hello(&[])))]), Instant::from_millis(10)).unwrap();
-    assert_eq!(sync.next_news(), Some(News::Up(Box::new(hello(&[])))));
+    sync.receive(&begun(&[Message::Hello(Box::new(hello()))]), Instant::from_millis(10)).unwrap();
+    assert_eq!(sync.next_news(), Some(News::Up(Box::new(hello()))));
     assert_eq!(sync.poll(Instant::from_millis(900)), Ok(()));
     let silence = Duration::from_millis(901);
     assert_eq!(sync.poll(Instant::from_millis(911)), Err(Refusal::Silent { silence }));
     sync.disconnected("it is away", Instant::from_millis(911));
     assert_eq!(sync.next_news(), Some(News::Down("it is away".into())));
     assert_eq!(sync.state(Instant::from_millis(911)), State::Away);
+}
+
+/// Each side finds in what they differ, whoever says it first, and again when one has another configuration.
+#[test]
+fn s146_both_know_in_what_their_configurations_differ() {
+    let digests = |number| BTreeMap::from([("timeouts: udp".to_owned(), number), ("snat: exclude".to_owned(), 1)]);
+    let now = Instant::from_millis(5);
+    let side = |process| Sync::new(Vec::new(), Hello { process, ..Hello::default() });
+    let (mut one, mut other) = (side(1), side(2));
+    let talk = |one: &mut Sync, other: &mut Sync| {
+        for _ in 0..2 {
+            let bytes = one.output().map(std::mem::take).unwrap_or_default();
+            other.receive(&bytes, now).unwrap();
+            let bytes = other.output().map(std::mem::take).unwrap_or_default();
+            one.receive(&bytes, now).unwrap();
+        }
+    };
+    one.set_configuration(digests(1), now);
+    one.connected(now);
+    other.connected(now);
+    talk(&mut one, &mut other);
+    assert_eq!((one.report(now).differences, other.report(now).differences), (None, None));
+    other.set_configuration(digests(2), now);
+    talk(&mut one, &mut other);
+    for side in [&one, &other] {
+        let differ = side.report(now).differences.unwrap();
+        assert_eq!((differ.keys.as_slice(), differ.count), (["timeouts: udp".to_owned()].as_slice(), 1));
+    }
+    one.set_configuration(digests(2), now);
+    talk(&mut one, &mut other);
+    for side in [&one, &other] {
+        assert_eq!(side.report(now).differences.unwrap().count, 0);
+    }
+    let text = "word ".repeat(100_000);
+    assert!(one.say(&text, now) && !one.say(&"a".repeat(LONGEST + 1), now));
+    talk(&mut one, &mut other);
+    assert!(std::iter::from_fn(|| other.next_news()).any(|news| news == News::Word(text.clone())));
+    one.disconnected("cut", now);
+    assert!(one.report(now).differences.is_none() && !one.say("word", now));
 }

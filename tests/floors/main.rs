@@ -39,14 +39,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "explain", "config", "admin", "host", "probe", "handover", "worker", "engine", "events", "monitor", "flow",
-            "netlink", "policy", "io", "wire", "time",
+            "explain", "config", "admin", "host", "probe", "sync", "handover", "worker", "engine", "events", "monitor",
+            "flow", "netlink", "policy", "io", "wire", "time",
         ],
     ),
     ("replay", &["control", "worker", "engine", "flow", "policy", "io", "capture_file", "wire", "time"]),
     (
         "cli",
         &[
+            "channel",
             "support",
             "doctor",
             "replay",
@@ -63,11 +64,14 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("programs", &["control", "time"]),
     ("keepalived", &["control", "netlink", "policy"]),
+    ("peer", &["channel", "control", "config", "sync", "worker", "policy", "time"]),
     (
         "app",
         &[
             "programs",
             "keepalived",
+            "channel",
+            "peer",
             "control",
             "config",
             "admin",

@@ -15,6 +15,7 @@ mod link;
 mod monitors;
 mod operator;
 mod pair;
+mod pair_sync;
 mod pressure;
 mod redelivery;
 mod reload;

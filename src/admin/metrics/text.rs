@@ -7,7 +7,7 @@
 use super::page::{Labels, Page, seconds};
 use super::sip;
 use crate::admin::answer::Data;
-use crate::admin::pair::{PairReport, PairRole};
+use crate::admin::pair::{PairLinkRow, PairReport, PairRole};
 use crate::admin::rows::{
     AdminState, Advertise, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, LearnedRow, Link, MemberRow,
     MemberState, NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
@@ -84,10 +84,30 @@ fn pair(page: &mut Page, report: &PairReport) {
         page.gauge("pair_lag_flows", "Changes on their way between the two appliances.", &[], flows as f64);
         page.gauge("pair_lag_seconds", "How old the oldest of them is.", &[], ms as f64 / 1_000.0);
     }
+    report.link.iter().for_each(|link| pair_link(page, link));
     if let Some(us) = report.last_takeover.as_ref().and_then(|last| last.installed_us) {
         let help = "From the word that made this appliance active last to the snapshot that every worker had.";
         page.gauge("pair_takeover_seconds", help, &[], us as f64 / 1e6);
     }
+}
+
+fn pair_link(page: &mut Page, link: &PairLinkRow) {
+    let connected = flag(link.connected.is_some());
+    page.gauge("pair_link_connected", "1 while there is a connection to the other appliance.", &[], connected);
+    let help = "Records of flows and speakers told to the other appliance, and by it.";
+    let ways = [("sent", link.records_sent, link.bytes_sent), ("received", link.records_received, link.bytes_received)];
+    for (direction, records, _) in ways {
+        page.total("pair_sync_records", help, &[("direction", direction)], records);
+    }
+    for (direction, _, bytes) in ways {
+        page.total("pair_sync_bytes", "Bytes told likewise.", &[("direction", direction)], bytes);
+    }
+    page.total("pair_sync_copies", "Full copies that became whole.", &[], link.copies_whole);
+    page.total("pair_sync_breaks", "How often more changed than could be told.", &[], link.breaks);
+    page.total("pair_sync_flows_taken", "Flows of the other appliance that were taken in.", &[], link.flows_taken);
+    page.total("pair_sync_flows_left_out", "Flows it told of that are not here.", &[], link.flows_left_out);
+    let help = "Keys in which the configurations of the two appliances differ that should be the same.";
+    page.gauge("pair_configuration_differences", help, &[], link.differences_count as f64);
 }
 
 fn worker(page: &mut Page, row: &WorkerRow) {

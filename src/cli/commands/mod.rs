@@ -27,7 +27,7 @@ mod log;
 mod members;
 mod narrow;
 mod neighbours;
-mod pair;
+pub mod pair;
 mod ports;
 mod probes;
 mod question;
@@ -119,6 +119,8 @@ pub enum Command {
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
+    /// What this appliance is in its pair, why, and how the last take-over went; make it active or standby; or begin a pair
+    Pair(Pair),
     /// Show packets as they pass, before and after translation, with what came of them; or write them into a file
     Capture(Box<Capture>),
     /// What workers had seen last when something happened: list, freeze, save as pcapng
@@ -272,8 +274,6 @@ pub enum Ask {
     /// Probe a member on demand, or show what became known of it
     #[command(subcommand)]
     Probe(Probe),
-    /// What this appliance is in its pair, why, and how the last take-over went; or make it active or standby
-    Pair(Pair),
     /// Whether this appliance is fit to be active, in one line: exit 0, 1 if not yet, 2 if not; for keepalived's track_script
     Health(Once),
     /// Announce all addresses by gratuitous ARP, as after a start
@@ -471,7 +471,6 @@ impl Ask {
             Ask::Probe(Probe::History(OfMember { once, member })) => {
                 once.of(Request::ProbeHistory { member }, probes::history)
             }
-            Ask::Pair(pair) => pair.question(),
             Ask::Health(once) => pair::health_question(once),
             Ask::Announce(once) => once.of(Request::Announce {}, announce::show),
             Ask::Log(Log::Level { once, level }) => once.of(Request::LogLevel { level }, log::show),

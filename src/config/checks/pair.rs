@@ -1,10 +1,13 @@
 //! Whether the pair and what floats between its two appliances fit together.
 
+use super::tls::{certificates, private_key};
 use crate::config::document::{Document, repeated};
 use crate::config::reader::{At, Section};
 use crate::config::report::Report;
 use crate::config::schema::{Interface, Pair};
+use crate::policy::intent::PemFile;
 use ipnet::Ipv4Net;
+use openssl::x509::X509;
 
 /// Reports what does not.
 pub(super) fn check(document: &Document, report: &mut Report) {
@@ -14,6 +17,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             fixed(document, report);
             virtual_routers(document, pair, report);
             gateways(document, report);
+            peer(pair, report);
         }
         None => document.interfaces.iter().for_each(|interface| alone(interface, report)),
     }
@@ -108,6 +112,75 @@ fn virtual_routers(document: &Document, pair: &Pair, report: &mut Report) {
             .twice([&first.span, &second.span], "interface.vrid", message)
             .instead("a virtual router of its own on each", "give one of them another number");
     }
+}
+
+/// All keys of the connection to the other one, or none; and each file holds what it is named for.
+fn peer(pair: &Pair, report: &mut Report) {
+    // What is written and cannot be read has an error of its own.
+    let keys = ["peer", "certificate", "key", "peer_certificate"].map(|name| (name, pair.head.written(name)));
+    let missing: Vec<&str> = keys.iter().filter(|(_, span)| span.is_none()).map(|(name, _)| *name).collect();
+    let first = keys.iter().find_map(|(name, span)| Some((*name, (*span)?)));
+    if let Some((name, span)) = first.filter(|_| !missing.is_empty()) {
+        let message = format!("{name} without {}: nothing can be told to the other appliance", missing.join(", "));
+        pair.error(report, name, span, message).instead(
+            "peer, certificate, key and peer_certificate, or none of them",
+            "write what is missing; `fairlead pair init` makes a key and a certificate",
+        );
+    }
+    if let Some(span) = pair.head.written("listen").filter(|_| pair.head.written("peer").is_none()) {
+        let note = pair.error(report, "listen", span, "listen without peer: nobody is let in");
+        note.instead("listen with peer, certificate, key and peer_certificate", "write what is missing, or remove it");
+    }
+    if let Some(at) = pair.peer.as_ref().filter(|at| at.ip().is_unspecified()) {
+        pair.error(report, "peer", &at.span, format!("peer = \"{}\" is nowhere", at.value))
+            .instead("an address of the other appliance and a port", "write such as \"192.0.2.3:7601\"");
+    }
+    identity(pair, report);
+}
+
+/// The key is the certificate's, and the other one has another.
+fn identity(pair: &Pair, report: &mut Report) {
+    let own = certificate(pair, ("certificate", pair.certificate.as_ref()), report);
+    let other = certificate(pair, ("peer_certificate", pair.peer_certificate.as_ref()), report);
+    if let Some(file) = &pair.key {
+        match (private_key(file), &own) {
+            (None, _) => unreadable(pair, ("key", file), "private key without a passphrase", report),
+            (Some(key), Some((at, own))) if !own.public_key().is_ok_and(|public| public.public_eq(&key)) => {
+                let message = format!("the key in {} does not belong to the certificate", file.path);
+                pair.error(report, "key", &file.span, message)
+                    .instead("the key that the certificate was made for", "make both anew with `fairlead pair init`")
+                    .see(&at.span, "the certificate");
+            }
+            _ => {}
+        }
+    }
+    if let (Some((at, own)), Some((file, other))) = (own, other)
+        && own.to_der().ok() == other.to_der().ok()
+    {
+        let message = format!("{} holds this appliance's own certificate", file.path);
+        pair.error(report, "peer_certificate", &file.span, message)
+            .instead("the certificate of the other appliance", "copy the file that `fairlead pair init` made there")
+            .see(&at.span, "its own");
+    }
+}
+
+fn certificate<'p>(
+    pair: &Pair,
+    (name, file): (&str, Option<&'p At<PemFile>>),
+    report: &mut Report,
+) -> Option<(&'p At<PemFile>, X509)> {
+    let file = file?;
+    let found = certificates(file).into_iter().next();
+    if found.is_none() {
+        unreadable(pair, (name, file), "certificate", report);
+    }
+    found.map(|found| (file, found))
+}
+
+fn unreadable(pair: &Pair, (name, file): (&str, &At<PemFile>), what: &str, report: &mut Report) {
+    let message = format!("{} holds no {what} that can be read", file.path);
+    pair.error(report, name, &file.span, message)
+        .instead(format!("a PEM file with a {what}"), "make one with `fairlead pair init`");
 }
 
 /// Members send what they answer to their default gateway, which has to be on whichever appliance is active.

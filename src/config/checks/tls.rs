@@ -92,11 +92,12 @@ fn not_in(monitor: &Monitor, key: &str, file: &At<PemFile>, what: &str, report: 
     );
 }
 
-fn certificates(file: &At<PemFile>) -> Vec<X509> {
+/// Those that the file holds.
+pub(super) fn certificates(file: &At<PemFile>) -> Vec<X509> {
     X509::stack_from_pem(&file.text).unwrap_or_default()
 }
 
 /// A key under a passphrase is none: nobody is there to type it.
-fn private_key(file: &At<PemFile>) -> Option<PKey<Private>> {
+pub(super) fn private_key(file: &At<PemFile>) -> Option<PKey<Private>> {
     PKey::private_key_from_pem_callback(&file.text, |_| Ok(0)).ok()
 }

@@ -11,7 +11,7 @@ mod values;
 mod writer;
 
 /// A good file to spoil.
-const GOOD: &str = testbench::TWO_ARM;
+pub(super) const GOOD: &str = testbench::TWO_ARM;
 
 /// [`GOOD`] with each first text replaced by the second; an empty first text adds the second at the end.
 fn edited(edits: &[(&str, &str)]) -> String {

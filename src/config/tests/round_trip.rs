@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -329,10 +329,27 @@ fn pair() -> impl Strategy<Value = Pair> {
     let names = (option::of("/run/[a-z]{1,12}\\.fifo"), option::of("[a-zA-Z0-9_.-]{1,32}"));
     let virtual_mac = any::<bool>();
     let role = select(vec![PairRole::Active, PairRole::Standby]);
-    (names, role, 1..=255_u16, virtual_mac, 0..=60_000_u64).prop_map(
-        |((keepalived, instance), role, priority, virtual_mac, settle)| {
+    let peer = option::of((any::<[u8; 2]>(), 1..=u16::MAX, option::of(1..=u16::MAX)));
+    (names, role, 1..=255_u16, virtual_mac, 0..=60_000_u64, peer).prop_map(
+        |((keepalived, instance), role, priority, virtual_mac, settle, other)| {
             let settle = Duration::from_millis(settle);
-            Pair { keepalived, instance, role, priority, virtual_mac, settle }
+            let peer = other.map(|([one, two], port, _)| SocketAddr::from(([10, 99, one, two], port)));
+            let listen = other.and_then(|(.., port)| port).map(|port| SocketAddr::from(([0; 4], port)));
+            let file = |name| peer.map(|_| pem(name));
+            let (certificate, key, peer_certificate) = (file("probe.pem"), file("probe-key.pem"), file("other.pem"));
+            Pair {
+                keepalived,
+                instance,
+                role,
+                priority,
+                virtual_mac,
+                settle,
+                peer,
+                listen,
+                certificate,
+                key,
+                peer_certificate,
+            }
         },
     )
 }

@@ -86,6 +86,84 @@ fn what_cannot_work_is_refused_with_a_remedy() {
     assert!(shown.contains("the key verify does not apply to transport = \"udp\""), "{shown}");
 }
 
+/// The keys of the connection to the other appliance of a pair, in the good file.
+fn with_peer(keys: &str) -> String {
+    let keys = keys.replace('<', &path("")).replace('>', "");
+    let floats = "addresses = [\"10.20.0.2/24\"]\nfloating = [\"10.20.0.1/24\"]";
+    edited(&[("[cores]", &format!("[pair]\n{keys}\n[cores]")), ("addresses = [\"10.20.0.1/24\"]", floats)])
+}
+
+const PEER: &str = "peer = \"10.99.0.2:7601\"\ncertificate = \"<probe.pem>\"\nkey = \"<probe-key.pem>\"\n\
+                    peer_certificate = \"<other.pem>\"";
+
+#[test]
+fn s145_the_keys_of_the_connection_to_the_other_appliance_mean_what_they_say() {
+    let pair = |keys: &str| {
+        let read = parse_for(64, "fairlead.toml", &with_peer(keys)).unwrap_or_else(|errors| panic!("{errors}"));
+        read.intent.pair.unwrap()
+    };
+    let alone = pair("");
+    assert!(alone.sockets().is_none() && alone.identity().is_none());
+    let of = |listen: &str, peer: &str| Some((listen.parse().unwrap(), peer.parse().unwrap()));
+    let known = pair(PEER);
+    assert_eq!(known.sockets(), of("0.0.0.0:7601", "10.99.0.2:7601"));
+    assert_eq!(known.identity().unwrap(), [&pem("probe.pem"), &pem("probe-key.pem"), &pem("other.pem")]);
+    assert!(!format!("{known:?}").contains("PRIVATE"), "a key is never shown");
+    let listens = pair(&format!("{PEER}\nlisten = \"10.99.0.1:7602\""));
+    assert_eq!(listens.sockets(), of("10.99.0.1:7602", "10.99.0.2:7601"));
+    let six = pair(&PEER.replace("10.99.0.2", "[2001:db8::2]"));
+    assert_eq!(six.sockets(), of("[::]:7601", "[2001:db8::2]:7601"));
+}
+
+#[test]
+fn s145_a_connection_to_the_other_appliance_that_cannot_be_is_refused_with_a_remedy() {
+    let cut = |key: &str| PEER.lines().filter(|line| !line.starts_with(key)).collect::<Vec<_>>().join("\n");
+    let rows = [
+        (cut("certificate"), "peer without certificate: nothing can be told"),
+        (cut("peer = "), "certificate without peer: nothing can be told"),
+        ("listen = \"10.99.0.1:7601\"".into(), "listen without peer: nobody is let in"),
+        (PEER.replace("10.99.0.2", "0.0.0.0"), "peer = \"0.0.0.0:7601\" is nowhere"),
+        (PEER.replace(":7601", ":0"), "0 is not a port"),
+        (PEER.replace("<probe-key.pem>", "<other-key.pem>"), "other-key.pem does not belong to the certificate"),
+        (PEER.replace("<probe-key.pem>", "<probe.pem>"), "probe.pem holds no private key without a passphrase"),
+        (PEER.replace("<other.pem>", "<other-key.pem>"), "other-key.pem holds no certificate that can be read"),
+        (PEER.replace("<other.pem>", "<probe.pem>"), "holds this appliance's own certificate"),
+        (PEER.replace("<other.pem>", "<none.pem>"), "No such file"),
+    ];
+    for (keys, expected) in rows {
+        let errors =
+            parse_for(64, "fairlead.toml", &with_peer(&keys)).err().unwrap_or_else(|| panic!("{keys}: accepted"));
+        let shown = errors.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(errors.errors.len() == 1 && shown.contains(expected), "{keys}: {shown}");
+        assert!(!errors.errors[0].remedy.is_empty(), "{keys}: {shown}");
+    }
+}
+
+/// Where the two are may change while they run; whether there is a connection at all, and as whom, may not: ports of SNAT addresses are
+/// given away in an order that follows from both certificates.
+#[test]
+fn s145_a_reload_may_move_the_connection_and_not_make_it() {
+    let read =
+        |keys: &str| parse_for(64, "fairlead.toml", &with_peer(keys)).unwrap_or_else(|errors| panic!("{errors}"));
+    let live = |before: &str, after: &str| {
+        let changes = difference(&read(before), &read(after));
+        assert!(!changes.is_empty());
+        changes.iter().all(|change| change.live)
+    };
+    assert!(live(PEER, &PEER.replace("7601", "7602")));
+    assert!(live(PEER, &format!("{PEER}\nlisten = \"10.99.0.1:7601\"")));
+    assert!(!live("", PEER) && !live(PEER, ""));
+    assert!(!live(PEER, &PEER.replace("<probe.pem>", "<both.pem>").replace("<probe-key.pem>", "<both.pem>")));
+    let alone = parse_for(64, "fairlead.toml", GOOD).unwrap();
+    for (keys, is_live) in [("", true), (PEER, false)] {
+        let [there, back] = [(&alone, &read(keys)), (&read(keys), &alone)].map(|(one, other)| difference(one, other));
+        for changes in [there, back] {
+            let pair: Vec<_> = changes.iter().filter(|change| change.what == "section").collect();
+            assert_eq!(pair.iter().map(|change| change.live).collect::<Vec<_>>(), [is_live]);
+        }
+    }
+}
+
 #[test]
 fn one_mistake_is_one_error() {
     let keys = "handshake = \"enough\"\nup_codes = [\"200\"]";

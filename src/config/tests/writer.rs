@@ -125,6 +125,12 @@ fn pair(file: &mut Lines, pair: &Pair) {
     file.bare("priority", pair.priority);
     file.bare("virtual_mac", pair.virtual_mac);
     file.text("settle", duration_text(pair.settle));
+    file.optional("peer", pair.peer.map(quoted));
+    file.optional("listen", pair.listen.map(quoted));
+    let Pair { certificate, key, peer_certificate, .. } = pair;
+    for (name, pem) in [("certificate", certificate), ("key", key), ("peer_certificate", peer_certificate)] {
+        file.optional(name, pem.as_ref().map(|pem| quoted(&pem.path)));
+    }
 }
 
 fn routes(file: &mut Lines, intent: &Intent) {

@@ -8,7 +8,19 @@ fn at(ms: u64) -> Instant {
 fn meant() -> Pair {
     let settle = Duration::from_secs(3);
     let instance = Some("VI_1".into());
-    Pair { keepalived: None, instance, role: Standby, priority: 100, virtual_mac: false, settle }
+    Pair {
+        keepalived: None,
+        instance,
+        role: Standby,
+        priority: 100,
+        virtual_mac: false,
+        settle,
+        peer: None,
+        listen: None,
+        certificate: None,
+        key: None,
+        peer_certificate: None,
+    }
 }
 
 fn peer(role: PairRole, priority: u16) -> PairNews {

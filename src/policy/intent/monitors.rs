@@ -172,7 +172,7 @@ pub struct TlsProbe {
 }
 
 /// A file of certificates or keys, as it was read with the configuration.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PemFile {
     /// Where it was.
     pub path: String,

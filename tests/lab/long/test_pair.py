@@ -5,9 +5,10 @@ import json
 import sys
 import time
 
-from lab.appliance import Appliance
+from lab.appliance import Appliance, binary
 from lab.gaps import cost
 from lab.keepalived import Keepalived
+from lab.shell import run
 from lab.sip.pair import Pair
 from lab.sniffer import UDP, Sniffer
 from lab.toolchain import REPOSITORY
@@ -19,6 +20,8 @@ FILE = (REPOSITORY / "dpdk-config/keepalived/keepalived.conf").read_text()
 GATEWAY, NEXT_HOP = addresses.INNER_SELF, "192.0.2.4"
 #: What the appliances have for themselves there.
 OWN = {"appliance": (addresses.OUTER_SELF, INNER_SECOND), SECOND: (OUTER_SECOND, "10.20.0.3")}
+#: Where each of the two listens for the other.
+SYNC_PORT = 7601
 #: Calls a second, for how long in seconds, and how long they have been placed when something happens.
 RATE, SECONDS, BEFORE = 100, 12, 3.0
 #: The longest gap, in seconds; a busy machine may miss it.
@@ -39,8 +42,25 @@ def setting(lab: TwinLab, host: str) -> Setting:
             (f'addresses = ["{addresses.INNER_SELF}/24"]\n',
              f'addresses = ["{inner}/24"]\nfloating = ["{GATEWAY}/24"]\nhost = "fl-servers"\n'),
         ),
-        more=f'\n[pair]\nkeepalived = "{fifo(lab, host)}"\ninstance = "fairlead"\n',
+        more=f'\n[pair]\nkeepalived = "{fifo(lab, host)}"\ninstance = "fairlead"\n{talks(lab, host)}',
     )
+
+
+def talks(lab: TwinLab, host: str) -> str:
+    """The keys by which one talks to the other: over the kernel's devices of the servers' network, between the addresses that each has there."""
+    other = next(one for one in BOTH if one != host)
+    own, peer = OWN[host][1], OWN[other][1]
+    return (
+        f'peer = "{peer}:{SYNC_PORT}"\nlisten = "{own}:{SYNC_PORT}"\ncertificate = "{lab.file(host)}/pair.pem"\n'
+        f'key = "{lab.file(host)}/pair-key.pem"\npeer_certificate = "{lab.file(other)}/pair.pem"\n'
+    )
+
+
+def make_certificates(lab: TwinLab) -> None:
+    """Each has its own, by the command that is there for it."""
+    for host in BOTH:
+        lab.file(host).mkdir()
+        run([str(binary()), "pair", "init", "--folder", str(lab.file(host)), "--name", host], 10.0)
 
 
 def fifo(lab: TwinLab, host: str) -> str:
@@ -59,6 +79,7 @@ class TwoAppliances(StandingLab):
         cls.lab.host("router").ip("route", "add", "10.20.0.0/24", "via", NEXT_HOP)
         cls.pair = Pair(cls.lab)
         cls.pair.start()
+        make_certificates(cls.lab)
         cls.both = {host: Appliance(cls.lab, setting=setting(cls.lab, host), host=host) for host in BOTH}
         cls.appliance = cls.both["appliance"]
         cls.daemons = {host: Keepalived(cls.lab, cls.both[host], FILE, fifo(cls.lab, host)) for host in BOTH}
@@ -75,6 +96,7 @@ class TwoAppliances(StandingLab):
         self.wait_for(lambda: sorted(self.roles()) == ["active", "standby"], 30.0, self.what_was_said)
         for appliance in self.both.values():
             appliance.wait_for_active("sip-a")
+        self.wait_for(self.are_in_sync, 30.0, self.what_was_said)
 
     def test_s144_calls_go_on_when_the_active_appliance_is_killed(self):
         self.takes_over("the active appliance is killed", lambda host: self.both[host].kill(), lambda host: self.both[host].start())
@@ -165,8 +187,16 @@ class TwoAppliances(StandingLab):
         """What it says that it is; nothing while it cannot."""
         if not self.both[host].is_running():
             return "dead"
+        return self.pair_report(host).get("role", "silent")
+
+    def are_in_sync(self) -> bool:
+        """What the active one knows is at the other, as both say."""
+        return [self.pair_report(host).get("in_sync") for host in BOTH] == [True, True]
+
+    def pair_report(self, host: str) -> dict:
+        """What it says of the pair; nothing while it cannot."""
         said = self.both[host].command("pair", "--json", check=False)
-        return json.loads(said.stdout)["role"] if said.returncode == 0 else "silent"
+        return json.loads(said.stdout) if said.returncode == 0 else {}
 
     def what_was_said(self) -> str:
         """For a test that fails."""

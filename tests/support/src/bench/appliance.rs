@@ -8,8 +8,8 @@ use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
 use fairlead::control::{
-    Controller, CounterSource, FileRead, HandoverFound, HandoverStream, HostDevice, Input, Machine, Output,
-    PortCounters, PortFacts, TakeUp, Taken, TakenUp, WorkerCounters, Written,
+    Controller, CounterSource, FileRead, HandoverFound, HandoverStream, HostDevice, Input, Machine, Output, PairWord,
+    PortCounters, PortFacts, SavedConfigurations, TakeUp, Taken, TakenUp, WorkerCounters, Written,
 };
 use fairlead::engine::{Engine, MemberUse, Share, Steering};
 use fairlead::flow::SnatPorts;
@@ -21,7 +21,7 @@ use fairlead::policy::intent::PortId;
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::Mac;
-use fairlead::worker::mailbox::{ManagementEnd, mailbox};
+use fairlead::worker::mailbox::{Command, ManagementEnd, mailbox};
 use fairlead::worker::{Counters, Shared, Work, Worker, WorkerId, hand_offs};
 use std::sync::{Arc, Weak};
 
@@ -89,6 +89,8 @@ pub struct Appliance {
     snapshots: Vec<Weak<Snapshot>>,
     buffers: Pool,
     answers: Vec<(u64, Answer)>,
+    /// What its management has said to the other appliance's, and nobody has taken.
+    pub said: Vec<PairWord>,
     requests: u64,
     stopped: bool,
     ended: usize,
@@ -141,7 +143,9 @@ impl Appliance {
         let intent = configuration.intent.clone();
         let found = found(left, &configuration.settings.name, now);
         let counts = found.as_ref().and_then(|found| found.as_ref().ok());
-        let snat_seed = counts.map_or(seed, |(contents, _)| contents.remembered().snat_seed);
+        let identity = fairlead::peer::identity(&configuration).unwrap_or_else(|why| panic!("{why}"));
+        let remembered = || counts.map_or(seed, |(contents, _)| contents.remembered().snat_seed);
+        let snat_seed = identity.map_or_else(remembered, |identity| identity.seed());
         let snat_ports = SnatPorts::new(intent.snats.iter().map(|snat| snat.address), snat_seed);
         let health = Health {
             members: vec![MemberHealth::default(); intent.members.len()],
@@ -180,6 +184,15 @@ impl Appliance {
                 TakenUp { remembered, age, taken, took: Duration::ZERO }
             }),
         });
+        // Who sends its configuration to another one has the text of it.
+        let text: Arc<str> = file.0.as_str().into();
+        let kept = intent.pair.as_ref().and_then(|pair| pair.peer).map(|_| SavedConfigurations {
+            place: "/var/lib/fairlead/configurations".into(),
+            found: Ok(None),
+            path: "/etc/fairlead/fairlead.toml".into(),
+            file: Arc::clone(&text),
+            in_force: text,
+        });
         let machine = Machine {
             macs: macs.to_vec(),
             ports: vec![PortFacts::default(); 2],
@@ -189,7 +202,7 @@ impl Appliance {
             began: now,
             start: Wall(0),
             saved: None,
-            configurations: None,
+            configurations: kept,
             events: None,
             handover,
         };
@@ -204,6 +217,7 @@ impl Appliance {
             snapshots: vec![Arc::downgrade(&first)],
             buffers,
             answers: Vec::new(),
+            said: Vec::new(),
             requests: 0,
             stopped: false,
             ended: 0,
@@ -211,6 +225,26 @@ impl Appliance {
             rest: None,
             left: None,
         }
+    }
+
+    /// The controller, to be looked at.
+    pub fn controller(&self) -> &Controller {
+        &self.controller
+    }
+
+    /// How many workers it has.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// A worker gets this.
+    pub fn give(&mut self, worker: usize, command: Command) {
+        assert!(self.mail[worker].commands.push(command).is_ok(), "its ring has room");
+    }
+
+    /// Flows that its workers know.
+    pub fn flows(&self) -> usize {
+        self.workers.iter().map(|worker| worker.engine().flows().len()).sum()
     }
 
     /// The other end of a port.
@@ -331,6 +365,16 @@ impl Appliance {
                     let file = FileRead { read: read.map(Box::new), text, file: Some(self.file.0.as_str().into()) };
                     self.controller.handle(Input::Reload { request_id, file }, now);
                 }
+                Output::ReadPushed { request_id, name, text, own } => {
+                    let (text, read) = config::parse_pushed(&name, &text, &own);
+                    let own = Some(self.file.0.as_str().into());
+                    let file = FileRead { read: read.map(Box::new), text: text.into(), file: own };
+                    self.controller.handle(Input::Reload { request_id: Some(request_id), file }, now);
+                }
+                Output::TellPeer(word) => self.said.push(*word),
+                Output::SaveConfigurations { change, .. } => {
+                    self.controller.handle(Input::ConfigurationsSaved { change, outcome: Ok(()) }, now);
+                }
                 Output::HandOver(order) => {
                     let here = here(&order.name, now);
                     self.writing = Some(HandoverStream::begin(Vec::new(), *order, here, now).unwrap());
@@ -338,7 +382,6 @@ impl Appliance {
                 Output::Remember(rest) => self.rest = Some(*rest),
                 Output::LogLevel(_)
                 | Output::SaveState { .. }
-                | Output::SaveConfigurations { .. }
                 | Output::SaveEvents { .. }
                 | Output::Metrics(_)
                 | Output::Advertise(_)

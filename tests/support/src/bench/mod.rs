@@ -11,6 +11,7 @@ mod crowd;
 mod file;
 pub mod frames;
 mod host;
+mod link;
 mod seen;
 mod steady;
 mod stream;
@@ -22,6 +23,7 @@ pub use connection::Connection;
 pub use file::File;
 pub use frames::{Far, HOST_A, HOST_B, ROUTER};
 pub use host::{Host, OK, PORT, Service, answer_to};
+pub use link::Wire;
 pub use seen::{Seen, assert_same};
 pub use twins::Twins;
 

@@ -4,7 +4,8 @@
 //! whoever has it; what is sent to everybody reaches all.
 
 use super::host::Host;
-use super::{Appliance, File, INNER, OURS, OUTER, Seen};
+use super::{Appliance, File, INNER, OURS, OUTER, Seen, Wire};
+use fairlead::admin::{Data, Request};
 use fairlead::control::{Input, PairNews};
 use fairlead::policy::intent::PortId;
 use fairlead::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub struct Twins {
     pub seen: Vec<(usize, Seen)>,
     /// Where the router and the members believe floating addresses.
     pub learnt: BTreeMap<Ipv4Addr, Mac>,
+    /// What they tell each other by, if they do.
+    pub wire: Option<Wire>,
     now: Instant,
 }
 
@@ -39,11 +42,34 @@ impl Twins {
         }
         members[0].serve();
         let (leads, seen, learnt) = ([lead(0), lead(1)], Vec::new(), BTreeMap::new());
-        let mut twins = Twins { leads, members, seen, learnt, now: Instant::ZERO };
+        let mut twins = Twins { leads, members, seen, learnt, wire: None, now: Instant::ZERO };
         for lead in &mut twins.leads {
             [OUTER, INNER].into_iter().for_each(|port| lead.handle(Input::Link { port, up: true }, Instant::ZERO));
         }
         twins
+    }
+
+    /// They tell each other what they know from now on.
+    pub fn connect(&mut self) {
+        self.wire = Some(Wire::between(&mut self.leads, self.now));
+    }
+
+    /// It is `now` from here on, as another clock says.
+    pub fn turn_at(&mut self, now: Instant) {
+        self.turn(now.since(self.now));
+    }
+
+    /// An operator asks one of them, and waits for the answer.
+    pub fn ask(&mut self, lead: usize, request: Request) -> Result<Data, String> {
+        let request_id = self.leads[lead].ask(request, self.now);
+        let end = self.now + Duration::from_secs(30);
+        while self.now < end {
+            if let Some(answer) = self.leads[lead].answer(request_id) {
+                return answer.map(|reply| reply.data).map_err(|error| error.message);
+            }
+            self.turn(Duration::from_millis(1));
+        }
+        panic!("an operator was left without an answer for thirty seconds");
     }
 
     pub fn now(&self) -> Instant {
@@ -77,6 +103,9 @@ impl Twins {
         for lead in 0..2 {
             self.leads[lead].turn(self.now);
             [OUTER, INNER].into_iter().for_each(|port| self.carry(lead, port));
+        }
+        if let Some(wire) = &mut self.wire {
+            wire.turn(&mut self.leads, self.now);
         }
     }
 

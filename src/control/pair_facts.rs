@@ -1,0 +1,62 @@
+//! What one appliance of a pair knows of the other, as data.
+
+use crate::policy::intent::PairRole;
+use crate::sync::{Report, State};
+use crate::time::Duration;
+use crate::wire::Mac;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// What the other appliance says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerState {
+    /// What it is.
+    pub role: PairRole,
+    /// Its `[pair] priority`.
+    pub priority: u16,
+    /// Its address, by which two of the same priority are told apart.
+    pub address: Ipv4Addr,
+    /// Its MACs on its ports, by which its ARP is known.
+    pub macs: Vec<Mac>,
+}
+
+/// How far this appliance has what the other one knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncState {
+    /// It has all that was there when it was connected, and what came since.
+    pub is_in_sync: bool,
+    /// Changes that are on their way, as far as is known.
+    pub lag_flows: u64,
+    /// How old the oldest of them is.
+    pub lag: Duration,
+}
+
+/// How the connection stands, as its thread shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// What the sync says.
+    pub report: Report,
+    /// Where the other one is connected to, or from.
+    pub peer: Option<SocketAddr>,
+    /// Why nobody can connect here, if this one listens.
+    pub listening: Option<String>,
+}
+
+impl LinkFacts {
+    /// How far one has what the other knows; `None`: neither is told anything.
+    pub(super) fn sync(&self) -> Option<SyncState> {
+        let Report { state, lag_records, lag, .. } = self.report;
+        let is_in_sync = state == State::InSync;
+        (is_in_sync || is_copying(state)).then_some(SyncState { is_in_sync, lag_flows: lag_records, lag })
+    }
+
+    /// Why there is no connection.
+    pub(super) fn failure(&self) -> &str {
+        let why = self.listening.as_deref().or(self.report.last_error.as_deref());
+        why.unwrap_or("it has not been tried yet")
+    }
+}
+
+/// All is being told, or has to be.
+pub(super) fn is_copying(state: State) -> bool {
+    matches!(state, State::Copying | State::CopyDue)
+}

@@ -1,0 +1,364 @@
+//! Scenarios 148 to 155: two whole appliances that tell each other what they know.
+
+use fairlead::admin::pair::{PairReport, PairRole, SyncWord};
+use fairlead::admin::request::AdminState;
+use fairlead::admin::rows::{ExcludeRow, Fitness, MemberRow, Reloaded, Role};
+use fairlead::admin::{Data, Request};
+use fairlead::control::{Input, LinkFacts, PairNews};
+use fairlead::sync::{Report, State};
+use fairlead::wire::build::Build;
+use testbench::bench::frames::*;
+use testbench::bench::{File, INNER, OUTER, Seen, Twins};
+
+const MASTER: &str = "INSTANCE \"VI_1\" MASTER 100";
+const BACKUP: &str = "INSTANCE \"VI_1\" BACKUP 100";
+
+fn pem(name: &str) -> String {
+    format!("{}/src/config/tests/pem/{name}.pem", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The two files: alike but for what is each one's own.
+fn two_files() -> [File; 2] {
+    let file = |last: usize, priority: u16, [own, key, other]: [&str; 3]| {
+        let [own, key, other] = [own, key, other].map(pem);
+        File::two_arm()
+            .with("\"192.0.2.2/24\"]", &format!("\"192.0.2.{last}/24\"]\nfloating = [\"192.0.2.10/24\"]"))
+            .with("\"10.20.0.1/24\"]", &format!("\"10.20.0.{last}/24\"]\nfloating = [\"10.20.0.1/24\"]"))
+            .and(&format!(
+                "\n[appliance]\nname = \"lead-{}\"\n\n[pair]\npriority = {priority}\nsettle = \"2s\"\npeer = \"10.99.0.{}:7601\"\ncertificate = \"{own}\"\n\
+                 key = \"{key}\"\npeer_certificate = \"{other}\"\n",
+                last - 1,
+                5 - last
+            ))
+    };
+    [file(2, 100, ["probe", "probe-key", "other"]), file(3, 90, ["other", "other-key", "probe"])]
+}
+
+/// Both with a wire between, the first of which is active, and in sync.
+fn twins(workers: usize) -> Twins {
+    let files = two_files();
+    let mut twins = Twins::new([&files[0], &files[1]], ["10.20.0.2", "10.20.0.3"], workers, workers as u64);
+    twins.connect();
+    become_active(&mut twins, 0);
+    twins.rest(secs(8));
+    assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
+    twins
+}
+
+/// keepalived has moved the addresses to this one, and the other one knows it.
+fn become_active(twins: &mut Twins, lead: usize) {
+    twins.tell(1 - lead, PairNews::Keepalived(BACKUP.into()));
+    twins.tell(lead, PairNews::Keepalived(MASTER.into()));
+    twins.run(ms(50));
+}
+
+fn report(twins: &mut Twins, lead: usize) -> PairReport {
+    let Ok(Data::Pair(report)) = twins.ask(lead, Request::Pair {}) else { panic!("there is a pair") };
+    *report
+}
+
+fn roles(twins: &mut Twins) -> [PairRole; 2] {
+    [0, 1].map(|lead| report(twins, lead).role)
+}
+
+fn state(twins: &mut Twins, lead: usize) -> SyncWord {
+    report(twins, lead).link.expect("a connection is wanted").state
+}
+
+/// Codes and messages of the alarms that stand there.
+fn alarms(twins: &mut Twins, lead: usize) -> Vec<(String, String)> {
+    let Ok(Data::Alarms(rows)) = twins.ask(lead, Request::Alarms {}) else { panic!("no alarms") };
+    rows.into_iter().map(|row| (row.code, row.message)).collect()
+}
+
+fn alarm(twins: &mut Twins, lead: usize, code: &str) -> Option<String> {
+    alarms(twins, lead).into_iter().find(|(known, _)| known == code).map(|(_, message)| message)
+}
+
+fn members(twins: &mut Twins, lead: usize) -> Vec<MemberRow> {
+    let Ok(Data::Members(rows)) = twins.ask(lead, Request::Members {}) else { panic!("no members") };
+    rows
+}
+
+fn admin(twins: &mut Twins, lead: usize, name: &str) -> AdminState {
+    members(twins, lead).into_iter().find(|row| row.name == name).expect("it is there").admin
+}
+
+fn active(twins: &mut Twins, lead: usize) -> Option<String> {
+    members(twins, lead).into_iter().find(|row| row.role == Role::Active).map(|row| row.name)
+}
+
+fn set(member: &str, admin: AdminState) -> Request {
+    Request::MemberSet { member: member.into(), admin, yes: false, for_s: None }
+}
+
+/// What passes: who forwards it, from where, to where.
+fn passes(twins: &mut Twins, port: fairlead::policy::intent::PortId, sent: &Build) -> Vec<(usize, String, String)> {
+    twins.look();
+    let hop = if port == OUTER { "192.0.2.10" } else { G };
+    twins.send(port, hop.parse().unwrap(), sent);
+    twins.run(ms(3));
+    let end = |seen: &Seen| (seen.headers().src().to_string(), seen.headers().dst().to_string());
+    let seen = twins.look().into_iter().filter(|(_, seen)| !seen.is_arp());
+    seen.map(|(lead, seen)| (lead, end(&seen).0, end(&seen).1)).collect()
+}
+
+fn one(lead: usize, src: &str, dst: &str) -> Vec<(usize, String, String)> {
+    vec![(lead, src.into(), dst.into())]
+}
+
+#[test]
+fn s148_what_stands_at_one_goes_on_at_the_other_after_each_takeover() {
+    for workers in [1, 3] {
+        let mut twins = twins(workers);
+        let (client, service) = (at(PHONE, 40_001), at(V, 5060));
+        assert_eq!(passes(&mut twins, OUTER, &Build::tcp(client, service, SYN, 1_000, 0)), one(0, PHONE, A));
+        let answer = Build::tcp(at(A, 5060), client, SYN_ACK, 9_000, 1_001);
+        assert_eq!(passes(&mut twins, INNER, &answer), one(0, V, PHONE));
+        let data = Build::tcp(client, service, DATA, 1_001, 9_001);
+        assert_eq!(passes(&mut twins, OUTER, &data), one(0, PHONE, A));
+        // Two members with the same port of their own: one is given another.
+        let outward = |member: &str| Build::udp(at(member, 7_000), at(PEER, 9_000)).payload(b"of its own");
+        for member in [A, B] {
+            assert_eq!(passes(&mut twins, INNER, &outward(member)), one(0, V, PEER));
+        }
+        twins.run(ms(300));
+        assert_eq!(twins.leads[0].flows(), twins.leads[1].flows());
+        let says = report(&mut twins, 0);
+        let link = says.link.unwrap();
+        assert_eq!((says.in_sync, says.lag_flows, link.state), (Some(true), Some(0), SyncWord::InSync));
+        assert_eq!((link.name.as_deref(), link.differences_count), (Some("lead-2"), 0), "{:?}", link.differences);
+        let taken = report(&mut twins, 1).link.unwrap();
+        assert!(taken.flows_taken >= 3 && taken.flows_left_out == 0 && taken.records_received > 0, "{taken:?}");
+        for active in [1, 0, 1] {
+            become_active(&mut twins, active);
+            assert_eq!(passes(&mut twins, OUTER, &data), one(active, PHONE, A), "the connection");
+            assert_eq!(passes(&mut twins, INNER, &outward(A)), one(active, V, PEER), "a mapping");
+            let back = Build::udp(at(PEER, 9_000), at(V, 7_000)).payload(b"and back");
+            assert_eq!(passes(&mut twins, OUTER, &back), one(active, PEER, A), "its port is still claimed");
+            twins.rest(secs(6));
+            assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
+        }
+        for lead in 0..2 {
+            assert_eq!(alarm(&mut twins, lead, "pair.unsynchronised"), None);
+            assert_eq!(alarm(&mut twins, lead, "pair.configuration"), None);
+        }
+        twins.shut_down();
+    }
+}
+
+#[test]
+fn s149_a_connection_that_is_cut_is_an_alarm_at_both_until_all_is_there_again() {
+    let mut twins = twins(2);
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.rest(secs(3));
+    for lead in 0..2 {
+        let report = report(&mut twins, lead);
+        assert_eq!((report.peer, report.in_sync, report.link.as_ref().unwrap().state), (None, None, SyncWord::Away));
+        let why = report.link.unwrap().last_error.unwrap();
+        assert!(why.contains("nothing was heard") || why.contains("has closed"), "{why}");
+        assert_eq!(alarm(&mut twins, lead, "pair.unsynchronised"), None, "not at once");
+    }
+    twins.rest(secs(4));
+    for lead in 0..2 {
+        let message = alarm(&mut twins, lead, "pair.unsynchronised").expect("an alarm");
+        assert!(message.contains("there is no connection: "), "{message}");
+    }
+    let call = Build::udp(at(A, 7_000), at(PEER, 9_000)).payload(b"meanwhile");
+    assert_eq!(passes(&mut twins, INNER, &call), one(0, V, PEER), "it costs the active one nothing");
+    twins.wire.as_mut().unwrap().is_cut = false;
+    twins.rest(secs(4));
+    assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
+    assert_eq!(twins.leads[0].flows(), twins.leads[1].flows());
+    for lead in 0..2 {
+        assert_eq!(alarm(&mut twins, lead, "pair.unsynchronised"), None);
+        let said = |what: &str| twins.leads[lead].log.iter().any(|line| line.message.contains(what));
+        assert!(said("connected to lead-") && said("is lost: ") && said("all that the active one knows"));
+    }
+    twins.shut_down();
+}
+
+#[test]
+fn s150_files_that_differ_are_an_alarm_with_the_keys_and_only_those_that_should_be_the_same() {
+    let mut twins = twins(1);
+    twins.leads[1].file =
+        two_files()[1].clone().with("settle = \"2s\"", "settle = \"4s\"").with("fall = 3", "fall = 4");
+    twins.ask(1, Request::reload()).unwrap();
+    twins.run(ms(500));
+    let expected = "the configurations of the two appliances differ in monitor sip-options: fall, pair: settle";
+    for lead in 0..2 {
+        assert_eq!(alarm(&mut twins, lead, "pair.configuration").as_deref(), Some(expected));
+        assert_eq!(report(&mut twins, lead).link.unwrap().differences, ["monitor sip-options: fall", "pair: settle"]);
+    }
+    twins.leads[1].file = two_files()[1].clone();
+    twins.ask(1, Request::reload()).unwrap();
+    twins.run(ms(500));
+    assert_eq!([0, 1].map(|lead| alarm(&mut twins, lead, "pair.configuration")), [None, None]);
+    twins.shut_down();
+}
+
+#[test]
+fn s151_what_an_operator_has_set_follows_the_active_appliance_and_is_in_force_after_a_takeover() {
+    let mut twins = twins(2);
+    // What was set at the standby while nobody else was there gives way.
+    let excluded = |twins: &mut Twins, lead: usize| -> Vec<ExcludeRow> {
+        let asked = twins.ask(lead, Request::ExcludeList { pool: "pair-1".into() });
+        let Ok(Data::Excluded(rows)) = asked else { panic!("{asked:?}") };
+        rows
+    };
+    let prefix = "172.16.9.0/24".parse().unwrap();
+    twins.members[1].serve();
+    twins.rest(secs(3));
+    twins.ask(0, set("sip-b", AdminState::Draining)).unwrap();
+    twins.ask(0, Request::ExcludeAdd { pool: "pair-1".into(), prefix }).unwrap();
+    twins.run(ms(200));
+    assert_eq!(admin(&mut twins, 1, "sip-b"), AdminState::Draining);
+    assert_eq!(excluded(&mut twins, 1).len(), excluded(&mut twins, 0).len());
+    let why = twins.ask(1, set("sip-a", AdminState::Draining)).unwrap_err();
+    assert!(why.contains("stands by") && why.contains("lead-1"), "{why}");
+    assert!(twins.ask(1, Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }).is_err());
+    // A drained member is enabled again, and the other one forced: both follow.
+    twins.ask(0, set("sip-b", AdminState::Enabled)).unwrap();
+    twins.ask(0, Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }).unwrap();
+    twins.run(ms(200));
+    assert_eq!(admin(&mut twins, 1, "sip-b"), AdminState::Enabled);
+    assert_eq!(active(&mut twins, 1).as_deref(), Some("sip-b"));
+    become_active(&mut twins, 1);
+    twins.rest(secs(5));
+    assert_eq!(active(&mut twins, 1).as_deref(), Some("sip-b"), "it binds");
+    let sent = Build::udp(at(B, 40_000), at("172.16.9.9", 2020)).payload(b"excluded");
+    assert_eq!(passes(&mut twins, INNER, &sent), one(1, B, "172.16.9.9"));
+    // Now the second one says what is set.
+    twins.ask(1, Request::PoolAuto { pool: "pair-1".into() }).unwrap();
+    twins.ask(1, Request::ExcludeRemove { pool: "pair-1".into(), prefix }).unwrap();
+    twins.run(ms(200));
+    let Ok(Data::Settings(rows)) = twins.ask(0, Request::StateShow {}) else { panic!("no settings") };
+    assert_eq!(rows, []);
+    assert_eq!(excluded(&mut twins, 0).len(), excluded(&mut twins, 1).len());
+    // While nobody is heard a standby takes what is set there.
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.rest(secs(3));
+    twins.ask(0, set("sip-a", AdminState::Draining)).unwrap();
+    twins.wire.as_mut().unwrap().is_cut = false;
+    twins.rest(secs(4));
+    assert_eq!(admin(&mut twins, 0, "sip-a"), AdminState::Enabled, "the active one's word counts");
+    twins.shut_down();
+}
+
+#[test]
+fn s152_a_switchover_at_the_active_one_is_one_at_the_standby_whatever_that_one_finds() {
+    let mut twins = twins(2);
+    twins.members[1].serve();
+    twins.rest(secs(3));
+    twins.members[0].powered = false;
+    twins.rest(secs(10));
+    assert_eq!([0, 1].map(|lead| active(&mut twins, lead)), [Some("sip-b".into()), Some("sip-b".into())]);
+    twins.members[0].powered = true;
+    twins.rest(secs(5));
+    become_active(&mut twins, 1);
+    twins.rest(secs(5));
+    assert_eq!([0, 1].map(|lead| active(&mut twins, lead)), [Some("sip-b".into()), Some("sip-b".into())]);
+    twins.shut_down();
+}
+
+/// keepalived makes both active: seen over the connection, one yields by its priority, and the alarm names the other one.
+#[test]
+fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
+    let mut twins = twins(2);
+    twins.tell(1, PairNews::Keepalived(MASTER.into()));
+    twins.run(ms(500));
+    assert_eq!(roles(&mut twins), [PairRole::Active; 2]);
+    for (lead, other) in [(0, "192.0.2.3"), (1, "192.0.2.2")] {
+        let message = alarm(&mut twins, lead, "pair.split").expect("an alarm");
+        assert!(message.starts_with("both appliances of the pair are active: "), "{message}");
+        assert!(message.contains(other) || message.contains("answers for"), "{message}");
+    }
+    twins.run(ms(1_500));
+    assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
+    twins.rest(secs(6));
+    assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
+    let call = Build::udp(at(A, 7_000), at(PEER, 9_000)).payload(b"once");
+    assert_eq!(passes(&mut twins, INNER, &call), one(0, V, PEER));
+    twins.shut_down();
+}
+
+fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
+    twins.ask(lead, Request::PairPush { confirm_s: Some(10) }).map(|data| match data {
+        Data::Reloaded(reloaded) => reloaded,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn s155_a_configuration_that_is_sent_is_in_force_at_the_other_one_until_it_has_to_be_confirmed() {
+    let mut twins = twins(2);
+    assert_eq!(push(&mut twins, 0).unwrap().changes, [], "both say the same");
+    twins.leads[0].file = two_files()[0].clone().with("fall = 3", "fall = 4");
+    twins.ask(0, Request::reload()).unwrap();
+    let reloaded = push(&mut twins, 0).unwrap();
+    let changes: Vec<String> = reloaded.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["monitor sip-options: fall 3 \u{2192} 4"]);
+    assert_eq!(reloaded.confirm_within_s, Some(10));
+    twins.run(ms(500));
+    assert_eq!(alarm(&mut twins, 0, "pair.configuration"), None);
+    let own = &twins.leads[1].controller().configuration().intent.interfaces;
+    let own: Vec<String> = own.iter().map(|one| one.addresses[0].addr().to_string()).collect();
+    assert_eq!(own, ["192.0.2.3", "10.20.0.3"], "what is its own stays");
+    let why = push(&mut twins, 0).unwrap_err();
+    assert!(why.starts_with("the other appliance has not taken it: configuration") && why.contains("confirm"), "{why}");
+    twins.rest(secs(12));
+    assert!(alarm(&mut twins, 0, "pair.configuration").is_some(), "nobody has confirmed");
+    push(&mut twins, 0).unwrap();
+    twins.ask(1, Request::Confirm {}).unwrap();
+    twins.rest(secs(12));
+    assert_eq!(alarm(&mut twins, 0, "pair.configuration"), None);
+    // What the other one refuses comes back in its words.
+    twins.leads[0].file =
+        two_files()[0].clone().with("fall = 3", "fall = 4").with("name = \"clients\"", "name = \"others\"");
+    twins.ask(0, Request::reload()).unwrap();
+    let why = push(&mut twins, 0).unwrap_err();
+    assert!(why.contains("interface others is not there yet"), "{why}");
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.rest(secs(2));
+    let why = push(&mut twins, 0).unwrap_err();
+    assert!(why.starts_with("there is no connection to the other appliance: "), "{why}");
+    twins.shut_down();
+}
+
+#[test]
+fn s153_who_is_not_in_sync_does_not_become_active_by_itself() {
+    let files = two_files();
+    let mut twins = Twins::new([&files[0], &files[1]], ["10.20.0.2", "10.20.0.3"], 1, 1);
+    let health = |twins: &mut Twins, lead: usize| {
+        let Ok(Data::Health(report)) = twins.ask(lead, Request::Health {}) else { panic!("no health") };
+        report.reasons.join("; ")
+    };
+    twins.run(secs(3));
+    assert!(health(&mut twins, 1).contains("is not connected to the other appliance yet"));
+    twins.connect();
+    become_active(&mut twins, 0);
+    twins.rest(secs(8));
+    assert_eq!(health(&mut twins, 1), "");
+    let copying = |state: State| {
+        let report = Report { state, ..Report::default() };
+        PairNews::Link(Box::new(LinkFacts { report, peer: None, listening: None }))
+    };
+    let ask = |twins: &mut Twins, yes| {
+        // The wire says something else ten times a second.
+        let request = Request::PairRole { role: PairRole::Active, yes };
+        twins.leads[1].handle(Input::Pair(copying(State::Copying)), twins.now());
+        let number = twins.leads[1].ask(request, twins.now());
+        twins.run(ms(20));
+        twins.leads[1].answer(number).expect("at once").map_err(|error| error.message)
+    };
+    let why = ask(&mut twins, false).unwrap_err();
+    assert!(why.contains("a full copy is under way") && why.contains("--yes"), "{why}");
+    assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
+    twins.leads[1].handle(Input::Pair(copying(State::Copying)), twins.now());
+    let number = twins.leads[1].ask(Request::Health {}, twins.now());
+    let Ok(Data::Health(found)) = twins.leads[1].answer(number).unwrap().map(|answer| answer.data) else { panic!() };
+    assert_eq!(found.state, Fitness::NotYet);
+    assert!(ask(&mut twins, true).is_ok());
+    assert_eq!(report(&mut twins, 1).role, PairRole::Active);
+    twins.shut_down();
+}
