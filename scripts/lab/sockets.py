@@ -40,9 +40,14 @@ def listener(host: Host, address: str, port: int) -> socket.socket:
     return made
 
 
+def tcp(host: Host) -> socket.socket:
+    """A TCP socket, not connected."""
+    return _make(host, socket.SOCK_STREAM)
+
+
 def connect(host: Host, address: str, port: int) -> socket.socket:
     """A TCP connection from a host."""
-    made = _make(host, socket.SOCK_STREAM)
+    made = tcp(host)
     try:
         made.connect((address, port))
     except OSError:

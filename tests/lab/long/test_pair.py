@@ -1,27 +1,13 @@
-"""A pair of appliances: two of them, each with a real keepalived over its own devices, with dpdk-config/keepalived/keepalived.conf as it is. One
-is active; calls go on when it dies, hangs, is cut off, or its keepalived is stopped, and nothing moves back when it returns."""
+"""A pair of appliances. One is active; calls go on when it dies, hangs, is cut off, or its keepalived is stopped, and nothing moves back when
+it returns."""
 
-import json
 import sys
 import time
 
-from lab.appliance import Appliance, binary
-from lab.gaps import cost
-from lab.keepalived import Keepalived
-from lab.shell import run
-from lab.sip.pair import Pair
-from lab.sniffer import UDP, Sniffer
-from lab.toolchain import REPOSITORY
-from lab.twins import BOTH, INNER_SECOND, OUTER_SECOND, SECOND, TwinLab
-from standing import Setting, StandingLab, addresses, sipp
+from lab.twins import BOTH
+from standing import sipp
+from twin_pair import PairLab
 
-FILE = (REPOSITORY / "dpdk-config/keepalived/keepalived.conf").read_text()
-#: What floats: the servers' gateway, and the router's next hop.
-GATEWAY, NEXT_HOP = addresses.INNER_SELF, "192.0.2.4"
-#: What the appliances have for themselves there.
-OWN = {"appliance": (addresses.OUTER_SELF, INNER_SECOND), SECOND: (OUTER_SECOND, "10.20.0.3")}
-#: Where each of the two listens for the other.
-SYNC_PORT = 7601
 #: Calls a second, for how long in seconds, and how long they have been placed when something happens.
 RATE, SECONDS, BEFORE = 100, 12, 3.0
 #: The longest gap, in seconds; a busy machine may miss it.
@@ -32,72 +18,7 @@ WEIGHED = 3.0
 PATIENCE = 20.0
 
 
-def setting(lab: TwinLab, host: str) -> Setting:
-    """The file of one of the two."""
-    outer, inner = OWN[host]
-    return Setting(
-        edits=(
-            (f'addresses = ["{addresses.OUTER_SELF}/24"]\n',
-             f'addresses = ["{outer}/24"]\nfloating = ["{NEXT_HOP}/24"]\nhost = "fl-clients"\n'),
-            (f'addresses = ["{addresses.INNER_SELF}/24"]\n',
-             f'addresses = ["{inner}/24"]\nfloating = ["{GATEWAY}/24"]\nhost = "fl-servers"\n'),
-        ),
-        more=f'\n[pair]\nkeepalived = "{fifo(lab, host)}"\ninstance = "fairlead"\n{talks(lab, host)}',
-    )
-
-
-def talks(lab: TwinLab, host: str) -> str:
-    """The keys by which one talks to the other: over the kernel's devices of the servers' network, between the addresses that each has there."""
-    other = next(one for one in BOTH if one != host)
-    own, peer = OWN[host][1], OWN[other][1]
-    return (
-        f'peer = "{peer}:{SYNC_PORT}"\nlisten = "{own}:{SYNC_PORT}"\ncertificate = "{lab.file(host)}/pair.pem"\n'
-        f'key = "{lab.file(host)}/pair-key.pem"\npeer_certificate = "{lab.file(other)}/pair.pem"\n'
-    )
-
-
-def make_certificates(lab: TwinLab) -> None:
-    """Each has its own, by the command that is there for it."""
-    for host in BOTH:
-        lab.file(host).mkdir()
-        run([str(binary()), "pair", "init", "--folder", str(lab.file(host)), "--name", host], 10.0)
-
-
-def fifo(lab: TwinLab, host: str) -> str:
-    """Where its keepalived writes."""
-    return str(lab.file(f"{host}.fifo"))
-
-
-class TwoAppliances(StandingLab):
-    layout = TwinLab
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.lab = cls.enterClassContext(cls.layout())
-        for member in addresses.MEMBERS:
-            cls.lab.host(member).ip("route", "add", "default", "via", GATEWAY)
-        cls.lab.host("router").ip("route", "add", "10.20.0.0/24", "via", NEXT_HOP)
-        cls.pair = Pair(cls.lab)
-        cls.pair.start()
-        make_certificates(cls.lab)
-        cls.both = {host: Appliance(cls.lab, setting=setting(cls.lab, host), host=host) for host in BOTH}
-        cls.appliance = cls.both["appliance"]
-        cls.daemons = {host: Keepalived(cls.lab, cls.both[host], FILE, fifo(cls.lab, host)) for host in BOTH}
-        for appliance in cls.both.values():
-            appliance.start()
-        for daemon in cls.daemons.values():
-            daemon.start()
-
-    def setUp(self):
-        for host in BOTH:
-            self.lab.mend(host)
-            if not self.both[host].is_running():
-                self.both[host].start()
-        self.wait_for(lambda: sorted(self.roles()) == ["active", "standby"], 30.0, self.what_was_said)
-        for appliance in self.both.values():
-            appliance.wait_for_active("sip-a")
-        self.wait_for(self.are_in_sync, 30.0, self.what_was_said)
-
+class TwoAppliances(PairLab):
     def test_s144_calls_go_on_when_the_active_appliance_is_killed(self):
         self.takes_over("the active appliance is killed", lambda host: self.both[host].kill(), lambda host: self.both[host].start())
 
@@ -142,62 +63,20 @@ class TwoAppliances(StandingLab):
 
     def one_take_over(self, what, end, back, attempt: int) -> float:
         """The longest gap of the calls, in seconds; none of them is lost, and nothing goes astray."""
-        roles = self.roles()
-        first, second = BOTH[roles.index("active")], BOTH[roles.index("standby")]
-        ports = {"appliance": "outer-a", SECOND: "outer-b"}
-        places = [("router", "phone"), ("phone", "eth0"), *(("switch", host) for host in BOTH), *(("router", ports[host]) for host in BOTH)]
-        watchers = {place: Sniffer(self.lab, *place) for place in places}
-        caller = sipp.udp_calls(self.lab, RATE, RATE * SECONDS)
-        time.sleep(BEFORE)
-        at = time.time()
-        end(first)
-        self.wait_for(lambda: self.role(second) == "active", PATIENCE, self.what_was_said)
-        took = time.time() - at
-        time.sleep(3.0)
-        until = time.time()
-        back(first)
-        calls = caller.finish(60.0)
-        for watcher in watchers.values():
-            watcher.stop()
-        seen = {place: [one for one in watcher.seen() if one.protocol == UDP] for place, watcher in watchers.items()}
-        paid = cost(at, calls, seen["router", "phone"], seen["phone", "eth0"], until)
+        first, second = self.by_role()
+        with self.watched(RATE, SECONDS) as calls:
+            time.sleep(BEFORE)
+            at = time.time()
+            end(first)
+            self.wait_for(lambda: self.role(second) == "active", PATIENCE, self.what_was_said)
+            took = time.time() - at
+            time.sleep(3.0)
+            until = time.time()
+            back(first)
         print(f"{what}: active after {took:.2f} s (attempt {attempt})", file=sys.stderr)
-        self.nothing_went_astray(seen, ports)
-        self.assertEqual((calls.made, calls.completed), (RATE * SECONDS, RATE * SECONDS), f"{calls} {self.what_was_said()}")
+        paid = calls.cost(at, until)
         self.wait_for(lambda: (self.role(first), self.role(second)) == ("standby", "active"), PATIENCE, self.what_was_said)
         time.sleep(2.0)
         self.assertEqual((self.role(first), self.role(second)), ("standby", "active"), "nothing moves back")
         print(paid.line(what), file=sys.stderr)
         return max(paid.gap, paid.silence)
-
-    def nothing_went_astray(self, seen, ports) -> None:
-        """Each datagram came from the virtual address, and went to the active member; who has not to forward did not."""
-        for host in BOTH:
-            wrong = [one for one in seen["switch", host] if one.src == addresses.PHONE and one.dst != addresses.MEMBERS["sip-a"]]
-            self.assertEqual(wrong, [], "to a wrong member")
-            sources = {(one.src, one.src_port) for one in seen["router", ports[host]] if one.dst == addresses.PHONE}
-            self.assertLessEqual(sources, {(addresses.VIP, addresses.SIP_PORT)}, "from a wrong source")
-        self.assertEqual({(one.src, one.src_port) for one in seen["phone", "eth0"]}, {(addresses.VIP, addresses.SIP_PORT)})
-
-    def roles(self) -> list[str]:
-        """What each of the two is."""
-        return [self.role(host) for host in BOTH]
-
-    def role(self, host: str) -> str:
-        """What it says that it is; nothing while it cannot."""
-        if not self.both[host].is_running():
-            return "dead"
-        return self.pair_report(host).get("role", "silent")
-
-    def are_in_sync(self) -> bool:
-        """What the active one knows is at the other, as both say."""
-        return [self.pair_report(host).get("in_sync") for host in BOTH] == [True, True]
-
-    def pair_report(self, host: str) -> dict:
-        """What it says of the pair; nothing while it cannot."""
-        said = self.both[host].command("pair", "--json", check=False)
-        return json.loads(said.stdout) if said.returncode == 0 else {}
-
-    def what_was_said(self) -> str:
-        """For a test that fails."""
-        return "\n".join(f"--- {host}\n{self.both[host].said()[-1500:]}\n{self.daemons[host].said()[-1500:]}" for host in BOTH)
