@@ -21,6 +21,7 @@ fn wanted(name: &str, addresses: &[&str]) -> Wanted {
         interface: CLIENTS,
         name: name.into(),
         mac: OURS,
+        virtual_mac: None,
         mtu: 1_400,
         addresses: addresses.iter().map(|one| one.parse().unwrap()).collect(),
         link: true,
@@ -160,5 +161,63 @@ fn a_name_that_is_taken_is_said_and_tried_again() {
         ip("link delete fl-clients");
         until("it is made", || state(&hosts).trouble.is_none());
         assert!(ip("-o address show dev fl-clients").contains("192.0.2.2/24"));
+    });
+}
+
+/// keepalived with `use_vmac` has a device above ours at the MAC of its virtual router, which it has the kernel answer ARP on.
+#[test]
+fn s160_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said() {
+    let name =
+        "s160_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said";
+    in_namespace(name, || {
+        let wanted = wanted("fl-clients", &["192.0.2.2/24"]);
+        let (_links, mut hosts) = served(&wanted);
+        let setting = |device: &str, key: &str| {
+            let path = format!("/proc/sys/net/ipv4/conf/{device}/{key}");
+            std::fs::read_to_string(&path).unwrap().trim().parse::<u8>().unwrap()
+        };
+        let set = |device: &str, key: &str, value: &str| {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{device}/{key}"), value).unwrap();
+        };
+        let is_silent = |device: &str| (setting(device, "arp_ignore"), setting(device, "arp_announce")) == (8, 2);
+        let make = |device: &str, mac: &str| {
+            ip(&format!("link add {device} link fl-clients address {mac} type macvlan mode private"));
+        };
+        make("vrrp.20", "00:00:5e:00:01:14");
+        let began = Instant::now();
+        until("it is silent", || is_silent("vrrp.20"));
+        assert!(began.elapsed() < Duration::from_millis(500), "at once, not at the next look: {:?}", began.elapsed());
+        // As keepalived does, to both.
+        for device in ["fl-clients", "vrrp.20"] {
+            set(device, "arp_ignore", "1");
+        }
+        until("both are silent again", || is_silent("vrrp.20") && is_silent("fl-clients"));
+        until("it is said", || state(&hosts).trouble.is_some());
+        let said = state(&hosts).trouble.unwrap();
+        assert_eq!(
+            said,
+            "fl-clients: keepalived has vrrp.20 above it at 00:00:5e:00:01:14 (use_vmac), but the file has no virtual MAC for the \
+             interface, so that what is sent to 00:00:5e:00:01:14 is dropped (wrong_dst_mac): write virtual_mac = true under [pair] and \
+             vrid = 20 under the interface, on both appliances, or take use_vmac out of keepalived.conf"
+        );
+        let with_mac = |id| Wanted { virtual_mac: Some(Mac([0, 0, 0x5e, 0, 1, id])), ..wanted.clone() };
+        hosts.follow(vec![with_mac(21)]);
+        until("it is another one", || {
+            state(&hosts)
+                .trouble
+                .is_some_and(|said| said.contains("floating addresses have 00:00:5e:00:01:15 by the file"))
+        });
+        hosts.follow(vec![with_mac(20)]);
+        until("it is the file's", || state(&hosts).trouble.is_none());
+        // It goes, and comes back; what is no virtual router's is left as it is.
+        hosts.follow(vec![wanted.clone()]);
+        until("it is said again", || state(&hosts).trouble.is_some());
+        ip("link delete vrrp.20");
+        until("it is gone", || state(&hosts).trouble.is_none());
+        make("guest", "02:00:00:00:00:77");
+        let before = setting("guest", "arp_ignore");
+        make("vrrp.20", "00:00:5e:00:01:14");
+        until("it is back", || is_silent("vrrp.20") && state(&hosts).trouble.is_some());
+        assert_eq!(setting("guest", "arp_ignore"), before);
     });
 }

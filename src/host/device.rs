@@ -75,6 +75,11 @@ impl Device {
         netlink.change_addresses(&self.link, gone, &[]).map_err(|error| error.to_string())
     }
 
+    /// The kernel's number of it.
+    pub(super) fn index(&self) -> u32 {
+        self.link.index
+    }
+
     /// Lets the kernel see a carrier or none: routing daemons and keepalived take that for the cable.
     pub(super) fn set_carrier(&self, carrier: bool, netlink: &mut Netlink) -> Result<(), String> {
         netlink.set_carrier(&self.link, carrier).map_err(|error| error.to_string())

@@ -12,6 +12,7 @@ mod device;
 mod kernel_settings;
 mod service;
 mod state;
+mod virtual_routers;
 mod wanted;
 
 pub use state::{Board, HostCounts, HostState};

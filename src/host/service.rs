@@ -5,6 +5,7 @@
 
 use super::device::Device;
 use super::state::{Board, Counts, HostState};
+use super::virtual_routers::{self, VirtualRouters};
 use super::wanted::Wanted;
 use crate::netlink::Netlink;
 use crate::worker::host::{HostEnd, HostFrame};
@@ -35,6 +36,7 @@ pub(super) struct Service {
     orders: Receiver<Vec<Wanted>>,
     board: Arc<Board>,
     served: Vec<Served>,
+    routers: VirtualRouters,
     buffer: Box<[u8]>,
 }
 
@@ -44,6 +46,8 @@ struct Served {
     /// `None`: it could not be made, or is gone.
     device: Option<Device>,
     trouble: Option<String>,
+    /// The same of what keepalived has above it.
+    above: Option<String>,
     /// Since when the port's link is down.
     down_since: Option<Instant>,
     /// The kernel is shown one.
@@ -53,7 +57,8 @@ struct Served {
 
 impl Service {
     pub(super) fn new(ends: Vec<HostEnd>, orders: Receiver<Vec<Wanted>>, board: Arc<Board>) -> Service {
-        Service { ends, orders, board, served: Vec::new(), buffer: vec![0; LONGEST].into() }
+        let routers = VirtualRouters::default();
+        Service { ends, orders, board, served: Vec::new(), routers, buffer: vec![0; LONGEST].into() }
     }
 
     /// Serves until nobody can order anything any more; says when the first devices have been tried.
@@ -70,6 +75,8 @@ impl Service {
             if looked.elapsed() >= ROUND {
                 looked = Instant::now();
                 self.look();
+            } else if self.routers.are_due() {
+                self.look_above();
             }
             let moved = self.move_frames();
             in_vain = if moved { 0 } else { LOOKS.min(in_vain + 1) };
@@ -107,6 +114,19 @@ impl Service {
             Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut netlink)),
             Err(error) => self.served.iter_mut().for_each(|served| served.trouble = Some(error.to_string())),
         }
+        self.look_above();
+    }
+
+    /// What keepalived has above each device is as silent as the device.
+    fn look_above(&mut self) {
+        let outcome = self.routers.read();
+        for served in &mut self.served {
+            let Some(device) = &served.device else { continue };
+            served.above = match &outcome {
+                Ok(()) => virtual_routers::tend(self.routers.above(device.index()), &served.wanted).err(),
+                Err(error) => Some(error.to_string()),
+            };
+        }
         self.board.publish(self.served.iter().map(Served::state).collect());
     }
 
@@ -131,20 +151,25 @@ impl Service {
         moved
     }
 
-    /// Until the kernel sends something, or so long.
-    fn wait(&self, span: Duration) {
+    /// Until the kernel sends something, or tells of a link, or so long.
+    fn wait(&mut self, span: Duration) {
         let devices = self.served.iter().filter_map(|served| served.device.as_ref());
-        let mut fds: Vec<PollFd<'_>> = devices.map(|device| PollFd::new(device, PollFlags::IN)).collect();
+        let told = self.routers.waits().into_iter().map(|monitor| PollFd::from_borrowed_fd(monitor, PollFlags::IN));
+        let mut fds: Vec<PollFd<'_>> = told.chain(devices.map(|device| PollFd::new(device, PollFlags::IN))).collect();
         let span = Timespec { tv_sec: 0, tv_nsec: span.subsec_nanos().into() };
         // An interruption is a look that comes early.
         _ = poll(&mut fds, Some(&span));
+        let is_told = self.routers.waits().is_some() && fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        if is_told {
+            self.routers.hear();
+        }
     }
 }
 
 impl Served {
     fn new(wanted: Wanted) -> Served {
         let counts = Arc::default();
-        Served { wanted, device: None, trouble: None, down_since: None, carrier: true, counts }
+        Served { wanted, device: None, trouble: None, above: None, down_since: None, carrier: true, counts }
     }
 
     /// The same device for what its interface is now.
@@ -162,6 +187,7 @@ impl Served {
     }
 
     fn look(&mut self, netlink: &mut Netlink) {
+        self.above = None;
         self.trouble = match &mut self.device {
             Some(device) => device.conform(&self.wanted, netlink).err(),
             None => match Device::make(&self.wanted, netlink) {
@@ -222,7 +248,7 @@ impl Served {
         HostState {
             interface: self.wanted.interface,
             name: self.wanted.name.clone(),
-            trouble: self.trouble.clone(),
+            trouble: self.trouble.clone().or_else(|| self.above.clone()),
             carrier: self.carrier && self.device.is_some(),
             counts: Arc::clone(&self.counts),
         }
