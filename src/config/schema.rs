@@ -466,6 +466,8 @@ section! { "pair", ONCE, Pair, built intent::Pair;
     "The other appliance of a pair, which takes over when this one fails. Who is active has the virtual addresses, the SNAT addresses and those under `floating`; the other one stands by: it answers for its own addresses, probes from them, and forwards nothing. Without this section the appliance is alone and always active." {
     keepalived: String = (absent "keepalived is not heard"), Text, live,
         "Path of keepalived's notify FIFO, such as \"/run/fairlead/keepalived.fifo\", by which it says who is active (vrrp_notify_fifo in its global_defs). Fairlead makes it, mode 0600, before keepalived is started, and looks each second whether it is still the one at this path, and whether the kernel holds a floating address: write these under virtual_ipaddress. Without keepalived for 0.3 s the appliance is standby. dpdk-config/keepalived has an example.";
+    keepalived_config: String = "/etc/keepalived/keepalived.conf", Text, live,
+        "Path of keepalived's own file, which `fairlead doctor` compares with this one.";
     instance: String = (absent "any instance"), Name, live, "The vrrp_instance of keepalived whose lines in its notify FIFO count.";
     role: PairRole = "standby", choice::<PairRole>(&[]), live,
         "What the appliance is from its start until keepalived, an operator or the other appliance says so. A reload that adds the section leaves an appliance active that was alone.";

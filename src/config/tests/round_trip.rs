@@ -326,13 +326,13 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn pair() -> impl Strategy<Value = Pair> {
-    let names = (option::of("/run/[a-z]{1,12}\\.fifo"), option::of("[a-zA-Z0-9_.-]{1,32}"));
+    let names = (option::of("/run/[a-z]{1,12}\\.fifo"), "/etc/[a-z]{1,12}\\.conf", option::of("[a-zA-Z0-9_.-]{1,32}"));
     let virtual_mac = any::<bool>();
     let role = select(vec![PairRole::Active, PairRole::Standby]);
     (names, role, 1..=255_u16, virtual_mac, 0..=60_000_u64).prop_map(
-        |((keepalived, instance), role, priority, virtual_mac, settle)| {
+        |((keepalived, keepalived_config, instance), role, priority, virtual_mac, settle)| {
             let settle = Duration::from_millis(settle);
-            Pair { keepalived, instance, role, priority, virtual_mac, settle }
+            Pair { keepalived, keepalived_config, instance, role, priority, virtual_mac, settle }
         },
     )
 }

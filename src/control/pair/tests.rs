@@ -8,7 +8,8 @@ fn at(ms: u64) -> Instant {
 fn meant() -> Pair {
     let settle = Duration::from_secs(3);
     let instance = Some("VI_1".into());
-    Pair { keepalived: None, instance, role: Standby, priority: 100, virtual_mac: false, settle }
+    let keepalived_config = "keepalived.conf".into();
+    Pair { keepalived: None, keepalived_config, instance, role: Standby, priority: 100, virtual_mac: false, settle }
 }
 
 fn peer(role: PairRole, priority: u16) -> PairNews {
