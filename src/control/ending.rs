@@ -113,7 +113,8 @@ impl Controller {
                 members: pool.members.iter().map(|id| self.remembered_member(*id)).collect(),
             }
         });
-        Remembered { snat_seed: self.checks.ports.snat_ports.seed(), pools: pools.collect() }
+        let (table, routes) = self.learning.remembered();
+        Remembered { snat_seed: self.checks.ports.snat_ports.seed(), pools: pools.collect(), table, routes }
     }
 
     fn remembered_member(&self, id: MemberId) -> RememberedMember {
