@@ -4,6 +4,7 @@
 //! It waits for the kernel's side alone: a worker makes no system call to wake it.
 
 use super::device::Device;
+use super::kept::{self, Kept, LONGEST};
 use super::state::{Board, Counts, HostState};
 use super::virtual_routers::{self, VirtualRouters};
 use super::wanted::Wanted;
@@ -18,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// Frames of one device, and of one worker, that are moved at once.
 const AT_ONCE: usize = 256;
-/// More than any frame of the kernel's.
-const LONGEST: usize = 1 << 16;
 /// The workers' rings are looked at so often while frames come, and while none do.
 const BUSY: Duration = Duration::from_micros(100);
 const IDLE: Duration = Duration::from_millis(1);
@@ -37,6 +36,7 @@ pub(super) struct Service {
     board: Arc<Board>,
     served: Vec<Served>,
     routers: VirtualRouters,
+    kept: Kept,
     buffer: Box<[u8]>,
 }
 
@@ -56,14 +56,15 @@ struct Served {
 }
 
 impl Service {
-    pub(super) fn new(ends: Vec<HostEnd>, orders: Receiver<Vec<Wanted>>, board: Arc<Board>) -> Service {
+    pub(super) fn new(ends: Vec<HostEnd>, orders: Receiver<Vec<Wanted>>, board: Arc<Board>, kept: Kept) -> Service {
         let routers = VirtualRouters::default();
-        Service { ends, orders, board, served: Vec::new(), routers, buffer: vec![0; LONGEST].into() }
+        Service { ends, orders, board, served: Vec::new(), routers, kept, buffer: vec![0; LONGEST].into() }
     }
 
     /// Serves until nobody can order anything any more; says when the first devices have been tried.
     pub(super) fn run(mut self, first: Vec<Wanted>, begun: &Sender<()>) {
         self.follow(first);
+        self.kept.close_rest();
         _ = begun.send(());
         let (mut looked, mut in_vain) = (Instant::now(), 0);
         loop {
@@ -104,6 +105,7 @@ impl Service {
             self.served.push(served);
         }
         // What is not wanted any more is closed here, before the next look makes what has taken its place.
+        before.iter().for_each(|served| kept::forget(&served.wanted.name));
         drop(before);
         self.look();
     }
@@ -111,7 +113,7 @@ impl Service {
     /// Each device is made as it is to be.
     fn look(&mut self) {
         match Netlink::open() {
-            Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut netlink)),
+            Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut self.kept, &mut netlink)),
             Err(error) => self.served.iter_mut().for_each(|served| served.trouble = Some(error.to_string())),
         }
         self.look_above();
@@ -186,13 +188,14 @@ impl Served {
         self
     }
 
-    fn look(&mut self, netlink: &mut Netlink) {
+    fn look(&mut self, kept: &mut Kept, netlink: &mut Netlink) {
         self.above = None;
         self.trouble = match &mut self.device {
             Some(device) => device.conform(&self.wanted, netlink).err(),
-            None => match Device::make(&self.wanted, netlink) {
+            None => match Device::get(&self.wanted, kept, netlink) {
                 Ok((device, trouble)) => {
-                    (self.device, self.carrier) = (Some(device), true);
+                    self.carrier = device.has_carrier();
+                    self.device = Some(device);
                     trouble
                 }
                 Err(trouble) => Some(trouble),
