@@ -6,9 +6,13 @@ use fairlead::policy::intent::InterfaceId;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Kind, Mac, Packet, compose};
 use fairlead::worker::host::{HostFrame, HostLink, host_link};
+use std::fs::File;
 use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
-use testbench::namespace::{in_namespace, ip};
+use tappers::{Interface, Tap};
+use testbench::namespace::{in_namespace, ip, started_by};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -21,6 +25,7 @@ fn wanted(name: &str, addresses: &[&str]) -> Wanted {
         interface: CLIENTS,
         name: name.into(),
         mac: OURS,
+        virtual_mac: None,
         mtu: 1_400,
         addresses: addresses.iter().map(|one| one.parse().unwrap()).collect(),
         link: true,
@@ -31,7 +36,7 @@ fn wanted(name: &str, addresses: &[&str]) -> Wanted {
 /// Two workers' ends, and the devices.
 fn served(wanted: &Wanted) -> ([HostLink; 2], Hosts) {
     let [(first, one), (second, other)] = [host_link(64), host_link(64)];
-    ([first, second], Hosts::start(vec![one, other], vec![wanted.clone()]).unwrap())
+    ([first, second], Hosts::start(vec![one, other], vec![wanted.clone()], Vec::new()).unwrap())
 }
 
 #[track_caller]
@@ -160,5 +165,134 @@ fn a_name_that_is_taken_is_said_and_tried_again() {
         ip("link delete fl-clients");
         until("it is made", || state(&hosts).trouble.is_none());
         assert!(ip("-o address show dev fl-clients").contains("192.0.2.2/24"));
+    });
+}
+
+/// keepalived with `use_vmac` has a device above ours at the MAC of its virtual router, which it has the kernel answer ARP on.
+#[test]
+fn s160_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said() {
+    let name =
+        "s160_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said";
+    in_namespace(name, || {
+        let wanted = wanted("fl-clients", &["192.0.2.2/24"]);
+        let (_links, mut hosts) = served(&wanted);
+        let setting = |device: &str, key: &str| {
+            let path = format!("/proc/sys/net/ipv4/conf/{device}/{key}");
+            std::fs::read_to_string(&path).unwrap().trim().parse::<u8>().unwrap()
+        };
+        let set = |device: &str, key: &str, value: &str| {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{device}/{key}"), value).unwrap();
+        };
+        let is_silent = |device: &str| (setting(device, "arp_ignore"), setting(device, "arp_announce")) == (8, 2);
+        let make = |device: &str, mac: &str| {
+            ip(&format!("link add {device} link fl-clients address {mac} type macvlan mode private"));
+        };
+        make("vrrp.20", "00:00:5e:00:01:14");
+        let began = Instant::now();
+        until("it is silent", || is_silent("vrrp.20"));
+        assert!(began.elapsed() < Duration::from_millis(500), "at once, not at the next look: {:?}", began.elapsed());
+        // As keepalived does, to both.
+        for device in ["fl-clients", "vrrp.20"] {
+            set(device, "arp_ignore", "1");
+        }
+        until("both are silent again", || is_silent("vrrp.20") && is_silent("fl-clients"));
+        until("it is said", || state(&hosts).trouble.is_some());
+        let said = state(&hosts).trouble.unwrap();
+        assert_eq!(
+            said,
+            "fl-clients: keepalived has vrrp.20 above it at 00:00:5e:00:01:14 (use_vmac), but the file has no virtual MAC for the \
+             interface, so that what is sent to 00:00:5e:00:01:14 is dropped (wrong_dst_mac): write virtual_mac = true under [pair] and \
+             vrid = 20 under the interface, on both appliances, or take use_vmac out of keepalived.conf"
+        );
+        let with_mac = |id| Wanted { virtual_mac: Some(Mac([0, 0, 0x5e, 0, 1, id])), ..wanted.clone() };
+        hosts.follow(vec![with_mac(21)]);
+        until("it is another one", || {
+            state(&hosts)
+                .trouble
+                .is_some_and(|said| said.contains("floating addresses have 00:00:5e:00:01:15 by the file"))
+        });
+        hosts.follow(vec![with_mac(20)]);
+        until("it is the file's", || state(&hosts).trouble.is_none());
+        // It goes, and comes back; what is no virtual router's is left as it is.
+        hosts.follow(vec![wanted.clone()]);
+        until("it is said again", || state(&hosts).trouble.is_some());
+        ip("link delete vrrp.20");
+        until("it is gone", || state(&hosts).trouble.is_none());
+        make("guest", "02:00:00:00:00:77");
+        let before = setting("guest", "arp_ignore");
+        make("vrrp.20", "00:00:5e:00:01:14");
+        until("it is back", || is_silent("vrrp.20") && state(&hosts).trouble.is_some());
+        assert_eq!(setting("guest", "arp_ignore"), before);
+    });
+}
+
+/// Beside a network namespace of its own the test has a folder for a service manager's socket.
+const MANAGER: &[&str] = &[
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--net",
+    "sh",
+    "-ec",
+    "folder=$(mktemp -d); trap 'rm -r $folder' EXIT; NOTIFY_SOCKET=$folder/notify \"$0\" \"$@\"",
+];
+
+#[test]
+fn s164_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go() {
+    let name = "s164_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go";
+    started_by(MANAGER, name, || {
+        let ear = UnixDatagram::bind(std::env::var_os("NOTIFY_SOCKET").unwrap()).unwrap();
+        ear.set_read_timeout(Some(PATIENCE)).unwrap();
+        let heard = || {
+            let mut bytes = [0; 200];
+            let length = ear.recv(&mut bytes).unwrap();
+            String::from_utf8(bytes[..length].into()).unwrap()
+        };
+        let (store, remove) = ("FDSTORE=1\nFDNAME=host-fl-clients\n", "FDSTOREREMOVE=1\nFDNAME=host-fl-clients\n");
+        let wanted = wanted("fl-clients", &["192.0.2.2/24"]);
+        let (_links, mut hosts) = served(&wanted);
+        assert_eq!([heard(), heard()], [remove, store]);
+        ip("link delete fl-clients");
+        until("it is made anew", || ip("-o address show").contains("192.0.2.2/24"));
+        assert_eq!([heard(), heard()], [remove, store]);
+        hosts.follow(Vec::new());
+        assert_eq!(heard(), remove);
+        drop(hosts);
+        // What ends with the process stays.
+        let (_links, hosts) = served(&wanted);
+        assert_eq!([heard(), heard()], [remove, store]);
+        drop(hosts);
+        ear.set_nonblocking(true).unwrap();
+        assert!(ear.recv(&mut [0; 200]).is_err());
+    });
+}
+
+#[test]
+fn s164_a_device_of_the_process_before_goes_on_and_what_else_was_kept_is_closed() {
+    in_namespace("s164_a_device_of_the_process_before_goes_on_and_what_else_was_kept_is_closed", || {
+        let made = |name: &str| Tap::new_named(Interface::new(name).unwrap()).unwrap();
+        let fd = |tap: &Tap| tap.as_fd().try_clone_to_owned().unwrap();
+        let (before, other, gone) = (made("fl-clients"), made("fl-other"), made("fl-gone"));
+        ip("link set fl-clients address 02:f1:00:00:00:01 up");
+        ip("address add 192.0.2.2/24 dev fl-clients");
+        ip("neighbour add 192.0.2.9 lladdr 02:00:00:00:00:09 dev fl-clients nud permanent");
+        ip("link delete fl-gone");
+        let index = || ip("-o link show fl-clients").split(':').next().unwrap().to_owned();
+        let (was, socket) = (index(), UdpSocket::bind("192.0.2.2:123").unwrap());
+        socket.send_to(b"while nobody was there", "192.0.2.9:40000").unwrap();
+        let null = File::open("/dev/null").unwrap().into();
+        // Names say nothing: what a descriptor is of, the kernel says.
+        let left = [("a", fd(&other)), ("b", fd(&gone)), ("c", null), ("d", fd(&before))];
+        let left = left.map(|(name, fd)| (name.to_owned(), fd)).into();
+        drop((before, other, gone));
+        let [(first, one), (mut second, two)] = [host_link(64), host_link(64)];
+        let hosts = Hosts::start(vec![one, two], vec![wanted("fl-clients", &["192.0.2.2/24"])], left).unwrap();
+        assert_eq!((index(), state(&hosts).trouble), (was, None));
+        assert!(!ip("-o link show").contains("fl-other"), "it is of no interface");
+        socket.send_to(b"by now", "192.0.2.9:40000").unwrap();
+        let frame = std::iter::repeat_with(|| sent(&mut second)).find(|frame| frame[12..14] == [8, 0]).unwrap();
+        assert_eq!(&frame[42..48], b"by now", "what had waited is of another time");
+        drop((first, hosts));
+        assert!(!ip("-o link show").contains("fl-clients"), "nobody keeps it here");
     });
 }

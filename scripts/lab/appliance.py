@@ -7,6 +7,7 @@ the lab types, as an operator would. Never: what the answers should be.
 import json
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,11 +124,15 @@ class Appliance:
         have cores of their own; here they share theirs with the whole load.
         """
         self.file.write_text(configuration(self.lab, self.setting, self.host))
-        command = [str(self.program), "run", "--config", str(self.file)]
+        command = self._command()
         if at_once and run([*FIRST, "true"], check=False).returncode == 0:
             command = [*FIRST, *command]
         self._process = self.lab.start(self.host, "fairlead" if self.host == HOST else f"fairlead-{self.host}", command)
         self._wait("take orders", lambda: self.ask("status") is not None, 15.0)
+
+    def _command(self) -> list[str]:
+        """What is started."""
+        return [str(self.program), "run", "--config", str(self.file)]
 
     def reload(self, setting: Setting) -> None:
         """Has it take over another file while it runs."""
@@ -238,3 +243,39 @@ class Appliance:
                 trouble = f" ({error})"
             time.sleep(0.05)
         raise LabError(f"Fairlead did not {what} within {timeout:g} s{trouble}. Its log ends:\n{self.said()[-2000:]}")
+
+
+class ManagedAppliance(Appliance):
+    """Under a service manager, which keeps descriptors for it and starts it again when it has ended."""
+
+    def _command(self) -> list[str]:
+        # `env` says where this package is.
+        socket = _file(self.lab, self.host, "notify.sock")
+        manager = [sys.executable, "-m", "lab.manager", "--socket", str(socket), "--", *super()._command()]
+        return ["env", f"PYTHONPATH={REPOSITORY / 'scripts'}", *manager]
+
+    def write(self, setting: Setting) -> None:
+        """Gives it another file for its next start."""
+        self.setting = setting
+        self.file.write_text(configuration(self.lab, setting, self.host))
+
+    def restart(self) -> None:
+        """Has it ended and started again, as `systemctl restart` does."""
+        begun = self._times()
+        self._process.process.send_signal(signal.SIGHUP)
+        self._wait("come back", lambda: self._is_back(begun), 20.0)
+
+    def crash(self) -> None:
+        """Kills it, and waits until it is back."""
+        begun = self._times()
+        manager = self._process.process.pid
+        for child in Path(f"/proc/{manager}/task/{manager}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        self._wait("come back", lambda: self._is_back(begun), 20.0)
+
+    def _is_back(self, begun: int) -> dict | None:
+        return self.ask("status") if self._times() > begun else None
+
+    def _times(self) -> int:
+        """How often it was ready."""
+        return self.said().count("manager: its program is ready")

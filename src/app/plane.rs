@@ -9,7 +9,7 @@ use super::log::Log;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
 use crate::control::{CounterSource, HostDevice, PortCounters, PortFacts, TakenUp, WorkerCounters};
-use crate::dpdk::{DeviceEvents, Eal, EalConfig, Link, Ports, memory_mb};
+use crate::dpdk::{self, DeviceEvents, Eal, EalConfig, Link, Ports, memory_mb};
 use crate::engine::{Engine, MemberUse, Share};
 use crate::flow::SnatPorts;
 use crate::handover::Contents;
@@ -25,6 +25,7 @@ use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -113,7 +114,7 @@ impl Plane {
             workers.push(gauge);
         }
         // A link that is not up yet has its time.
-        let hosts = Hosts::start(ends, devices(intent, &macs, |_| true)).context("cannot start a thread")?;
+        let hosts = Hosts::start(ends, devices(intent, &macs, |_| true), kept()).context("cannot start a thread")?;
         let gauges = Arc::new(Gauges { unsent: Arc::default(), ports, workers, hosts: hosts.board() });
         Ok((Plane { mail, macs, gauges, facts, threads, hosts }, taking_up.map(TakingUp::end)))
     }
@@ -189,6 +190,14 @@ fn first_snapshot(intent: &Intent, macs: &[Mac]) -> Snapshot {
         pair: if intent.pair.is_some() { PairHealth::STANDBY } else { PairHealth::default() },
     };
     Snapshot::compile(intent, &health, &Adjacency::default(), macs, Epoch(0))
+}
+
+/// The kernel's devices that the process before has left with the service manager, and whatever else that gives.
+fn kept() -> Vec<(String, OwnedFd)> {
+    dpdk::files_given().unwrap_or_else(|error| {
+        tracing::warn!("what the service manager has kept for this process is not taken: {error}");
+        Vec::new()
+    })
 }
 
 fn eal_config(configuration: &Configuration) -> EalConfig {

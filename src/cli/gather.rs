@@ -10,9 +10,13 @@ use crate::admin::request::FlowSelection;
 use crate::admin::rows::MemberRow;
 use crate::admin::save::SavePlan;
 use crate::config::{self, Configuration};
-use crate::doctor::{COUNTERS_BEFORE, Device, Facts, File, Host, Offloads, Tables, Unheard, history_of};
+use crate::doctor::{
+    COUNTERS_BEFORE, Device, Facts, File, Host, LeftOut, Offloads, PairFile, Tables, Unheard, history_of,
+};
 use serde_json::Value;
 use std::cell::Cell;
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -24,6 +28,8 @@ const USUAL_FILE: &str = "/etc/fairlead/fairlead.toml";
 const APART: Duration = Duration::from_secs(1);
 /// Flows that are read at most.
 const FLOWS: usize = 10_000;
+/// Bytes that are read of another program's file, at most.
+const LARGEST_OTHER: u64 = 1 << 20;
 /// Members whose latest probes are asked for, at most.
 const HISTORIES: usize = 64;
 
@@ -66,7 +72,8 @@ impl Sources<'_> {
         let configuration = file.as_ref().and_then(|file| file.read.as_ref().ok());
         let (host, offloads) = self.host(configuration.map(|it| &**it));
         let lacks = configuration.filter(|_| tables.absent().is_some()).map(|it| Machine::this().lacks(it));
-        Ok(Facts { host, file, tables, lacks, offloads })
+        let keepalived = configuration.and_then(|it| keepalived(it));
+        Ok(Facts { host, file, tables, lacks, offloads, keepalived })
     }
 
     fn named(&self, path: &Path) -> Result<(String, String), String> {
@@ -167,6 +174,18 @@ impl Sources<'_> {
             Some(joined) => Ok(joined.into_iter().map(str::to_owned).collect()),
             None => ethtool(interface),
         }
+    }
+}
+
+/// The file of the keepalived that says who of the pair is active. Where none is heard, there may be none.
+fn keepalived(file: &Configuration) -> Option<Result<PairFile, LeftOut>> {
+    let pair = file.intent.pair.as_ref()?;
+    let name = pair.keepalived_config.clone();
+    let mut bytes = Vec::new();
+    match fs::File::open(&name).and_then(|file| file.take(LARGEST_OTHER).read_to_end(&mut bytes)) {
+        Ok(_) => Some(Ok(PairFile { name, text: String::from_utf8_lossy(&bytes).into_owned() })),
+        Err(_) if pair.keepalived.is_none() => None,
+        Err(error) => Some(Err(LeftOut::because(format!("{name} cannot be read ([pair] keepalived_config): {error}")))),
     }
 }
 

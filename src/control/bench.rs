@@ -235,7 +235,11 @@ impl Bench {
 
     /// The same with what the process before has left for a file that leaves something itself.
     pub(crate) fn succeeding(intent: &Intent, handover: Option<HandoverFound>) -> Bench {
-        let mut file = file_of(intent);
+        Bench::succeeding_with(file_of(intent), handover)
+    }
+
+    /// The same with more than an intent.
+    pub(crate) fn succeeding_with(mut file: Configuration, handover: Option<HandoverFound>) -> Bench {
         file.settings.handover = Some("/run/fairlead/state".into());
         Bench::begun(file, &[PortId(0), PortId(1)], (None, None, None), handover)
     }

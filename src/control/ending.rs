@@ -104,7 +104,8 @@ impl Controller {
     /// What the next start is to know of pools and members.
     fn remembered(&self) -> Remembered {
         let pools = self.intent.pools.entries().map(|(id, pool)| self.remembered_pool(id, pool));
-        Remembered { snat_seed: self.snat_seed(), pools: pools.collect() }
+        let (table, routes) = self.learning.remembered();
+        Remembered { snat_seed: self.snat_seed(), pools: pools.collect(), table, routes }
     }
 
     /// The same of one pool.

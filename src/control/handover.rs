@@ -35,13 +35,15 @@ impl Controller {
                 self.pools.take_up(id, meant, (known, &who), now);
             }
         }
+        let routes = self.take_up_routes(remembered, *age, now);
         self.health = self.fresh_health(now);
         self.choose(Cause::Start, now);
-        let what = [
+        let mut what = vec![
             count(taken.flows as usize, "flow"),
             count(taken.speakers as usize, "speaker"),
             count(taken.stays as usize, "persistence record"),
         ];
+        what.extend((routes > 0).then(|| format!("{} of the kernel's", count(routes, "route"))));
         let gone = who.pools.iter().filter(|id| id.is_none()).count();
         let gone =
             if gone == 0 { String::new() } else { format!("; {} not in the file any more", count(gone, "pool")) };

@@ -7,10 +7,11 @@ use super::learning::{self, Known};
 use super::publisher::PACE;
 use super::route_order::RoutesRead;
 use crate::admin::rows::{LearnedRow, RouteKind, RouteRow};
+use crate::handover::Remembered;
 use crate::netlink::KernelHop;
 use crate::policy::Intent;
 use crate::policy::adjacency::NextHop;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use ipnet::Ipv4Net;
 use std::collections::HashSet;
 
@@ -20,6 +21,13 @@ impl Controller {
         if self.learning.on_read(number, read, &mut self.outputs, now) {
             self.follow_routes(now);
         }
+    }
+
+    /// Those that the process before had, in the first snapshot already. Says how many.
+    pub(super) fn take_up_routes(&mut self, before: &Remembered, age: Duration, now: Instant) -> usize {
+        let taken = self.learning.take_up(before, age, now);
+        self.follow_routes(now);
+        taken
     }
 
     /// What is due of them.

@@ -9,7 +9,8 @@ use super::route_order::{RouteOrder, RoutesRead};
 use crate::admin::events::Subject;
 use crate::config::{LogLevel, Routes, count};
 use crate::events::{AlarmCode, EventName};
-use crate::netlink::{KernelHop, KernelRoute, RouteFilter, SkippedRoutes};
+use crate::handover::{Remembered, RememberedHop, RememberedRoute};
+use crate::netlink::{KernelHop, KernelRoute, RouteFilter, RouteProtocol, SkippedRoutes};
 use crate::policy::Intent;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{Interface, InterfaceId, LearnedRoute};
@@ -85,6 +86,39 @@ impl Learning {
         self.order = RouteOrder { number: self.order.number + 1, filter };
         out.push(Output::FollowRoutes(Box::new(self.order.clone())));
         before != self.known.len()
+    }
+
+    /// What is known of which table, for the next process.
+    pub(super) fn remembered(&self) -> (Option<u32>, Vec<RememberedRoute>) {
+        let of = |known: &Known| RememberedRoute {
+            to: known.route.to,
+            metric: known.route.metric,
+            protocol: known.route.protocol.0,
+            stale: known.stale.map(Instant::nanos),
+            hops: known.route.hops.iter().map(remembered_hop).collect(),
+        };
+        (self.order.filter.as_ref().map(|filter| filter.table), self.known.iter().map(of).collect())
+    }
+
+    /// What the process before knew at its end, `age` before `now`, is known until the kernel has been read. Since then nothing says that it
+    /// is there: it stays for as long as what goes with its device. Says how many routes that are.
+    pub(super) fn take_up(&mut self, before: &Remembered, age: Duration, now: Instant) -> usize {
+        let Some(filter) = self.order.filter.as_ref().filter(|filter| before.table == Some(filter.table)) else {
+            return 0;
+        };
+        let end = Instant::from_nanos(now.nanos().saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)));
+        let known = |route: &RememberedRoute| {
+            let stale = route.stale.map_or(end, Instant::from_nanos);
+            let route = route_before(route);
+            let leads = |hop: &KernelHop| filter.devices.contains(&hop.device);
+            let is_fresh = age < self.stale_time && now < stale + self.stale_time;
+            let counts = is_fresh && filter.allows(route.protocol) && route.hops.iter().any(leads);
+            counts.then_some(Known { route, stale: Some(stale) })
+        };
+        self.known = before.routes.iter().filter_map(known).take(filter.limit).collect();
+        self.known.sort_by_key(|known| (known.route.to, known.route.metric));
+        self.known.dedup_by_key(|known| (known.route.to, known.route.metric));
+        self.known.len()
     }
 
     /// What would be learned with another file.
@@ -215,6 +249,22 @@ impl Learning {
         let said = self.said.filter(|_| self.unsaid != (0, 0)).map(|said| said + PACE);
         stale.into_iter().chain(said).min()
     }
+}
+
+fn remembered_hop(hop: &KernelHop) -> RememberedHop {
+    let KernelHop { device, gateway, weight, usable } = hop.clone();
+    RememberedHop { device, gateway, weight, usable }
+}
+
+fn route_before(route: &RememberedRoute) -> KernelRoute {
+    let hop = |RememberedHop { device, gateway, weight, usable }: RememberedHop| KernelHop {
+        device,
+        gateway,
+        weight: weight.max(1),
+        usable,
+    };
+    let RememberedRoute { to, metric, protocol, hops, .. } = route.clone();
+    KernelRoute { to, metric, protocol: RouteProtocol(protocol), hops: hops.into_iter().map(hop).collect() }
 }
 
 /// The part of a route that packets can be sent by.

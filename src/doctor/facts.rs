@@ -25,6 +25,17 @@ pub struct Facts {
     pub lacks: Option<Vec<String>>,
     /// By interface beneath a port.
     pub offloads: Offloads,
+    /// keepalived's own file, or why it could not be read; `None`: this appliance is of no pair, or hears no keepalived and there is none.
+    pub keepalived: Option<Result<PairFile, LeftOut>>,
+}
+
+/// A file of keepalived's.
+#[derive(Clone, Debug)]
+pub struct PairFile {
+    /// As messages call it.
+    pub name: String,
+    /// What it says.
+    pub text: String,
 }
 
 /// What joins segments that an interface receives, in ethtool's words, or why that is not known.

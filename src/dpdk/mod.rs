@@ -33,7 +33,7 @@ pub use eal::{Eal, linked_version};
 pub use error::DpdkError;
 pub use events::DeviceEvents;
 pub use frame::Mbuf;
-pub use inherited::keep_files_from_programs;
+pub use inherited::{files_given, keep_files_from_programs};
 pub use interface::joins_segments;
 pub use large_pages::LargePages;
 pub use mempool::memory_mb;

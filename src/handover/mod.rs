@@ -27,6 +27,6 @@ pub use frame::{FRAME, Frame, PAYLOAD, put_frame, take_frame};
 pub use header::{FORMAT, FRESH, Header, Here};
 pub use records::Record;
 pub use refusal::{LARGEST_FILE, Refusal};
-pub use remembered::{Remembered, RememberedMember, RememberedPool};
+pub use remembered::{Remembered, RememberedHop, RememberedMember, RememberedPool, RememberedRoute};
 pub use who::Who;
 pub use writer::{Counts, Writer};

@@ -1,8 +1,9 @@
-//! What management remembers of pools and members.
+//! What management remembers of pools, members, and routes that were learned.
 //!
 //! Owns [`Remembered`], a text of JSON in the file. What the operator has set is not in it: that is kept elsewhere, over crashes as well.
 
 use crate::time::Instant;
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -13,6 +14,40 @@ pub struct Remembered {
     pub snat_seed: u64,
     /// The pools, in the order of the file of then.
     pub pools: Vec<RememberedPool>,
+    /// The table of the kernel's routes that were followed; `None`: none was.
+    #[serde(default)]
+    pub table: Option<u32>,
+    /// The routes that were known of it.
+    #[serde(default)]
+    pub routes: Vec<RememberedRoute>,
+}
+
+/// A route that the kernel had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedRoute {
+    /// Destinations.
+    pub to: Ipv4Net,
+    /// The smallest of those to the same counts.
+    pub metric: u32,
+    /// Who had made it (`rtm_protocol` of rtnetlink(7)).
+    pub protocol: u8,
+    /// Since when nothing said that it was there, in nanoseconds.
+    pub stale: Option<u64>,
+    /// Where it led.
+    pub hops: Vec<RememberedHop>,
+}
+
+/// A next hop of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedHop {
+    /// The kernel's device.
+    pub device: String,
+    /// The router.
+    pub gateway: Ipv4Addr,
+    /// Its share; never zero.
+    pub weight: u16,
+    /// The kernel would have used it.
+    pub usable: bool,
 }
 
 /// A pool.
@@ -59,6 +94,9 @@ impl Remembered {
                 member.lost_role = member.lost_role.map(moved);
                 member.served_until = member.served_until.map(moved);
             }
+        }
+        for route in &mut self.routes {
+            route.stale = route.stale.map(moved);
         }
         self
     }

@@ -135,7 +135,10 @@ fn remembered() -> Remembered {
         generation: 9,
         members: vec![member(11, false), member(12, true)],
     };
-    Remembered { snat_seed: u64::MAX, pools: vec![pool] }
+    let hop = RememberedHop { device: "fl-a".into(), gateway: [192, 0, 2, 9].into(), weight: 2, usable: true };
+    let (to, stale) = ("172.16.0.0/12".parse().unwrap(), Some(6_500_000_000));
+    let route = RememberedRoute { to, metric: 20, protocol: 186, stale, hops: vec![hop] };
+    Remembered { snat_seed: u64::MAX, pools: vec![pool], table: Some(254), routes: vec![route] }
 }
 
 fn a_flow(place: u32, port: u16) -> FlowRecord {
@@ -178,6 +181,8 @@ fn what_was_written_last_of_a_place_counts() {
     let pool = &contents.remembered().pools[0];
     assert_eq!((contents.remembered().snat_seed, pool.generation, pool.since), (u64::MAX, 9, 8_000_000_000));
     assert_eq!(pool.members[1].lost_role, Some(6_000_000_000), "by the clock of the reader");
+    let RememberedRoute { to, stale, hops, .. } = &contents.remembered().routes[0];
+    assert_eq!((to.to_string().as_str(), *stale, hops.len()), ("172.16.0.0/12", Some(7_500_000_000), 1));
 }
 
 #[test]

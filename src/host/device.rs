@@ -1,8 +1,9 @@
 //! One TAP.
 //!
-//! Owns its descriptor, and that the kernel's side of it is as it is to be. Its name is given up with the descriptor: nothing stays behind
-//! when the process ends, however it ends.
+//! Owns its descriptor, and that the kernel's side of it is as it is to be. Its name is given up with the last descriptor: nothing stays behind
+//! when the process ends, however it ends, unless the service manager keeps one for the next.
 
+use super::kept::{self, Kept};
 use super::kernel_settings;
 use super::wanted::Wanted;
 use crate::netlink::{Link, Netlink, NetlinkError};
@@ -20,8 +21,25 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// Makes the device, and says what is still wrong with it.
-    pub(super) fn make(wanted: &Wanted, netlink: &mut Netlink) -> Result<(Device, Option<String>), String> {
+    /// Takes the device over that the process before has left, or makes it; says what is still wrong with it.
+    pub(super) fn get(
+        wanted: &Wanted,
+        kept: &mut Kept,
+        netlink: &mut Netlink,
+    ) -> Result<(Device, Option<String>), String> {
+        let Some(back) = kept.take(&wanted.name) else { return Device::make(wanted, netlink) };
+        let link = find(&wanted.name, netlink)?;
+        tracing::info!(
+            "host device {} is that of the process before, whoever speaks over it has seen nothing: {} that had waited are dropped",
+            wanted.name,
+            frames(back.late)
+        );
+        let mut device = Device { file: back.file, link };
+        let trouble = device.conform(wanted, netlink).err();
+        Ok((device, trouble))
+    }
+
+    fn make(wanted: &Wanted, netlink: &mut Netlink) -> Result<(Device, Option<String>), String> {
         let name = &wanted.name;
         let file = open(name).map_err(|error| {
             let remedy = match error.kind() {
@@ -33,6 +51,7 @@ impl Device {
             format!("{name} cannot be made: {error}{remedy}")
         })?;
         let link = find(name, netlink)?;
+        kept::keep(name, file.as_fd());
         let mut device = Device { file, link };
         let trouble = device.conform(wanted, netlink).err();
         Ok((device, trouble))
@@ -75,6 +94,16 @@ impl Device {
         netlink.change_addresses(&self.link, gone, &[]).map_err(|error| error.to_string())
     }
 
+    /// The kernel's number of it.
+    pub(super) fn index(&self) -> u32 {
+        self.link.index
+    }
+
+    /// The kernel sees a carrier, or would, were the device up.
+    pub(super) fn has_carrier(&self) -> bool {
+        self.link.carrier || !self.link.up
+    }
+
     /// Lets the kernel see a carrier or none: routing daemons and keepalived take that for the cable.
     pub(super) fn set_carrier(&self, carrier: bool, netlink: &mut Netlink) -> Result<(), String> {
         netlink.set_carrier(&self.link, carrier).map_err(|error| error.to_string())
@@ -103,6 +132,10 @@ fn open(name: &str) -> io::Result<File> {
     let descriptor = tap.as_fd().try_clone_to_owned()?;
     fcntl_setfl(&descriptor, fcntl_getfl(&descriptor)? | OFlags::NONBLOCK)?;
     Ok(File::from(descriptor))
+}
+
+fn frames(count: usize) -> String {
+    if count == 1 { "1 frame".into() } else { format!("{count} frames") }
 }
 
 fn find(name: &str, netlink: &mut Netlink) -> Result<Link, String> {

@@ -7,16 +7,20 @@ use std::io;
 const PROBE_PORTS: &str = "49152-65535";
 const RESERVED_PORTS: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
-/// Tells the kernel to answer no ARP on the device and to ask with an address of its network; and, as long as Fairlead passes no IPv6, to
-/// speak none there.
+/// The same as [`silence`]; and, as long as Fairlead passes no IPv6, the kernel is to speak none there.
 pub(super) fn set(name: &str) -> io::Result<()> {
-    write(&format!("/proc/sys/net/ipv4/conf/{name}/arp_ignore"), "8")?;
-    write(&format!("/proc/sys/net/ipv4/conf/{name}/arp_announce"), "2")?;
+    silence(name)?;
     match write(&format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1") {
         // The kernel was built, or started, without it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Tells the kernel to answer no ARP on the device and to ask with an address of its network.
+pub(super) fn silence(name: &str) -> io::Result<()> {
+    write(&format!("/proc/sys/net/ipv4/conf/{name}/arp_ignore"), "8")?;
+    write(&format!("/proc/sys/net/ipv4/conf/{name}/arp_announce"), "2")
 }
 
 /// Tells the kernel to take nothing for itself of what it sees on an interface that a port stands on: the addresses are on the device, so

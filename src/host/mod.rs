@@ -5,21 +5,25 @@
 //! makes anybody wait: neither a worker nor management touches a device. Read first: [`Hosts`], then [`service`] (the thread), then
 //! [`device`] (one TAP).
 //!
-//! A TAP is ours, and not DPDK's (`net_tap`): its carrier must not blink when a port is restarted, and whoever holds its descriptor can
-//! hand it on.
+//! A TAP is ours, and not DPDK's (`net_tap`): its carrier must not blink when a port is restarted, and its descriptor outlives the process
+//! ([`kept`]).
 
 mod device;
+mod kept;
 mod kernel_settings;
 mod service;
 mod state;
+mod virtual_routers;
 mod wanted;
 
 pub use state::{Board, HostCounts, HostState};
 pub use wanted::{Wanted, devices};
 
 use crate::worker::host::HostEnd;
+use kept::Kept;
 use service::Service;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -37,17 +41,18 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Makes the devices, and moves frames between them and the other ends of the workers' rings, of which there is one for each worker.
+    /// Makes the devices, or takes them over from the process before, and moves frames between them and the other ends of the workers' rings, of
+    /// which there is one for each worker. `left`: descriptors that were kept for this process; what is of none of these devices is closed.
     /// Returns once each device has been tried.
     ///
     /// # Errors
     ///
     /// The thread cannot be started. A device that cannot be made is no error: see [`HostState::trouble`].
-    pub fn start(ends: Vec<HostEnd>, wanted: Vec<Wanted>) -> io::Result<Hosts> {
+    pub fn start(ends: Vec<HostEnd>, wanted: Vec<Wanted>, left: Vec<(String, OwnedFd)>) -> io::Result<Hosts> {
         let (orders, inbox) = mpsc::channel();
         let (begun, is_begun) = mpsc::channel();
         let (board, last) = (Arc::<Board>::default(), wanted.clone());
-        let service = Service::new(ends, inbox, Arc::clone(&board));
+        let service = Service::new(ends, inbox, Arc::clone(&board), Kept::new(left));
         let run = move || service.run(wanted, &begun);
         let thread = std::thread::Builder::new().name("fairlead-host".into()).spawn(run)?;
         wait(&is_begun);

@@ -4,7 +4,9 @@
 //! It waits for the kernel's side alone: a worker makes no system call to wake it.
 
 use super::device::Device;
+use super::kept::{self, Kept, LONGEST};
 use super::state::{Board, Counts, HostState};
+use super::virtual_routers::{self, VirtualRouters};
 use super::wanted::Wanted;
 use crate::netlink::Netlink;
 use crate::worker::host::{HostEnd, HostFrame};
@@ -17,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// Frames of one device, and of one worker, that are moved at once.
 const AT_ONCE: usize = 256;
-/// More than any frame of the kernel's.
-const LONGEST: usize = 1 << 16;
 /// The workers' rings are looked at so often while frames come, and while none do.
 const BUSY: Duration = Duration::from_micros(100);
 const IDLE: Duration = Duration::from_millis(1);
@@ -35,6 +35,8 @@ pub(super) struct Service {
     orders: Receiver<Vec<Wanted>>,
     board: Arc<Board>,
     served: Vec<Served>,
+    routers: VirtualRouters,
+    kept: Kept,
     buffer: Box<[u8]>,
 }
 
@@ -44,6 +46,8 @@ struct Served {
     /// `None`: it could not be made, or is gone.
     device: Option<Device>,
     trouble: Option<String>,
+    /// The same of what keepalived has above it.
+    above: Option<String>,
     /// Since when the port's link is down.
     down_since: Option<Instant>,
     /// The kernel is shown one.
@@ -52,13 +56,15 @@ struct Served {
 }
 
 impl Service {
-    pub(super) fn new(ends: Vec<HostEnd>, orders: Receiver<Vec<Wanted>>, board: Arc<Board>) -> Service {
-        Service { ends, orders, board, served: Vec::new(), buffer: vec![0; LONGEST].into() }
+    pub(super) fn new(ends: Vec<HostEnd>, orders: Receiver<Vec<Wanted>>, board: Arc<Board>, kept: Kept) -> Service {
+        let routers = VirtualRouters::default();
+        Service { ends, orders, board, served: Vec::new(), routers, kept, buffer: vec![0; LONGEST].into() }
     }
 
     /// Serves until nobody can order anything any more; says when the first devices have been tried.
     pub(super) fn run(mut self, first: Vec<Wanted>, begun: &Sender<()>) {
         self.follow(first);
+        self.kept.close_rest();
         _ = begun.send(());
         let (mut looked, mut in_vain) = (Instant::now(), 0);
         loop {
@@ -70,6 +76,8 @@ impl Service {
             if looked.elapsed() >= ROUND {
                 looked = Instant::now();
                 self.look();
+            } else if self.routers.are_due() {
+                self.look_above();
             }
             let moved = self.move_frames();
             in_vain = if moved { 0 } else { LOOKS.min(in_vain + 1) };
@@ -97,6 +105,7 @@ impl Service {
             self.served.push(served);
         }
         // What is not wanted any more is closed here, before the next look makes what has taken its place.
+        before.iter().for_each(|served| kept::forget(&served.wanted.name));
         drop(before);
         self.look();
     }
@@ -104,8 +113,21 @@ impl Service {
     /// Each device is made as it is to be.
     fn look(&mut self) {
         match Netlink::open() {
-            Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut netlink)),
+            Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut self.kept, &mut netlink)),
             Err(error) => self.served.iter_mut().for_each(|served| served.trouble = Some(error.to_string())),
+        }
+        self.look_above();
+    }
+
+    /// What keepalived has above each device is as silent as the device.
+    fn look_above(&mut self) {
+        let outcome = self.routers.read();
+        for served in &mut self.served {
+            let Some(device) = &served.device else { continue };
+            served.above = match &outcome {
+                Ok(()) => virtual_routers::tend(self.routers.above(device.index()), &served.wanted).err(),
+                Err(error) => Some(error.to_string()),
+            };
         }
         self.board.publish(self.served.iter().map(Served::state).collect());
     }
@@ -131,20 +153,25 @@ impl Service {
         moved
     }
 
-    /// Until the kernel sends something, or so long.
-    fn wait(&self, span: Duration) {
+    /// Until the kernel sends something, or tells of a link, or so long.
+    fn wait(&mut self, span: Duration) {
         let devices = self.served.iter().filter_map(|served| served.device.as_ref());
-        let mut fds: Vec<PollFd<'_>> = devices.map(|device| PollFd::new(device, PollFlags::IN)).collect();
+        let told = self.routers.waits().into_iter().map(|monitor| PollFd::from_borrowed_fd(monitor, PollFlags::IN));
+        let mut fds: Vec<PollFd<'_>> = told.chain(devices.map(|device| PollFd::new(device, PollFlags::IN))).collect();
         let span = Timespec { tv_sec: 0, tv_nsec: span.subsec_nanos().into() };
         // An interruption is a look that comes early.
         _ = poll(&mut fds, Some(&span));
+        let is_told = self.routers.waits().is_some() && fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        if is_told {
+            self.routers.hear();
+        }
     }
 }
 
 impl Served {
     fn new(wanted: Wanted) -> Served {
         let counts = Arc::default();
-        Served { wanted, device: None, trouble: None, down_since: None, carrier: true, counts }
+        Served { wanted, device: None, trouble: None, above: None, down_since: None, carrier: true, counts }
     }
 
     /// The same device for what its interface is now.
@@ -161,12 +188,14 @@ impl Served {
         self
     }
 
-    fn look(&mut self, netlink: &mut Netlink) {
+    fn look(&mut self, kept: &mut Kept, netlink: &mut Netlink) {
+        self.above = None;
         self.trouble = match &mut self.device {
             Some(device) => device.conform(&self.wanted, netlink).err(),
-            None => match Device::make(&self.wanted, netlink) {
+            None => match Device::get(&self.wanted, kept, netlink) {
                 Ok((device, trouble)) => {
-                    (self.device, self.carrier) = (Some(device), true);
+                    self.carrier = device.has_carrier();
+                    self.device = Some(device);
                     trouble
                 }
                 Err(trouble) => Some(trouble),
@@ -222,7 +251,7 @@ impl Served {
         HostState {
             interface: self.wanted.interface,
             name: self.wanted.name.clone(),
-            trouble: self.trouble.clone(),
+            trouble: self.trouble.clone().or_else(|| self.above.clone()),
             carrier: self.carrier && self.device.is_some(),
             counts: Arc::clone(&self.counts),
         }

@@ -16,6 +16,8 @@ pub struct Wanted {
     pub name: String,
     /// Its MAC, which is the interface's.
     pub mac: Mac,
+    /// That of floating addresses on the interface, where it is the virtual router's.
+    pub virtual_mac: Option<Mac>,
     /// The largest datagram that it carries, in bytes.
     pub mtu: u16,
     /// Its addresses, each with the length of its network.
@@ -35,6 +37,7 @@ pub fn devices(intent: &Intent, macs: &[Mac], links: impl Fn(usize) -> bool) -> 
             interface,
             name: meant.host.clone()?,
             mac: macs[port],
+            virtual_mac: intent.virtual_mac(meant),
             mtu: meant.mtu,
             addresses: meant.addresses.clone(),
             link: links(port),

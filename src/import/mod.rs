@@ -12,12 +12,14 @@ mod keepalived;
 mod services;
 mod source;
 mod syntax;
+mod vrrp;
 
 #[cfg(test)]
 mod tests;
 
 pub use findings::{Finding, Severity};
 pub use source::{Source, Unreadable};
+pub use vrrp::{Held, Instance, Vrrp};
 
 use crate::config::{self, ConfigErrors};
 use crate::policy::words::words;

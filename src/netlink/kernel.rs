@@ -52,6 +52,13 @@ impl Netlink {
         }
     }
 
+    /// All links.
+    pub fn links(&mut self) -> Result<Vec<Link>> {
+        let what = || "the kernel's links cannot be read".into();
+        let all = self.exchange.dump(GetLink(LinkMessage::default())).map_err(NetlinkError::of(what))?;
+        Ok(all.iter().filter_map(Link::read).collect())
+    }
+
     /// Makes a link of a kind; it is down, and has no address.
     pub fn make(&mut self, name: &str, kind: Kind) -> Result<Link> {
         let what = || format!("link {name} cannot be made as {} {kind}", kind.article());

@@ -49,6 +49,8 @@ pub struct Link {
     pub carrier: bool,
     /// What the kernel calls its kind, such as "dummy" or "tun"; `None` of hardware.
     pub kind: Option<String>,
+    /// The number of the link that it stands on, if that is of the same namespace.
+    pub beneath: Option<u32>,
 }
 
 impl Link {
@@ -63,12 +65,16 @@ impl Link {
             up: flags.contains(LinkFlags::Up),
             carrier: flags.contains(LinkFlags::LowerUp),
             kind: None,
+            beneath: None,
         };
+        let mut is_elsewhere = false;
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok().map(Mac),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Link(index) => link.beneath = Some(*index).filter(|index| *index != 0),
+                LinkAttribute::LinkNetNsId(_) => is_elsewhere = true,
                 LinkAttribute::LinkInfo(about) => {
                     link.kind = about.iter().find_map(|one| match one {
                         LinkInfo::Kind(kind) => Some(kind.to_string()),
@@ -78,6 +84,7 @@ impl Link {
                 _ => {}
             }
         }
+        link.beneath = link.beneath.filter(|_| !is_elsewhere);
         Some(link)
     }
 }

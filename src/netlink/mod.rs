@@ -1,7 +1,8 @@
 //! Floor 1: links, addresses and routes of the kernel, asked and changed by rtnetlink.
 //!
 //! Owns sockets of one network namespace, and what is said on them. Decides nothing, remembers nothing, and touches no packet. Read
-//! first: [`Netlink`]; then [`Holder`], what it is first used for, and [`Monitor`], which tells that routes have changed.
+//! first: [`Netlink`]; then [`Holder`], what it is first used for, and [`Monitor`], which tells that routes or links have
+//! changed.
 
 mod error;
 mod exchange;

@@ -1,4 +1,4 @@
-//! Following the kernel's routes.
+//! Following the kernel's routes and links.
 //!
 //! Owns a socket on which the kernel tells what changes, and the reading of everything anew: what is told is only taken as a sign that
 //! something has changed. The kernel does not tell of routes that go with a link (IPv4), and what it tells may be lost (ENOBUFS); what is
@@ -18,10 +18,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// Links, addresses, routes and next hops (linux/rtnetlink.h): the last is not known to kernels before 5.3, which have none.
-const GROUPS: [u32; 3] = [1, 5, 7];
+const GROUPS: [u32; 3] = [LINKS, 5, 7];
+const LINKS: u32 = 1;
 const NEXT_HOPS: u32 = 32;
 /// Messages (linux/rtnetlink.h).
 const NEW_LINK: u16 = 16;
@@ -59,17 +61,25 @@ pub struct Monitor {
 impl Monitor {
     /// Opens it for the network namespace of the calling thread. What happens from now on is told.
     pub fn open() -> Result<Monitor, NetlinkError> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.set_non_blocking(true)?;
-            GROUPS.iter().try_for_each(|group| socket.add_membership(*group))?;
-            _ = socket.add_membership(NEXT_HOPS);
-            // The kernel gives as much as it may.
-            _ = socket.set_rx_buf_sz(BUFFER);
-            Ok(Monitor { socket })
-        };
-        open().map_err(NetlinkError::of(|| "the kernel's routes cannot be followed".into()))
+        let monitor =
+            Monitor::of(&GROUPS).map_err(NetlinkError::of(|| "the kernel's routes cannot be followed".into()))?;
+        _ = monitor.socket.add_membership(NEXT_HOPS);
+        Ok(monitor)
+    }
+
+    /// The same of links alone: nothing is told of routes.
+    pub fn of_links() -> Result<Monitor, NetlinkError> {
+        Monitor::of(&[LINKS]).map_err(NetlinkError::of(|| "the kernel's links cannot be followed".into()))
+    }
+
+    fn of(groups: &[u32]) -> io::Result<Monitor> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.set_non_blocking(true)?;
+        groups.iter().try_for_each(|group| socket.add_membership(*group))?;
+        // The kernel gives as much as it may.
+        _ = socket.set_rx_buf_sz(BUFFER);
+        Ok(Monitor { socket })
     }
 
     /// Waits until something is told, at most so long.
@@ -107,6 +117,12 @@ impl Monitor {
             bytes.clear();
         }
         Ok(bytes)
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

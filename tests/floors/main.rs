@@ -31,7 +31,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sync", &["worker", "handover", "engine", "flow", "wire", "time"]),
     ("host", &["worker", "netlink", "policy", "wire"]),
     ("import", &["config", "policy"]),
-    ("doctor", &["admin", "config", "events", "policy"]),
+    ("doctor", &["admin", "config", "events", "import", "policy"]),
     ("support", &[]),
     ("explain", &["admin", "config", "engine", "flow", "policy", "wire", "time"]),
     ("channel", &["sync", "worker", "time"]),

@@ -87,8 +87,15 @@ class PairLab(StandingLab):
     """Both are started, and one of them has become active, before each test."""
 
     layout = TwinLab
+    #: keepalived's file.
+    daemon = FILE
     #: Further service ports.
     also_listen: tuple[str, ...] = ()
+
+    @classmethod
+    def file_of(cls, host: str) -> Setting:
+        """The file of one of the two."""
+        return setting(cls.lab, host, cls.also_listen)
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -99,9 +106,9 @@ class PairLab(StandingLab):
         cls.pair = Pair(cls.lab)
         cls.pair.start()
         make_certificates(cls.lab)
-        cls.both = {host: Appliance(cls.lab, setting=setting(cls.lab, host, cls.also_listen), host=host) for host in BOTH}
+        cls.both = {host: Appliance(cls.lab, setting=cls.file_of(host), host=host) for host in BOTH}
         cls.appliance = cls.both["appliance"]
-        cls.daemons = {host: Keepalived(cls.lab, cls.both[host], FILE, fifo(cls.lab, host)) for host in BOTH}
+        cls.daemons = {host: Keepalived(cls.lab, cls.both[host], cls.daemon, fifo(cls.lab, host)) for host in BOTH}
         for appliance in cls.both.values():
             appliance.start()
         for daemon in cls.daemons.values():

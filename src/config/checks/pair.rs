@@ -60,6 +60,15 @@ fn floating(document: &Document, report: &mut Report) {
             let note = interface.error(report, "floating", &net.span, taken(&format!("that of {title}")));
             note.instead("virtual addresses float by themselves; members keep theirs", "remove it here");
         }
+        if let Some(route) = document.routes.iter().find(|route| route.via.as_deref() == Some(&net.addr())) {
+            interface
+                .error(report, "floating", &net.span, taken("the next hop of a route"))
+                .instead(
+                    "an address of the two appliances, which routers and servers send to",
+                    "correct one of the two: a next hop is another router",
+                )
+                .see(&route.head.span, "the route");
+        }
     }
 }
 

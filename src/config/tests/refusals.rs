@@ -449,6 +449,24 @@ fn pairs() {
                 ],
             ),
             (
+                "an address that is the next hop of a route",
+                &[
+                    PAIR,
+                    GATEWAY,
+                    ("addresses = [\"192.0.2.2/24\"]", "addresses = [\"192.0.2.2/24\"]\nfloating = [\"192.0.2.1/24\"]"),
+                ],
+            ),
+            (
+                "addresses that no host has",
+                &[
+                    PAIR,
+                    (
+                        "addresses = [\"10.20.0.1/24\"]",
+                        "addresses = [\"10.20.0.2/24\"]\nfloating = [\"10.20.0.0/24\", \"10.20.0.255/24\"]\nvrid = 51",
+                    ),
+                ],
+            ),
+            (
                 "an address that is elsewhere, and one with another length",
                 &[
                     PAIR,

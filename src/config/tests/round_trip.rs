@@ -326,12 +326,12 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn pair() -> impl Strategy<Value = Pair> {
-    let names = (option::of("/run/[a-z]{1,12}\\.fifo"), option::of("[a-zA-Z0-9_.-]{1,32}"));
+    let names = (option::of("/run/[a-z]{1,12}\\.fifo"), "/etc/[a-z]{1,12}\\.conf", option::of("[a-zA-Z0-9_.-]{1,32}"));
     let virtual_mac = any::<bool>();
     let role = select(vec![PairRole::Active, PairRole::Standby]);
     let peer = option::of((any::<[u8; 2]>(), 1..=u16::MAX, option::of(1..=u16::MAX)));
     (names, role, 1..=255_u16, virtual_mac, 0..=60_000_u64, peer).prop_map(
-        |((keepalived, instance), role, priority, virtual_mac, settle, other)| {
+        |((keepalived, keepalived_config, instance), role, priority, virtual_mac, settle, other)| {
             let settle = Duration::from_millis(settle);
             let peer = other.map(|([one, two], port, _)| SocketAddr::from(([10, 99, one, two], port)));
             let listen = other.and_then(|(.., port)| port).map(|port| SocketAddr::from(([0; 4], port)));
@@ -339,6 +339,7 @@ fn pair() -> impl Strategy<Value = Pair> {
             let (certificate, key, peer_certificate) = (file("probe.pem"), file("probe-key.pem"), file("other.pem"));
             Pair {
                 keepalived,
+                keepalived_config,
                 instance,
                 role,
                 priority,

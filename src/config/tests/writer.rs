@@ -120,6 +120,7 @@ fn interfaces(file: &mut Lines, intent: &Intent) {
 fn pair(file: &mut Lines, pair: &Pair) {
     file.header("[pair]");
     file.optional("keepalived", pair.keepalived.as_ref().map(quoted));
+    file.bare("keepalived_config", quoted(&pair.keepalived_config));
     file.optional("instance", pair.instance.as_ref().map(quoted));
     file.text("role", pair.role);
     file.bare("priority", pair.priority);

@@ -10,6 +10,7 @@ fn meant() -> Pair {
     let instance = Some("VI_1".into());
     Pair {
         keepalived: None,
+        keepalived_config: "keepalived.conf".into(),
         instance,
         role: Standby,
         priority: 100,

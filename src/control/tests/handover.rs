@@ -22,7 +22,7 @@ fn remembered(active: Option<u8>, up: [bool; 2]) -> Remembered {
         generation: 5,
         members: vec![member(11, up[0]), member(12, up[1])],
     };
-    Remembered { snat_seed: 1, pools: vec![pool] }
+    Remembered { snat_seed: 1, pools: vec![pool], ..Remembered::default() }
 }
 
 fn left(remembered: Remembered) -> Option<HandoverFound> {

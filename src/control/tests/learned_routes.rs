@@ -3,6 +3,7 @@
 use super::*;
 use crate::admin::rows::{RouteKind, RouteRow};
 use crate::control::RoutesRead;
+use crate::handover::{Remembered, RememberedHop, RememberedRoute};
 use crate::netlink::{Changes, KernelHop, KernelRoute, KernelRoutes, RouteProtocol};
 use crate::policy::multipath::Conversation;
 
@@ -128,4 +129,80 @@ fn s119_a_reload_keeps_what_is_known_and_ends_it_where_the_file_says_so() {
     assert_ne!(hop(&bench, [172, 16, 5, 9]), learned);
     assert_eq!(bench.followed_routes.last().unwrap().filter, None);
     assert_eq!(rows(&mut bench), []);
+}
+
+/// What the process before has left: routes beside pools that nobody knows.
+fn left(age: u64, edit: impl FnOnce(&mut Remembered)) -> Option<HandoverFound> {
+    let hop = |last: u8| RememberedHop {
+        device: "fl-clients".into(),
+        gateway: Ipv4Addr::new(192, 0, 2, last),
+        weight: 1,
+        usable: true,
+    };
+    let route = |to: &str, last| RememberedRoute {
+        to: to.parse().unwrap(),
+        metric: 20,
+        protocol: 186,
+        stale: None,
+        hops: vec![hop(last)],
+    };
+    let routes = vec![route("172.16.5.0/24", 3), route("172.16.6.0/24", 3)];
+    let mut remembered = Remembered { table: Some(254), routes, ..Remembered::default() };
+    edit(&mut remembered);
+    let (age, took) = (Duration::from_millis(age), Duration::from_millis(12));
+    let outcome = Ok(TakenUp { remembered, age, taken: Taken::default(), took });
+    Some(HandoverFound { place: "/run/fairlead/state".into(), outcome })
+}
+
+fn after(left: Option<HandoverFound>) -> Bench {
+    let mut bench = Bench::succeeding_with(file(), left);
+    bench.hosts.push(router(3));
+    bench
+}
+
+const FIRST: [u8; 4] = [172, 16, 5, 9];
+const SECOND: [u8; 4] = [172, 16, 6, 9];
+
+#[test]
+fn s162_after_a_restart_packets_go_by_the_routes_of_before_until_the_kernel_is_read() {
+    let mut bench = after(left(1_500, |_| {}));
+    let router = NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(192, 0, 2, 3) };
+    assert_eq!([hop(&bench, FIRST), hop(&bench, SECOND)], [Some(router); 2], "in the first snapshot");
+    assert_eq!(bench.logged("2 routes of the kernel's of the process before taken up"), 1, "{:?}", bench.logs);
+    assert!(rows(&mut bench).iter().all(|row| row.learned.as_ref().is_some_and(|it| it.stale.is_some() && it.used)));
+    // The kernel has one of them by now; the other one stays for stale_time, as what goes with its device. The bench's clock begins here.
+    let number = bench.followed_routes.last().expect("an order").number;
+    let found = KernelRoutes { routes: vec![by("172.16.5.0/24", &[3])], ..KernelRoutes::default() };
+    let read = RoutesRead { found, changes: Changes { any: true, ..Changes::default() }, is_first: true };
+    bench.give(Input::KernelRoutes { number, read: Ok(read) });
+    bench.run(9_500);
+    assert_eq!([hop(&bench, FIRST), hop(&bench, SECOND)], [Some(router); 2]);
+    bench.run(1_000);
+    let default = hop(&bench, [172, 16, 7, 9]);
+    assert_eq!([hop(&bench, FIRST), hop(&bench, SECOND)], [Some(router), default]);
+    assert_ne!(default, Some(router));
+}
+
+#[test]
+fn s162_routes_that_are_too_old_or_of_another_table_are_not_taken_up() {
+    let first = |left| hop(&after(left), FIRST);
+    let default = first(None);
+    assert_ne!(first(left(9_900, |_| {})), default);
+    assert_eq!(first(left(10_000, |_| {})), default, "older than stale_time");
+    assert_eq!(first(left(1_000, |before| before.table = Some(100))), default);
+    assert_eq!(first(left(1_000, |before| before.routes[0].hops[0].device = "fl-other".into())), default);
+}
+
+#[test]
+fn s162_what_is_known_at_the_end_is_left_for_the_next_process() {
+    let mut bench = bench();
+    tell(&mut bench, vec![by("172.16.5.0/24", &[3])]);
+    bench.run(200);
+    let (table, routes) = bench.controller.learning.remembered();
+    let Some(RememberedRoute { metric: 20, protocol: 186, stale: None, hops, to }) = routes.first() else {
+        panic!("{routes:?}")
+    };
+    assert_eq!((table, to.to_string().as_str(), hops.len(), routes.len()), (Some(254), "172.16.5.0/24", 1, 1));
+    let mut next = after(left(100, |before| before.routes = routes));
+    assert_eq!((hop(&next, FIRST), rows(&mut next).len()), (hop(&bench, FIRST), 1));
 }

@@ -3,7 +3,7 @@
 use crate::doctor::device::Device;
 use crate::doctor::facts::Facts;
 use crate::doctor::found::{Found, LeftOut, Looked};
-use crate::policy::intent::{Intent, PortIntent};
+use crate::policy::intent::{Advertise, Intent, PortIntent};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -71,10 +71,16 @@ pub(super) fn addresses(facts: &Facts, found: &mut Found) -> Looked {
     Ok(())
 }
 
-/// Self-IPs, virtual and SNAT addresses.
+/// Self-IPs, virtual and SNAT addresses, but for those that the kernel is given: on devices of interfaces, to be advertised, or by keepalived
+/// as they float.
 fn ours(intent: &Intent) -> BTreeSet<Ipv4Addr> {
-    let own = intent.interfaces.iter().flat_map(|interface| interface.addresses.iter().map(|net| net.addr()));
-    own.chain(intent.translated_addresses()).collect()
+    let alone = intent.interfaces.iter().filter(|interface| interface.host.is_none());
+    let own = alone.flat_map(|interface| interface.addresses.iter().map(|net| net.addr()));
+    let advertised = intent.virtual_servers.iter().filter(|server| server.advertise != Advertise::Never);
+    let given: BTreeSet<Ipv4Addr> = advertised.map(|server| server.address).collect();
+    let moved = intent.pair.as_ref().is_some_and(|pair| pair.keepalived.is_some());
+    let translated = intent.translated_addresses().filter(|address| !moved && !given.contains(address));
+    own.chain(translated).collect()
 }
 
 /// Addresses of the kernel's own: the line of an address stands before that of its kind.

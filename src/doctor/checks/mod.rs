@@ -9,6 +9,7 @@ mod cores;
 mod exclusions;
 mod file;
 mod icmp;
+mod keepalived;
 mod kernel;
 mod links;
 mod load;
@@ -62,6 +63,7 @@ checks! {
     "vlans", Warning, links::vlans, "no frames come with a tag that no interface has";
     "kernel-forwarding", Error, kernel::forwarding, "the kernel forwards nothing beside Fairlead";
     "kernel-addresses", Error, kernel::addresses, "the kernel has no address of Fairlead's";
+    "keepalived", Error, keepalived::keepalived, "keepalived's own file fits to that of the appliance";
     "clock", Warning, clock::source, "the clock source is read without the kernel";
     "time-sync", Warning, clock::synchronized, "a program keeps the calendar";
     "rss", Warning, load::rss, "NICs spread over the workers as asked";

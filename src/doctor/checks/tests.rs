@@ -347,6 +347,20 @@ fn what_the_kernel_does_beneath_and_beside_is_named_with_its_command() {
     );
     let owner = well.with("proc/net/fib_trie", Reading::Text("|-- 10.20.0.100\n/32 host LOCAL\n".into()));
     says(&one("kernel-addresses", &facts(&owner, &[])), Error, &["the kernel has 10.20.0.100", "ip address del"]);
+    // What the kernel is given is no mistake.
+    let at_devices = |edits: &[(&str, &str)], address: &str| {
+        let base = [("0000:3b:00.0", "net_af_packet0,iface=outer0"), ("0000:3b:00.1", "net_af_packet1,iface=inner0")];
+        let owner = host(&[("proc/net/fib_trie", &format!("|-- {address}\n/32 host LOCAL\n"))]);
+        Facts { file: Some(file(&[&base, edits].concat())), ..facts(&owner, &[]) }
+    };
+    let inner = "addresses = [\"10.20.0.1/24\"]";
+    let device = format!("{inner}\nhost = \"fl-servers\"");
+    says(&one("kernel-addresses", &at_devices(&[], "10.20.0.1")), Error, &["the kernel has 10.20.0.1"]);
+    is_well("kernel-addresses", &at_devices(&[(inner, &device)], "10.20.0.1"));
+    let advertised = ("listen = ", "advertise = \"always\"\nlisten = ");
+    is_well("kernel-addresses", &at_devices(&[advertised], "10.20.0.100"));
+    let moved = ("[cores]", "[pair]\nkeepalived = \"/run/fairlead/keepalived.fifo\"\n[cores]");
+    is_well("kernel-addresses", &at_devices(&[moved], "10.20.0.100"));
     let elsewhere = look("mtu", &facts(&Host::default(), &[]));
     assert!(
         elsewhere.left_out.iter().all(|row| row.why.contains("network namespace")) && elsewhere.left_out.len() == 2

@@ -20,6 +20,8 @@ words! {
 pub struct Pair {
     /// keepalived's notify FIFO, by its path; `None`: keepalived decides nothing here.
     pub keepalived: Option<String>,
+    /// keepalived's own file, which is compared with ours.
+    pub keepalived_config: String,
     /// keepalived's instance whose lines count; `None`: any.
     pub instance: Option<String>,
     /// What this one is until somebody says so.

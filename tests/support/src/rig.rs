@@ -454,7 +454,7 @@ impl<T: TestPorts> Rig<T> {
             generation: known.generation.0,
             members: pool.members.iter().map(|id| remembered(&installed.members[*id])).collect(),
         });
-        Remembered { snat_seed: self.snat_ports.seed(), pools: pools.collect() }
+        Remembered { snat_seed: self.snat_ports.seed(), pools: pools.collect(), ..Remembered::default() }
     }
 
     /// The workers, which have received nothing yet, take up what another rig has left.
