@@ -30,6 +30,7 @@ for file in /usr/lib/systemd/system/fairlead.service /usr/share/man/man1/fairlea
   is_there "$file"
 done
 is_gone /etc/fairlead/fairlead.toml
+fairlead-machine status >/dev/null || fail "fairlead-machine does not run"
 for group in fairlead fairlead-ro; do getent group "$group" >/dev/null || fail "there is no group $group"; done
 id -nG fairlead | grep -qw fairlead-ro || fail "the user fairlead is not in fairlead-ro"
 bash -n /usr/share/bash-completion/completions/fairlead
@@ -52,21 +53,28 @@ for side in outer inner; do
   for device in "${side}0" "${side}1"; do ip -n trial link set "$device" up; done
 done
 cores=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
-sed "s/^management = .*/management = $cores/; s/^workers = .*/workers = [$cores]/; /^\[appliance\]/a admin_group = \"fairlead\"" \
+sed "s/^management = .*/management = $cores/; s/^workers = .*/workers = [$cores]/; /^\[appliance\]/a admin_group = \"fairlead\"\nadmin_socket_ro = \"/run/fairlead/ro.sock\"\nadmin_group_ro = \"fairlead-ro\"" \
   /usr/share/doc/fairlead/dpdk-config/examples/demo.toml >/etc/fairlead/fairlead.toml
 fairlead check --quiet /etc/fairlead/fairlead.toml || fail "the trial's file is not valid"
 install -d -o fairlead -g fairlead -m 750 /run/fairlead /var/lib/fairlead
 has=$(sed -n 's/^AmbientCapabilities=//p' /etc/systemd/system/fairlead.service.d/af-packet.conf | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+umask 077
 ip netns exec trial setpriv --reuid=fairlead --regid=fairlead --init-groups --inh-caps="-all,$has" --ambient-caps="-all,$has" --bounding-set="-all,$has" --no-new-privs \
   env RUNTIME_DIRECTORY=/run/fairlead STATE_DIRECTORY=/var/lib/fairlead fairlead run --config /etc/fairlead/fairlead.toml >"$folder/run.log" 2>&1 &
 process=$!
+umask 022
 for _ in $(seq 300); do
   fairlead status >"$folder/status" 2>/dev/null && break
   kill -0 "$process" 2>/dev/null || { tail -n 5 "$folder/run.log" >&2; fail "it does not run"; }
   sleep 0.2
 done
 grep -q 'outer' "$folder/status" || fail "it does not answer"
-[ "$(stat -c %G /run/fairlead/admin.sock)" = fairlead ] || fail "the admin socket is not the group's"
+# Of the groups everybody may ask, and of nobody else anybody.
+ask_as() { setpriv --reuid=nobody --regid="$1" --clear-groups fairlead --socket "/run/fairlead/$2" status >/dev/null 2>&1; }
+ask_as fairlead admin.sock || fail "the group fairlead may not use the admin socket"
+ask_as fairlead-ro ro.sock || fail "the group fairlead-ro may not use the read-only socket"
+! ask_as nogroup admin.sock || fail "everybody may use the admin socket"
+! ask_as fairlead-ro admin.sock || fail "the group fairlead-ro may use the admin socket"
 say "it runs without root, and answers: $(head -n 1 "$folder/status")"
 
 if ! apt-get install -y "$new" >"$folder/upgrade.log" 2>&1; then
