@@ -29,18 +29,21 @@ enter() {
   local root=$1 home
   shift
   home=$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)
-  _pivoted "$root" "$home" "$PWD:$home/.cargo:$home/.rustup" "$@"
+  _pivoted "" "$root" "$home" "$PWD:$home/.cargo:$home/.rustup" "$@"
 }
 
-# Runs a command in root $1 with nothing of this machine but the folder $2, /dev and /sys.
+# Runs a command in root $1 with nothing of this machine but the folder $2, /dev and /sys, and sees none of its processes.
+# Packages that are installed there cannot change how its kernel is set.
 enter_alone() {
   local root=$1 folder=$2
   shift 2
-  _pivoted "$root" /root "$folder" "$@"
+  _pivoted "--pid --fork --kill-child" "$root" /root "$folder" \
+    bash -ec 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"' bash "$@"
 }
 
 _pivoted() {
-  unshare --mount bash -euc '
+  # shellcheck disable=SC2086
+  unshare --mount $1 bash -euc '
     root=$1 home=$2 seen=$3 here=$4
     shift 4
     mount --make-rprivate /
@@ -61,5 +64,5 @@ _pivoted() {
     cd "$here" 2>/dev/null || cd /
     exec env -i HOME="$home" PATH="$home/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin" TERM="${TERM:-dumb}" \
       CARGO_TERM_COLOR=never "$@"
-  ' bash "$1" "$2" "$3" "$PWD" "${@:4}"
+  ' bash "$2" "$3" "$4" "$PWD" "${@:5}"
 }
