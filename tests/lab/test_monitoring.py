@@ -123,6 +123,10 @@ class Files(unittest.TestCase):
                 for option in re.findall(r"--[a-z-]+", command):
                     self.assertRegex(helps[words], rf"{option}\b")
 
+    def test_the_pages_say_how_many_alerts_there_are(self):
+        for page in (FILES / "README.md", SCRIPTS.parent / "CHANGELOG.md"):
+            self.assertIn(f"{len(alerts())} alerts", page.read_text())
+
     def test_the_dashboard_is_the_one_that_is_written_down(self):
         self.assertEqual((FILES / "fairlead.json").read_text(), dashboard.text(), "PYTHONPATH=scripts python3 -m monitoring writes it")
 
