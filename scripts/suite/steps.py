@@ -86,6 +86,7 @@ def _long_steps() -> list[Step]:
         *searches,
         Step("lab-long", [sys.executable, *DISCOVER.split(), "tests/lab/long"], needs_root=True, is_long=True, environment=lab),
         Step("dpdk-releases", ["scripts/dpdk-releases"], needs_root=True, is_long=True),
+        Step("packages", ["scripts/packages"], needs_root=True, is_long=True),
         Step("vm", ["scripts/vm"], needs_root=True, is_long=True),
     ]
 

@@ -124,12 +124,12 @@ def digest(payload: bytes) -> str:
     return f"{len(payload)} bytes {hashlib.sha256(payload).hexdigest()[:16]}"
 
 
-def scapy_python() -> str:
-    """A Python that has scapy: Debian's own, which is not always the first on the PATH."""
+def python_with(module: str) -> str:
+    """A Python that has a module of Debian's: Debian's own, which is not always the first on the PATH."""
     for candidate in ("/usr/bin/python3", sys.executable):
-        if subprocess.run([candidate, "-c", "import scapy"], capture_output=True).returncode == 0:
+        if subprocess.run([candidate, "-c", f"import {module}"], capture_output=True).returncode == 0:
             return candidate
-    raise AssertionError("scapy is not installed: scripts/setup installs it")
+    raise AssertionError(f"{module} is not installed: scripts/setup installs it")
 
 
-__all__ = ["SCRIPTS", "Setting", "StandingLab", "addresses", "digest", "scapy_python", "sipp"]
+__all__ = ["SCRIPTS", "Setting", "StandingLab", "addresses", "digest", "python_with", "sipp"]

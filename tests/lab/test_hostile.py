@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 from lab import proofs, sipp
-from standing import StandingLab, addresses, scapy_python
+from standing import StandingLab, addresses, python_with
 
 FRAMES = Path(__file__).with_name("frames.py")
 
@@ -43,7 +43,7 @@ class Hostile(StandingLab):
     def _send_frames(self, host: str, interface: str, into: str, source: str) -> None:
         before = self.appliance.counters()["received"]
         mac = self.run_in("appliance", "cat", f"/sys/class/net/{into}/address").strip()
-        said = self.run_in(host, scapy_python(), str(FRAMES), interface, mac, source, "7", timeout=120.0)
+        said = self.run_in(host, python_with("scapy"), str(FRAMES), interface, mac, source, "7", timeout=120.0)
         time.sleep(0.5)
         received = self.appliance.counters()["received"] - before
         sent = int(re.search(r"^sent (\d+)$", said, re.MULTILINE).group(1))
