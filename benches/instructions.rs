@@ -2,7 +2,8 @@
 //!
 //! `scripts/instructions` builds it with the feature `instructions`, runs it, and compares the counts with the budget in
 //! `benches/instructions.toml`. By hand:
-//! `instructions PATH STAGE PACKETS` does so many packets of the path through the stage and says nothing. Two runs that
+//! `instructions PATH STAGE PACKETS` does so many packets of the path through the stage and says nothing: `copy` does only what all stages
+//! do, `parse` reads, `pass` takes it to its end, and `counted` as well where it is counted for whom it is. Two runs that
 //! differ in the number of packets, or in the stage, differ by what the packets cost.
 
 mod support;
@@ -37,19 +38,24 @@ fn main() {
         );
         exit(2);
     };
-    let mut engine = support::engine(&support::intent(4 * CONVERSATIONS));
+    let mut intent = support::intent(4 * CONVERSATIONS);
+    intent.limits.traffic_counters = true;
+    let mut engine = support::engine(&intent);
     for at in 0..CONVERSATIONS {
         // The first steady packet may take the slow path; what is counted comes after it.
         for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
-            pass(&mut engine, &mut { Packet::BLANK }, &mut frame.bytes(), port, Instant::from_millis(1));
+            pass::<true>(&mut engine, &mut { Packet::BLANK }, &mut frame.bytes(), port, Instant::from_millis(1));
         }
     }
     let frames = Frames::steady(traffic, CONVERSATIONS);
-    run(&mut engine, traffic, &frames, stage, packets);
+    match stage.as_str() {
+        "counted" => run::<true>(&mut engine, traffic, &frames, stage, packets),
+        _ => run::<false>(&mut engine, traffic, &frames, stage, packets),
+    }
 }
 
 /// Every stage copies the frame, so that the difference of two is the packet's alone.
-fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, packets: usize) {
+fn run<const COUNTS: bool>(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, packets: usize) {
     let (mut scratch, mut facts) = (frames.at(0).to_vec(), Packet::BLANK);
     let mut now = Instant::from_millis(10);
     let stage = match stage {
@@ -69,40 +75,54 @@ fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, pack
             1 => {
                 black_box(facts.read(black_box(&scratch)).is_ok());
             }
-            _ => pass(engine, &mut facts, &mut scratch, traffic.port(), now),
+            _ => pass::<COUNTS>(engine, &mut facts, &mut scratch, traffic.port(), now),
         }
     }
 }
 
 /// Parse, look up, leave by the cached route or else the slow path, apply: as a worker does.
 #[inline(never)]
-fn pass(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId, now: Instant) {
+fn pass<const COUNTS: bool>(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId, now: Instant) {
     assert!(packet.read(frame).is_ok(), "a frame of the bench is whole");
     let mut lookup = Lookup::NOTHING;
     engine.look_up(packet, &mut lookup);
     engine.prefetch_entry(&mut lookup);
-    match engine.by_cached_route(packet, port, &lookup, now) {
+    match engine.by_cached_route::<COUNTS>(packet, port, &lookup, now) {
         Some(departure) => send(packet, frame, &departure),
-        None => by_path(engine, packet, lookup, frame, port, now),
+        None => by_path::<COUNTS>(engine, packet, lookup, frame, port, now),
     }
 }
 
 /// The path of a service port, or whatever else it is.
 #[inline(never)]
-fn by_path(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+fn by_path<const COUNTS: bool>(
+    engine: &mut Engine,
+    packet: &Packet,
+    lookup: Lookup,
+    frame: &mut [u8],
+    port: PortId,
+    now: Instant,
+) {
     match lookup.service_port() {
-        Some(DatagramPort::In(_)) => service_in(engine, packet, &lookup, frame, port, now),
-        Some(DatagramPort::Out(_)) => service_out(engine, packet, &lookup, frame, port, now),
-        None => decide(engine, packet, &lookup, frame, port, now),
+        Some(DatagramPort::In(_)) => service_in::<COUNTS>(engine, packet, &lookup, frame, port, now),
+        Some(DatagramPort::Out(_)) => service_out::<COUNTS>(engine, packet, &lookup, frame, port, now),
+        None => decide::<COUNTS>(engine, packet, &lookup, frame, port, now),
     }
 }
 
 /// A datagram to a service port: steer, decide, apply.
 #[inline(always)]
-fn service_in(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+fn service_in<const COUNTS: bool>(
+    engine: &mut Engine,
+    packet: &Packet,
+    lookup: &Lookup,
+    frame: &mut [u8],
+    port: PortId,
+    now: Instant,
+) {
     let Some(found) = engine.service_in(packet, port, lookup) else { panic!("a frame of the bench is a stranger's") };
     black_box(STEERING.worker(packet, Path::ServiceIn(found.0), engine.snapshot()));
-    match engine.service_in_at_once(packet, found, now) {
+    match engine.service_in_at_once::<COUNTS>(packet, found, now) {
         Some(departure) => send(packet, frame, &departure),
         None => decide_in_full(engine, packet, found.1, frame, now),
     }
@@ -110,10 +130,17 @@ fn service_in(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut
 
 /// A datagram from a service port.
 #[inline(always)]
-fn service_out(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+fn service_out<const COUNTS: bool>(
+    engine: &mut Engine,
+    packet: &Packet,
+    lookup: &Lookup,
+    frame: &mut [u8],
+    port: PortId,
+    now: Instant,
+) {
     let Some(found) = engine.service_out(packet, port, lookup) else { panic!("a frame of the bench is to a stranger") };
     black_box(STEERING.worker(packet, Path::ServiceOut(found.0), engine.snapshot()));
-    match engine.service_out_at_once(packet, found, now) {
+    match engine.service_out_at_once::<COUNTS>(packet, found, now) {
         Some(departure) => send(packet, frame, &departure),
         None => decide_in_full(engine, packet, found.1, frame, now),
     }
@@ -121,13 +148,20 @@ fn service_out(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mu
 
 /// Leave by the kept route; or else classify, steer, decide, apply.
 #[inline(always)]
-fn decide(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut [u8], port: PortId, now: Instant) {
-    if let Some(departure) = engine.by_kept_route(packet, port, lookup) {
+fn decide<const COUNTS: bool>(
+    engine: &mut Engine,
+    packet: &Packet,
+    lookup: &Lookup,
+    frame: &mut [u8],
+    port: PortId,
+    now: Instant,
+) {
+    if let Some(departure) = engine.by_kept_route::<COUNTS>(packet, port, lookup) {
         return send(packet, frame, &departure);
     }
     let classified = engine.classify_found(packet, port, lookup);
     black_box(STEERING.worker(packet, classified.path, engine.snapshot()));
-    match engine.decide_at_once(packet, classified, now) {
+    match engine.decide_at_once::<COUNTS>(packet, classified, now) {
         Some(departure) => send(packet, frame, &departure),
         None => decide_in_full(engine, packet, classified, frame, now),
     }

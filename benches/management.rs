@@ -18,6 +18,7 @@ use fairlead::time::{Duration, Instant};
 use fairlead::wire::arp::Operation;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Kind, Mac, Packet};
+use fairlead::worker::counters::Owned;
 use fairlead::worker::mailbox::{Command, Event, WorkerId};
 use std::error::Error;
 use std::fmt::Write;
@@ -77,6 +78,10 @@ impl CounterSource for Still {
     }
 
     fn members(&self, _: WorkerId) -> Option<Arc<MemberUse>> {
+        None
+    }
+
+    fn owned(&self, _: WorkerId) -> Option<Owned> {
         None
     }
 

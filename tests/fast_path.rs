@@ -4,11 +4,11 @@
 //! After every packet both have said the same, and remember the same; of a datagram to or from a service port the one says it at once, the
 //! other in full. So have two of which one forgets at once what a reload takes, and the other as slowly as can be.
 
-use fairlead::engine::{Engine, EngineEvent, Forward, Lookup, Path, Verdict};
-use fairlead::flow::{Direction, Flow, FlowId, SnatPorts};
+use fairlead::engine::{Account, Engine, EngineEvent, Forward, Lookup, Path, Verdict};
+use fairlead::flow::{Direction, Flow, FlowId, NO_MEMBER, NO_VIRTUAL_SERVER, SnatPorts};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::Adjacency;
-use fairlead::policy::intent::{Intent, Mode, PortId};
+use fairlead::policy::intent::{Intent, MemberId, Mode, PortId, VirtualServerId};
 use fairlead::policy::snapshot::DatagramPort;
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
@@ -109,6 +109,19 @@ struct Twins {
     late: usize,
     /// Packets that left by a cached route, by protocol and path.
     hits: BTreeMap<String, usize>,
+    /// How many packets left at once, by for whom they are counted.
+    accounts: BTreeMap<&'static str, usize>,
+}
+
+/// For whom a packet is counted.
+fn kind(account: &Account) -> &'static str {
+    match (account.member, account.other, account.virtual_server) {
+        (NO_MEMBER, ..) => "nobody",
+        (_, NO_MEMBER, NO_VIRTUAL_SERVER) => "a member",
+        (_, NO_MEMBER, _) => "a member of a service",
+        (_, _, NO_VIRTUAL_SERVER) => "two members",
+        (_, _, _) => "two members and a service",
+    }
 }
 
 impl Twins {
@@ -116,7 +129,7 @@ impl Twins {
         let mut plan = Plan::new(layout, servers_mtu);
         plan.modes = modes;
         let mut intent = plan.intent();
-        intent.limits.flows_per_worker = flows_at_most(lags);
+        (intent.limits.flows_per_worker, intent.limits.traffic_counters) = (flows_at_most(lags), true);
         let adjacency = neighbours(&intent);
         let known = SnapshotInput::of(&intent, &intent, &plan.health(), &adjacency);
         let snapshot = Arc::new(known.compile(Epoch(1)));
@@ -137,6 +150,7 @@ impl Twins {
             lags,
             late: 0,
             hits: BTreeMap::new(),
+            accounts: BTreeMap::new(),
         }
     }
 
@@ -153,8 +167,8 @@ impl Twins {
         self.quick.look_up(&headers, &mut lookup);
         self.quick.prefetch_entry(&mut lookup);
         let cached = headers.tuple().is_some_and(|tuple| self.quick.is_cached(&tuple));
-        let by_flow = self.quick.by_cached_route(&headers, port, &lookup, self.now).map(|it| it.forward);
-        let kept = if by_flow.is_none() { self.quick.by_kept_route(&headers, port, &lookup) } else { None };
+        let by_flow = self.quick.by_cached_route::<true>(&headers, port, &lookup, self.now).map(|it| it.forward);
+        let kept = if by_flow.is_none() { self.quick.by_kept_route::<true>(&headers, port, &lookup) } else { None };
         let kept = kept.map(|it| it.forward);
         if let Some(tuple) = headers.tuple().filter(|_| kept.is_some()) {
             *self.hits.entry(format!("{} without a flow", tuple.protocol)).or_default() += 1;
@@ -163,6 +177,11 @@ impl Twins {
             None => self.at_once(&headers, port, &lookup),
             there => there,
         };
+        if at_once.is_some() {
+            let account = self.slow.account(&headers, classified, &slow);
+            self.slow.count_traffic(&account, headers.size);
+            *self.accounts.entry(kind(&account)).or_default() += 1;
+        }
         let verdict = match at_once {
             Some(forward) => Verdict::Forward(forward),
             None => self.quick.decide(&headers, self.quick.classify(&headers, port), sip::Facts::Other, self.now),
@@ -192,18 +211,32 @@ impl Twins {
             DatagramPort::In(_) => {
                 let found = quick.service_in(headers, port, lookup)?;
                 assert_eq!(quick.classify(headers, port), found.1);
-                quick.service_in_at_once(headers, found, now)
+                quick.service_in_at_once::<true>(headers, found, now)
             }
             DatagramPort::Out(_) => {
                 let found = quick.service_out(headers, port, lookup)?;
                 assert_eq!(quick.classify(headers, port), found.1);
-                quick.service_out_at_once(headers, found, now)
+                quick.service_out_at_once::<true>(headers, found, now)
             }
         };
         let forward = departure?.forward;
         let way = if matches!(lookup.service_port()?, DatagramPort::In(_)) { "in" } else { "out" };
         *self.hits.entry(format!("service {way}")).or_default() += 1;
         Some(forward)
+    }
+
+    /// What has left at once was counted for whom the slow one says, and for nobody else.
+    fn compare_counts(&mut self) {
+        for turn in 1..100 {
+            self.quick.settle_traffic(self.now + Duration::from_millis(10 * turn));
+        }
+        for id in 0..64 {
+            let [quick, slow] = [&self.quick, &self.slow].map(|engine| engine.traffic().member(MemberId(id)));
+            assert_eq!(quick, slow, "member {id}");
+            let server = VirtualServerId(id);
+            let [quick, slow] = [&self.quick, &self.slow].map(|engine| engine.traffic().virtual_server(server));
+            assert_eq!(quick, slow, "virtual server {id}");
+        }
     }
 
     /// Both remember the same.
@@ -272,7 +305,7 @@ impl Twins {
     fn publish(&mut self) {
         self.epoch += 1;
         let mut intent = self.plan.intent();
-        intent.limits.flows_per_worker = flows_at_most(self.lags);
+        (intent.limits.flows_per_worker, intent.limits.traffic_counters) = (flows_at_most(self.lags), true);
         let known = SnapshotInput::of(&self.known, &intent, &self.plan.health(), &self.adjacency);
         let snapshot = Arc::new(known.compile(Epoch(self.epoch)));
         self.known = known.intent;
@@ -331,6 +364,7 @@ fn modes(seed: u64) -> [Mode; 2] {
 #[test]
 fn a_cached_route_is_what_the_slow_path_says() {
     let mut hits = BTreeMap::<String, usize>::new();
+    let mut accounts = BTreeMap::<&str, usize>::new();
     for seed in 0..240_u64 {
         let layout = [Layout::TwoArm, Layout::OneArm, Layout::TaggedServers, Layout::OnePort][seed as usize % 4];
         let mut twins = Twins::new(
@@ -342,9 +376,14 @@ fn a_cached_route_is_what_the_slow_path_says() {
         let mut dice = Dice::new(seed);
         println!("seed {seed}: {layout:?}");
         twins.live(&mut dice, 400);
+        twins.compare_counts();
+        twins.accounts.iter().for_each(|(whose, count)| *accounts.entry(whose).or_default() += count);
         twins.hits.into_iter().for_each(|(path, count)| *hits.entry(path).or_default() += count);
     }
-    println!("{hits:#?}");
+    println!("{hits:#?} {accounts:#?}");
+    for whose in ["a member", "a member of a service", "two members and a service"] {
+        assert!(accounts.get(whose).is_some_and(|&count| count >= 10), "{whose}: hardly ever counted");
+    }
     let with_flow =
         ["tcp inward", "tcp outward", "tcp direct", "tcp hairpin", "udp inward", "udp outward", "udp direct"];
     for path in with_flow.into_iter().chain(["tcp without a flow", "udp without a flow", "service in", "service out"]) {

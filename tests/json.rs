@@ -11,6 +11,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("src/admin/drill.rs", &[]),
     ("src/admin/pair.rs", &[]),
     ("src/admin/drain.rs", &[]),
+    ("src/admin/traffic.rs", &[]),
     ("src/admin/sip.rs", &[]),
     ("src/admin/configurations.rs", &[]),
     ("src/admin/explain.rs", &[]),
@@ -51,6 +52,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `events` | a list of EventRow, oldest first; with `--follow` an EventRow a line, and `{\"lost\": N}` where N are missing |
 | `switchovers` | a list of SwitchoverRow, oldest first; the marks of one of before a restart are of that start |
 | `latency` | a list of LatencyRow |
+| `traffic` | a list of TrafficRow, virtual servers first |
 | `sip` | one SipReport |
 | `pair`, `pair active`, `pair standby` | one PairReport |
 | `health` | one HealthReport |

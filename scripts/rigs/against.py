@@ -169,7 +169,7 @@ def _counts(sides: Sides, _: argparse.Namespace) -> list[Comparison]:
     for side in sides:
         program = _noted(side, "instructions", side.instructions)
         _say(f"instructions: counting {side.name}")
-        found.append({path: whole for path, (_, whole) in instructions.count(program).items()})
+        found.append({path: of["pass"] for path, of in instructions.count(program).items()})
     return [Comparison("instructions", path, "", "less", (found[0][old],), (found[1][path],))
             for path, old in pairs.common(list(found[0]), list(found[1])).items()]
 

@@ -13,7 +13,7 @@ use super::recorder::RecordingRow;
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, InterfaceRow, LatencyRow, Logging, MemberRow, NeighbourRow,
     PastProbeRow, PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SipReport, SnatRow, StateLines, Status,
-    SwitchoverRow, Total, VirtualServerRow,
+    SwitchoverRow, Total, TrafficRow, VirtualServerRow,
 };
 use super::save::SavePlan;
 use serde::{Deserialize, Serialize, Serializer};
@@ -100,6 +100,7 @@ answers! {
         Alarms(AlarmRow),
         Events(EventRow),
         Recordings(RecordingRow),
+        Traffic(TrafficRow),
     }
     some { Flows(FlowRow), }
 }

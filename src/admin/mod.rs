@@ -27,6 +27,7 @@ pub mod server;
 mod sip;
 pub mod socket;
 mod streaming;
+mod traffic;
 mod wall;
 mod words;
 

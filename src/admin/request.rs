@@ -115,6 +115,8 @@ pub enum Request {
         #[serde(default)]
         reset: bool,
     },
+    /// What is forwarded for each virtual server and member, and their connections.
+    Traffic {},
     /// What was seen of SIP over UDP at service ports, if it is counted.
     Sip {},
     /// Set a member's admin state; the answer is the members of its pool.
@@ -307,6 +309,7 @@ impl Request {
             | Request::Alarms {}
             | Request::Events { .. }
             | Request::EventsFollow { .. }
+            | Request::Traffic {}
             | Request::Sip {}
             | Request::DrainReport { .. }
             | Request::DrillPlan { .. }

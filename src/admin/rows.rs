@@ -7,11 +7,12 @@ pub use super::configurations::AwaitedRow;
 pub use super::events::{AcknowledgedRow, AlarmRow, EventRow, EventsPage};
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::sip::{SipCountRow, SipRefreshRow, SipReport, SipRow};
+pub use super::traffic::{TrafficRates, TrafficRow};
 pub use super::wall::Wall;
 pub use super::words::{
     AdminState, Advertise, Cause, Choice, ConfigurationCause, DrainState, DrillState, Fitness, Forecast, Link,
     MemberState, NeighbourState, Origin, ProbeResult, Role, RoleCause, RouteKind, ServiceLoss, SettingKind, SipSide,
-    VirtualServerState,
+    TrafficOf, VirtualServerState,
 };
 
 use super::pair::PairReport;

@@ -211,6 +211,13 @@ words! {
         /// A prefix of an exclusion group.
         Exclusion = "exclusion",
     }
+    /// Of what traffic is counted.
+    TrafficOf {
+        /// A virtual server.
+        VirtualServer = "virtual-server",
+        /// A member.
+        Member = "member",
+    }
     /// What is to be expected of ports that are handed out.
     Forecast {
         /// Known only after a minute.

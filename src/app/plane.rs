@@ -20,6 +20,7 @@ use crate::policy::intent::{Intent, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Mac, VlanId};
+use crate::worker::counters::Owned;
 use crate::worker::host::host_link;
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
@@ -289,6 +290,10 @@ impl CounterSource for Counting {
 
     fn members(&self, worker: WorkerId) -> Option<Arc<MemberUse>> {
         self.gauges.workers.get(usize::from(worker.0))?.shared.members()
+    }
+
+    fn owned(&self, worker: WorkerId) -> Option<Owned> {
+        self.gauges.workers.get(usize::from(worker.0))?.shared.owned()
     }
 
     fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {

@@ -120,6 +120,7 @@ impl Sources<'_> {
             ("switchovers", Request::Switchovers {}),
             ("recorder", Request::RecorderList {}),
             ("latency", Request::Latency { reset: false }),
+            ("traffic", Request::Traffic {}),
             ("sip", Request::Sip {}),
             ("history", Request::History {}),
             ("state-show", Request::StateShow {}),

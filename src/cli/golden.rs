@@ -15,7 +15,8 @@ use crate::admin::rows::{
     ConnectionsRow, CounterRow, DrillState, Ends, EventRow, EventsPage, ExcludeRow, FlowRow, Forecast, LatencyRow,
     LearnedRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PastProbeRow,
     ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, ServiceLoss, SipCountRow, SipRefreshRow, SipReport,
-    SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow, Wall,
+    SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow, TrafficOf, TrafficRates, TrafficRow,
+    VirtualServerRow, Wall,
 };
 use crate::events::{AlarmCode, EventName, Severity};
 use crate::time::Duration;
@@ -565,6 +566,52 @@ fn latency_table() {
     };
     let all = LatencyRow { until: ago(12), ..row(None, 12_345, 4_213_000, Some(ago(75))) };
     insta::assert_snapshot!(shown("latency", [row(Some(0), 12_345, 4_213_000, Some(ago(75))), idle, all]));
+}
+
+#[test]
+fn traffic_is_a_table_of_what_is_forwarded_and_one_of_connections() {
+    let row = |of, name: &str, times: u64| TrafficRow {
+        of,
+        name: name.into(),
+        pool: "pair-1".into(),
+        counting: true,
+        packets_in: 12_345_678 * times,
+        packets_out: 12_000_000 * times,
+        bytes_in: 9_876_543_210 * times,
+        bytes_out: 8_765_432_109 * times,
+        per_second: TrafficRates {
+            packets_in: 1_234 * times,
+            packets_out: 999 * times,
+            bytes_in: 987_654 * times,
+            bytes_out: 876_543 * times,
+            connections: 3 * times,
+        },
+        connections: 17 * times,
+        connections_max: 120 * times,
+        connections_total: 45_678 * times,
+    };
+    let rows = vec![
+        row(TrafficOf::VirtualServer, "sip-1", 1),
+        row(TrafficOf::Member, "sip-a", 1),
+        row(TrafficOf::Member, "sip-b", 0),
+    ];
+    let text = shown("traffic", &rows);
+    let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let head = "PKT/s IN PKT/s OUT BIT/s IN BIT/s OUT PKT IN PKT OUT BYTES IN BYTES OUT";
+    let counted = "1,234 999 7.90M 7.01M 12.3M 12.0M 9.87GB 8.76GB";
+    let connections = "POOL CONNECTIONS MAX TOTAL NEW/s";
+    assert_eq!(lines[0], format!("VIRTUAL SERVER {head}"));
+    assert_eq!(lines[1], format!("sip-1 {counted}"));
+    assert_eq!(lines[3], format!("VIRTUAL SERVER {connections}"));
+    assert_eq!(lines[4], "sip-1 pair-1 17 120 45,678 3");
+    assert_eq!(lines[6..9], [format!("MEMBER {head}"), format!("sip-a {counted}"), "sip-b 0 0 0 0 0 0 0B 0B".into()]);
+    assert_eq!(lines[10], format!("MEMBER {connections}"));
+    let member = shown("traffic", &rows[1..]);
+    assert!(member.starts_with("MEMBER  "), "{member}");
+    let off: Vec<TrafficRow> = rows.into_iter().map(|row| TrafficRow { counting: false, ..row }).collect();
+    let off = shown("traffic", off);
+    assert!(!off.contains("PKT IN") && off.contains("write [limits] traffic_counters = true"), "{off}");
+    assert_eq!(shown("traffic", Vec::<TrafficRow>::new()), "no virtual server, no member\n");
 }
 
 #[test]

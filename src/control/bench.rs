@@ -22,6 +22,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
+use crate::worker::counters::Owned;
 use crate::worker::handing_over::Giver;
 use crate::worker::mailbox::{Asked, Command, Event, FlowRow, WorkerId};
 use crate::worker::sip::Sampling;
@@ -34,8 +35,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Counters that stand still, and when workers fell asleep, in nanoseconds; zero while they are awake. And what members have with each
-/// of them.
-struct Still(Arc<[AtomicU64; 2]>, Arc<Mutex<Arc<MemberUse>>>);
+/// of them, and what each counts by whose it is.
+struct Still(Arc<[AtomicU64; 2]>, Arc<Mutex<Arc<MemberUse>>>, [Owned; 2]);
 
 impl CounterSource for Still {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
@@ -45,6 +46,10 @@ impl CounterSource for Still {
 
     fn members(&self, _: WorkerId) -> Option<Arc<MemberUse>> {
         Some(Arc::clone(&self.1.lock().unwrap()))
+    }
+
+    fn owned(&self, worker: WorkerId) -> Option<Owned> {
+        self.2.get(usize::from(worker.0)).cloned()
     }
 
     fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {
@@ -126,6 +131,8 @@ pub(crate) struct Bench {
     workers: Vec<FakeWorker>,
     asleep_since: Arc<[AtomicU64; 2]>,
     uses: Arc<Mutex<Arc<MemberUse>>>,
+    /// What workers count by whose it is.
+    pub owned: [Owned; 2],
     /// What arrives from hosts, and when.
     on_the_wire: Vec<(Instant, Event)>,
     /// What members that are paused have been asked.
@@ -257,11 +264,12 @@ impl Bench {
         let snat_ports = SnatPorts::new(file.intent.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
+        let owned = [Owned::default(), Owned::default()];
         let machine = Machine {
             macs: MACS.to_vec(),
             ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
             workers: 2,
-            counters: Box::new(Still(Arc::clone(&asleep_since), Arc::clone(&uses))),
+            counters: Box::new(Still(Arc::clone(&asleep_since), Arc::clone(&uses), owned.clone())),
             log: LogLevel::Info,
             began: Instant::ZERO,
             start: Wall(1_795_352_645_000_000),
@@ -277,6 +285,7 @@ impl Bench {
             workers: vec![FakeWorker::default(), FakeWorker::default()],
             asleep_since,
             uses,
+            owned,
             on_the_wire: Vec::new(),
             waiting: Vec::new(),
             frames: Vec::new(),

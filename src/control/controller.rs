@@ -33,6 +33,7 @@ use super::saves::Saves;
 use super::sip::SipCounts;
 use super::stopping::Stopping;
 use super::switchovers::Switchovers;
+use super::traffic::TrafficCounts;
 use super::waiting::{Outstanding, Waiting};
 use crate::admin::Request;
 use crate::admin::events::Subject;
@@ -190,6 +191,7 @@ pub struct Controller {
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
     pub(super) sip: SipCounts,
+    pub(super) traffic: TrafficCounts,
     pub(super) captures: Captures,
     pub(super) recorder: Recorder,
     pub(super) advertising: Advertising,
@@ -259,6 +261,7 @@ impl Controller {
             checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
             sip: SipCounts::new(workers, &intent, now),
+            traffic: TrafficCounts::new(now),
             captures: Captures::default(),
             recorder: Recorder::default(),
             advertising: Advertising::new(&intent),

@@ -17,7 +17,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::toeplitz::HashOn;
 use crate::worker::arrivals::Arrived;
-use crate::worker::counters::Total;
+use crate::worker::counters::{Owned, Total};
 use crate::worker::mailbox::WorkerId;
 use crate::worker::{CopyCount, Counters};
 use std::fmt;
@@ -141,6 +141,8 @@ pub trait CounterSource: Send {
     fn worker(&self, worker: WorkerId) -> WorkerCounters;
     /// What each member has of its traffic; `None`: that is not known.
     fn members(&self, worker: WorkerId) -> Option<Arc<MemberUse>>;
+    /// What it counts by whose it is; `None`: that is not known.
+    fn owned(&self, worker: WorkerId) -> Option<Owned>;
     /// A NIC's.
     fn port(&self, port: PortId) -> PortCounters;
     /// When a worker began its latest turn; `None`: that is not known.

@@ -94,6 +94,7 @@ mod strangers;
 mod switchovers;
 mod tables;
 mod take_up;
+mod traffic;
 mod transaction;
 mod turn;
 mod unanswered;

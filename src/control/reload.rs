@@ -210,6 +210,7 @@ impl Controller {
         self.probing.reconfigure(&self.intent, now);
         self.checks.ports.reconfigure(&self.intent);
         self.sip.reconfigure(&self.intent, now);
+        self.traffic.reconfigure(&old, &self.intent, &self.machine);
         self.health = self.fresh_health(now);
         self.probing.take_news().into_iter().for_each(|pool| self.pools.touch(pool));
         self.choose(Cause::Reload, now);

@@ -106,6 +106,7 @@ impl Controller {
         self.publisher.prepare();
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.sip.poll(&mut self.outputs, now);
+        self.traffic.poll(&self.intent, &self.machine, now);
         self.notifier.poll(&self.file.settings.notify, &mut self.outputs, now);
         self.poll_recorder(now);
         self.poll_advertising(now);
@@ -169,6 +170,7 @@ impl Controller {
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
             self.sip.next_deadline(),
+            Some(self.traffic.next_deadline()),
             self.recorder.next_deadline(),
             self.advertising.next_deadline(),
             self.next_of_pair(now),

@@ -4,6 +4,7 @@
 //! [`ConnectionLimit`] of all workers, where there is one. What all of them count is the sum of what each does that reads a snapshot with
 //! that limit. A connection that is over holds no place, though its flow lingers.
 
+use super::connection_use::{Cells, ConnectionUse};
 use crate::flow::{Flow, NO_MEMBER, NO_VIRTUAL_SERVER, State, TimeoutClass, Track};
 use crate::policy::connection_limits::ConnectionLimit;
 use crate::policy::intent::{MemberId, VirtualServerId};
@@ -15,8 +16,7 @@ use std::sync::Arc;
 /// What one worker counts, by id.
 #[derive(Default)]
 pub(super) struct ConnectionCounts {
-    members: Vec<u64>,
-    servers: Vec<u64>,
+    uses: Arc<ConnectionUse>,
 }
 
 /// The flow is a connection to a service, and not over: neither have both ends said goodbye nor has one reset it.
@@ -27,7 +27,7 @@ pub(super) fn is_connection(flow: &Flow) -> bool {
 impl ConnectionCounts {
     /// Of a worker that reads `snapshot`, and has no flow.
     pub(super) fn new(snapshot: &Snapshot) -> ConnectionCounts {
-        let mut counts = ConnectionCounts::default();
+        let counts = ConnectionCounts::default();
         counts.reserve(snapshot);
         counts
     }
@@ -36,8 +36,8 @@ impl ConnectionCounts {
     pub(super) fn follow(&mut self, old: &Snapshot, new: &Snapshot) {
         if new.life != old.life {
             self.reserve(new);
-            clear_others(&mut self.members, &new.members, old.life);
-            clear_others(&mut self.servers, &new.virtual_servers, old.life);
+            clear_others(&self.uses.members, &new.members, old.life);
+            clear_others(&self.uses.servers, &new.virtual_servers, old.life);
         }
         let (before, limits) = (&old.connection_limits, &new.connection_limits);
         if Arc::ptr_eq(before, limits) {
@@ -45,12 +45,12 @@ impl ConnectionCounts {
         }
         for (id, limit) in limits.members() {
             if !before.member(id).is_some_and(|before| before.is_same(limit)) {
-                limit.add(of(&self.members, id.0));
+                limit.add(self.uses.members.now(id.0));
             }
         }
         for (id, limit) in limits.servers() {
             if !before.server(id).is_some_and(|before| before.is_same(limit)) {
-                limit.add(of(&self.servers, id.0));
+                limit.add(self.uses.servers.now(id.0));
             }
         }
     }
@@ -62,8 +62,13 @@ impl ConnectionCounts {
         }
         self.count(snapshot, flow, true);
         let begins = flow.track.as_ref().map(Track::state).is_none_or(|state| state == State::Opening);
+        if !begins {
+            return;
+        }
         let (member, server) = owners(snapshot, flow);
-        if begins && !snapshot.connection_limits.is_empty() {
+        member.into_iter().for_each(|id| self.uses.members.begin(id.0));
+        server.into_iter().for_each(|id| self.uses.servers.begin(id.0));
+        if !snapshot.connection_limits.is_empty() {
             let limits = &snapshot.connection_limits;
             let member = member.and_then(|id| limits.member(id));
             let server = server.and_then(|id| limits.server(id));
@@ -75,9 +80,8 @@ impl ConnectionCounts {
     pub(super) fn on_copied(&mut self, snapshot: &Snapshot, flow: &Flow) {
         if is_connection(flow) {
             let (member, server) = owners(snapshot, flow);
-            let member = member.and_then(|id| self.members.get_mut(id.index()));
-            let server = server.and_then(|id| self.servers.get_mut(id.index()));
-            member.into_iter().chain(server).for_each(|count| *count += 1);
+            member.into_iter().for_each(|id| self.uses.members.count(id.0, true));
+            server.into_iter().for_each(|id| self.uses.servers.count(id.0, true));
         }
     }
 
@@ -86,29 +90,28 @@ impl ConnectionCounts {
         let (member, server) = owners(snapshot, flow);
         let limits = &snapshot.connection_limits;
         for (counts, id, limit) in [
-            (&mut self.members, member.map(|id| id.0), member.and_then(|id| limits.member(id))),
-            (&mut self.servers, server.map(|id| id.0), server.and_then(|id| limits.server(id))),
+            (&self.uses.members, member.map(|id| id.0), member.and_then(|id| limits.member(id))),
+            (&self.uses.servers, server.map(|id| id.0), server.and_then(|id| limits.server(id))),
         ] {
-            let Some(cell) = id.and_then(|id| counts.get_mut(usize::from(id))) else { continue };
-            debug_assert!(comes || *cell > 0, "what ends has been counted");
+            let Some(id) = id else { continue };
+            let has_any = counts.now(id) > 0;
+            counts.count(id, comes);
             match comes {
-                true => {
-                    *cell += 1;
-                    limit.into_iter().for_each(|limit| limit.add(1));
-                }
-                false if *cell > 0 => {
-                    *cell -= 1;
-                    limit.into_iter().for_each(ConnectionLimit::end);
-                }
+                true => limit.into_iter().for_each(|limit| limit.add(1)),
+                false if has_any => limit.into_iter().for_each(ConnectionLimit::end),
                 false => {}
             }
         }
     }
 
-    fn reserve(&mut self, snapshot: &Snapshot) {
-        let grow = |counts: &mut Vec<u64>, bound: usize| counts.resize(bound.max(counts.len()), 0);
-        grow(&mut self.members, snapshot.members.bound());
-        grow(&mut self.servers, snapshot.virtual_servers.bound());
+    /// What is counted; to be read by whoever likes.
+    pub(super) fn uses(&self) -> &Arc<ConnectionUse> {
+        &self.uses
+    }
+
+    fn reserve(&self, snapshot: &Snapshot) {
+        self.uses.members.reserve(snapshot.members.bound());
+        self.uses.servers.reserve(snapshot.virtual_servers.bound());
     }
 }
 
@@ -121,14 +124,6 @@ pub(super) fn owners(snapshot: &Snapshot, flow: &Flow) -> (Option<MemberId>, Opt
     (member, server.then_some(VirtualServerId(flow.virtual_server)))
 }
 
-fn of(counts: &[u64], id: u16) -> u64 {
-    counts.get(usize::from(id)).copied().unwrap_or_default()
-}
-
-fn clear_others<K: Id, T>(counts: &mut [u64], list: &Slots<K, T>, life: Life) {
-    for (id, count) in counts.iter_mut().enumerate() {
-        if list.find(id, life).is_none() {
-            *count = 0;
-        }
-    }
+fn clear_others<K: Id, T>(counts: &Cells, list: &Slots<K, T>, life: Life) {
+    (0..counts.bound()).filter(|id| list.find(*id, life).is_none()).for_each(|id| counts.clear(id as u16));
 }

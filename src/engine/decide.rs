@@ -4,8 +4,10 @@
 //! but ARP.
 
 use super::Engine;
+use super::account::Account;
 use super::events::EngineEvent;
 use super::path::{Classified, Path};
+use super::sums::Counted;
 use super::verdict::{Departure, DropReason, IgnoreReason, PuntReason, Verdict};
 use super::walk::Walk;
 use crate::flow::key::Key;
@@ -23,7 +25,7 @@ impl Engine {
     /// The verdict on a packet; `classified` is what [`Engine::classify`] said of it, of the present snapshot, and `sip` what it
     /// says of itself, if [`Engine::needs_sip`].
     pub fn decide(&mut self, packet: &Packet, classified: Classified, sip: sip::Facts, now: Instant) -> Verdict {
-        match self.decide_at_once(packet, classified, now) {
+        match self.decide_at_once::<false>(packet, classified, now) {
             Some(departure) => Verdict::Forward(departure.forward),
             None => self.decide_in_full(packet, classified, sip, now),
         }
@@ -66,35 +68,35 @@ impl Engine {
     /// How a datagram to the service port at this place leaves, see [`Engine::service_in`]: nearly all do at once. `None`: nothing has
     /// happened yet, and [`Engine::decide_in_full`] is next.
     #[inline(always)]
-    pub fn service_in_at_once<'a>(
+    pub fn service_in_at_once<'a, const COUNTS: bool>(
         &'a mut self,
         packet: &'a Packet,
         (at, classified): (u16, Classified),
         now: Instant,
     ) -> Option<Departure<'a>> {
-        Walk::new(self, packet, classified, sip::Facts::Other, now).datagram_in_at_once(at)
+        Walk::new(self, packet, classified, sip::Facts::Other, now).datagram_in_at_once::<COUNTS>(at)
     }
 
     /// The same of a datagram from a service port, see [`Engine::service_out`].
     #[inline(always)]
-    pub fn service_out_at_once<'a>(
+    pub fn service_out_at_once<'a, const COUNTS: bool>(
         &'a mut self,
         packet: &'a Packet,
         (at, classified): (u16, Classified),
         now: Instant,
     ) -> Option<Departure<'a>> {
-        Walk::new(self, packet, classified, sip::Facts::Other, now).datagram_out_at_once(at)
+        Walk::new(self, packet, classified, sip::Facts::Other, now).datagram_out_at_once::<COUNTS>(at)
     }
 
     /// How any other packet leaves, of those that need no flow or have none: nearly all such are forwarded. `None` as above.
     #[inline(always)]
-    pub fn decide_at_once<'a>(
+    pub fn decide_at_once<'a, const COUNTS: bool>(
         &'a mut self,
         packet: &'a Packet,
         classified: Classified,
         now: Instant,
     ) -> Option<Departure<'a>> {
-        Walk::new(self, packet, classified, sip::Facts::Other, now).at_once()
+        Walk::new(self, packet, classified, sip::Facts::Other, now).at_once::<COUNTS>()
     }
 
     /// The verdict on a packet that is not forwarded at once.
@@ -144,11 +146,15 @@ impl<'a> Walk<'a> {
 
     /// See [`Engine::decide_at_once`].
     #[inline(always)]
-    fn at_once(mut self) -> Option<Departure<'a>> {
+    fn at_once<const COUNTS: bool>(mut self) -> Option<Departure<'a>> {
         match self.classified.path {
             Path::Outward(sender) if self.is_routed_outward(sender) => {
                 let departure = self.routed(Rewrite::default(), self.packet.dst())?;
-                self.state.keep_route(self.packet, &self.classified, departure.forward.egress);
+                let counted = self.number(|_| Some(Account::from(sender)))?;
+                if COUNTS {
+                    self.state.sums.count(Counted::Account, counted, self.packet.size);
+                }
+                self.state.keep_route(self.packet, &self.classified, departure.forward.egress, counted);
                 Some(departure)
             }
             Path::Transit => self.routed(Rewrite::default(), self.packet.dst()),

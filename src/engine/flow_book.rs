@@ -7,6 +7,7 @@
 //! stale flow up meanwhile does not find it, though its member or its address has come back (scenario 83).
 
 use super::connection_counts::{ConnectionCounts, is_connection};
+use super::connection_use::ConnectionUse;
 use super::member_use::MemberUse;
 use crate::flow::key::Key;
 use crate::flow::{
@@ -90,6 +91,11 @@ impl FlowBook {
     /// What each member has of them; to be read by whoever likes.
     pub(super) fn uses(&self) -> &Arc<MemberUse> {
         &self.uses
+    }
+
+    /// How many of them are connections, of each member and virtual server; likewise.
+    pub(super) fn connection_use(&self) -> &Arc<ConnectionUse> {
+        self.connections.uses()
     }
 
     /// Keeps a flow; under pressure, the longest idle of those that are missed least gives way to it. A flow that cannot be
@@ -231,7 +237,7 @@ impl FlowBook {
         packet: &Packet,
         now: Instant,
         may: impl FnOnce(CachedRoute) -> Option<T>,
-    ) -> Option<(Rewrite, T)> {
+    ) -> Option<(Rewrite, T, u16)> {
         self.table.pass(hint, packet, now, may)
     }
 
@@ -297,8 +303,13 @@ impl FlowBook {
     }
 
     /// See [`FlowTable::cache_route`].
-    pub(super) fn cache_route(&mut self, id: FlowId, side: Direction, route: CachedRoute) {
-        self.table.cache_route(id, side, route);
+    pub(super) fn cache_route(&mut self, id: FlowId, side: Direction, route: CachedRoute, counted: u16) {
+        self.table.cache_route(id, side, route, counted);
+    }
+
+    /// See [`FlowTable::forget_route`].
+    pub(super) fn forget_route(&mut self, id: FlowId, side: Direction) {
+        self.table.forget_route(id, side);
     }
 
     /// The client of a shared service has called the member that keeps it at that's own address; or not so any more, as it has called
@@ -309,7 +320,7 @@ impl FlowBook {
                 if visits { (flow.member, flow.generation) } else { (NO_MEMBER, 0) };
             self.table.note_changed(id);
         }
-        Direction::BOTH.into_iter().for_each(|side| self.table.cache_route(id, side, CachedRoute::NONE));
+        Direction::BOTH.into_iter().for_each(|side| self.table.forget_route(id, side));
     }
 
     /// The member of a flow that was lost has taken it up again, by this choice of its pool.

@@ -8,6 +8,7 @@
 use super::events::EngineEvent;
 use super::path::{Classified, Lookup};
 use super::state::{Engine, State};
+use super::sums::Counted;
 use super::verdict::{Departure, DropReason, Egress, Forward, Verdict};
 use super::walk::Walk;
 use crate::flow::key::Key;
@@ -24,22 +25,31 @@ use std::net::Ipv4Addr;
 
 impl Engine {
     /// How a packet leaves whose flow has a cached route. `None`: it is to be classified and decided about, and nothing has happened
-    /// yet.
+    /// yet. It is counted for whom it is if `COUNTS`, as with all that says how a packet leaves at once.
     #[inline(always)]
-    pub fn by_cached_route(
+    pub fn by_cached_route<const COUNTS: bool>(
         &mut self,
         packet: &Packet,
         port: PortId,
         lookup: &Lookup,
         now: Instant,
     ) -> Option<Departure<'_>> {
-        self.state.by_cached_route(&self.snapshot, packet, port, lookup.hint, now)
+        self.state.by_cached_route::<COUNTS>(&self.snapshot, packet, port, lookup.hint, now)
     }
 
     /// How a packet leaves unchanged that has no flow, if its route was kept. `None`: as above.
     #[inline(always)]
-    pub fn by_kept_route(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<Departure<'_>> {
-        self.state.by_kept_route(&self.snapshot, packet, port, lookup.without_flow()?)
+    pub fn by_kept_route<const COUNTS: bool>(
+        &mut self,
+        packet: &Packet,
+        port: PortId,
+        lookup: &Lookup,
+    ) -> Option<Departure<'_>> {
+        let (departure, counted) = self.state.by_kept_route(&self.snapshot, packet, port, lookup.without_flow()?)?;
+        if COUNTS {
+            self.state.sums.count(Counted::Account, counted, packet.size);
+        }
+        Some(departure)
     }
 
     /// The ports that the packet leaves with, where these are sure before it is decided about: whatever comes of it and has ports has
@@ -68,7 +78,7 @@ impl State {
     /// How a packet leaves that changes nothing about its flow, which `hint` leads to, if the route of its side is cached.
     /// `None`: nothing has happened yet.
     #[inline(always)]
-    pub(super) fn by_cached_route<'a>(
+    pub(super) fn by_cached_route<'a, const COUNTS: bool>(
         &mut self,
         snapshot: &'a Snapshot,
         packet: &Packet,
@@ -77,8 +87,11 @@ impl State {
         now: Instant,
     ) -> Option<Departure<'a>> {
         let number = self.snapshot_number;
-        let (rewrite, (id, egress)) =
+        let (rewrite, (id, egress), counted) =
             self.flows.pass(hint, packet, now, |route| open(route, number, snapshot, packet, port))?;
+        if COUNTS {
+            self.sums.count(Counted::Account, counted, packet.size);
+        }
         Some(Departure { forward: Forward { rewrite: self.identified(packet, rewrite), egress: id }, egress })
     }
 
@@ -93,7 +106,7 @@ impl State {
         (is_cached && !may_begin_another).then_some(ports)
     }
 
-    /// How a packet leaves unchanged that has no flow, if its route was kept.
+    /// How a packet leaves unchanged that has no flow, if its route was kept, and what it is counted under.
     #[inline(always)]
     fn by_kept_route<'a>(
         &self,
@@ -101,19 +114,19 @@ impl State {
         packet: &Packet,
         port: PortId,
         tag: Tag,
-    ) -> Option<Departure<'a>> {
-        let route = self.routes.find(tag, &Key::of_packet(packet));
+    ) -> Option<(Departure<'a>, u16)> {
+        let (route, counted) = self.routes.find(tag, &Key::of_packet(packet));
         let (egress_id, egress) = open(route, self.snapshot_number, snapshot, packet, port)?;
-        Some(Departure { forward: Forward { rewrite: Rewrite::default(), egress: egress_id }, egress })
+        Some((Departure { forward: Forward { rewrite: Rewrite::default(), egress: egress_id }, egress }, counted))
     }
 
     /// A packet without a flow leaves unchanged by this way out, and nothing is remembered of it: so do others like it, as long as
-    /// the snapshot is the same.
-    pub(super) fn keep_route(&mut self, packet: &Packet, classified: &Classified, egress: EgressId) {
+    /// the snapshot is the same, and are counted under the same number.
+    pub(super) fn keep_route(&mut self, packet: &Packet, classified: &Classified, egress: EgressId, counted: u16) {
         let Some(tag) = classified.tag.filter(|_| self.caches_routes) else { return };
         let Ok(egress) = u16::try_from(egress.0) else { return };
         let route = CachedRoute { snapshot: self.snapshot_number, interface: classified.interface.0, egress };
-        self.routes.keep(tag, Key::of_packet(packet), route);
+        self.routes.keep(tag, Key::of_packet(packet), route, counted);
     }
 }
 

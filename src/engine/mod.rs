@@ -5,12 +5,15 @@
 //! `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says, `redelivery` for
 //! what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which
-//! worker decides; `party` for whose a datagram is, where that is counted; `flow_name` for
+//! worker decides; `party` for whose a datagram is, where that is counted; `account` and `accounting` for whom any packet is counted, `sums` and `traffic` for where; `flow_name` for
 //! which flow a packet was of; `impact` for what another file would do to a flow; `handing_over` and `taking_up` for what goes from one process to the next, `telling` and `taking_in` for what goes from one appliance to the other; [`verdict`] for every verdict there is.
 
+mod account;
+mod accounting;
 mod admission;
 mod affinity;
 mod connection_counts;
+mod connection_use;
 mod decide;
 mod direct;
 pub mod events;
@@ -45,13 +48,17 @@ mod service;
 mod sharing;
 mod state;
 pub mod steer;
+mod sums;
 mod taking_in;
 mod taking_up;
 mod telling;
+mod traffic;
 pub mod verdict;
 mod walk;
 mod withhold;
 
+pub use account::Account;
+pub use connection_use::{ConnectionUse, Connections};
 pub use events::EngineEvent;
 pub use excerpt::Excerpt;
 pub use handing_over::FlowsShown;
@@ -68,4 +75,5 @@ pub use steer::Steering;
 pub use taking_in::TakingIn;
 pub use taking_up::{TakingUp, owner_of_flow};
 pub use telling::{FlowChange, TOLD_AGAIN, UsedSince};
+pub use traffic::{Forwarded, Traffic};
 pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, IgnoreReason, PuntReason, Verdict, Withheld};

@@ -3,6 +3,7 @@
 //! Owns the use of a flow. Its route is cached for a side whose packet has met it here (not by the packet that makes the flow):
 //! from then on, until another snapshot is installed, data of that side leaves by it.
 
+use super::account::Account;
 use super::flow_book::was_admitted;
 use super::path::Path;
 use super::revalidate::lost;
@@ -61,10 +62,13 @@ impl Walk<'_> {
             let leaves = flow.translated(side);
             self.snapshot.lookup(leaves.dst.addr, || Conversation::of(&leaves, &flow.key(side)))
         });
-        if let Some(egress) = egress.and_then(|egress| u16::try_from(egress.0).ok()) {
+        let egress = egress.and_then(|egress| u16::try_from(egress.0).ok());
+        if let Some((egress, counted)) =
+            egress.zip(self.number(|it| Some(Account::of_flow(it.snapshot, it.state.flows.at(id)?, side))))
+        {
             let interface = self.classified.interface.0;
             let route = CachedRoute { snapshot: self.state.snapshot_number, interface, egress };
-            self.state.flows.cache_route(id, side, route);
+            self.state.flows.cache_route(id, side, route, counted);
         }
     }
 }

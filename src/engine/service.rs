@@ -5,6 +5,7 @@
 //! are active, so are datagrams (`sharing`).
 
 use super::events::EngineEvent;
+use super::sums::Counted;
 use super::verdict::{Departure, DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, PathKind, Refused, Track};
@@ -32,11 +33,15 @@ impl<'a> Walk<'a> {
     /// A datagram from outside to a service port, where nobody but the active member has spoken to anybody, the way to it is
     /// open, and nothing has to be noted or counted.
     #[inline(always)]
-    pub(super) fn datagram_in_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
+    pub(super) fn datagram_in_at_once<const COUNTS: bool>(&mut self, at: u16) -> Option<Departure<'a>> {
         let service = self.snapshot.datagrams_in(at);
         let Ready { rewrite, egress } = service.ready.as_ref()?;
         let is_noted = !self.state.speakers.is_empty() || service.noted.holds(self.packet.src());
-        if is_noted { None } else { self.departs(*rewrite, *egress) }
+        let departure = if is_noted { None } else { self.departs(*rewrite, *egress) }?;
+        if COUNTS {
+            self.state.sums.count(Counted::In, at, self.packet.size);
+        }
+        Some(departure)
     }
 
     /// A datagram from outside to a service port.
@@ -74,13 +79,19 @@ impl<'a> Walk<'a> {
     /// The active member sends a datagram outside from a service port, nobody else has spoken to anybody, the way is open, and nothing is
     /// counted.
     #[inline(always)]
-    pub(super) fn datagram_out_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
+    pub(super) fn datagram_out_at_once<const COUNTS: bool>(&mut self, at: u16) -> Option<Departure<'a>> {
         let (served, destination) = (self.snapshot.datagrams_out(at), self.packet.dst());
         if !self.state.speakers.is_empty() || !served.is_plain {
             return None;
         }
         let stays = served.exclude.holds(destination);
-        self.routed(if stays { Rewrite::default() } else { served.rewrite }, destination)
+        let departure = self.routed(if stays { Rewrite::default() } else { served.rewrite }, destination)?;
+        if COUNTS && stays {
+            self.state.sums.count(Counted::OutUnchanged, at, self.packet.size);
+        } else if COUNTS {
+            self.state.sums.count(Counted::Out, at, self.packet.size);
+        }
+        Some(departure)
     }
 
     /// A member sends a datagram outside from a service port.

@@ -14,7 +14,7 @@ use super::flow_book::is_visited;
 use super::lost_peers::Kept;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{CachedRoute, Direction, Flow, FlowId, PathKind};
+use crate::flow::{Direction, Flow, FlowId, PathKind};
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Mode, Persistence, PoolId};
 use crate::policy::snapshot::{Served, ServiceView};
@@ -142,7 +142,7 @@ impl Walk<'_> {
                 self.note_asker(sender, answer.src);
                 // What comes from there is read, one by one.
                 let outside = self.side_of(id, &answer);
-                self.state.flows.cache_route(id, outside, CachedRoute::NONE);
+                self.state.flows.forget_route(id, outside);
             }
             None if self.may_keep(sender) => {
                 let (flow, _) = self.shared_flow(sender, answer);

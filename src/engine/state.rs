@@ -2,6 +2,8 @@
 //!
 //! Owns [`Engine`] and the parts of its state. How a packet is decided about is in other files: `decide` and what follows it.
 
+use super::account::Account;
+use super::connection_use::ConnectionUse;
 use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
 use super::hints::leave_hints;
@@ -10,6 +12,8 @@ use super::limiter::Limiter;
 use super::member_use::MemberUse;
 use super::punts::Punts;
 use super::rounds::Rounds;
+use super::sums::Sums;
+use super::traffic::Traffic;
 use crate::flow::{Flow, FlowId, FlowTable, PersistenceKey, PersistenceTable, RouteCache, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
@@ -70,6 +74,8 @@ pub(super) struct State {
     /// How packets leave that have no flow.
     pub(super) routes: RouteCache,
     pub(super) caches_routes: bool,
+    /// What packets are counted in that leave at once.
+    pub(super) sums: Sums,
     /// Who has spoken from a service port last, and when: in one turn it need not be noted twice.
     pub(super) spoke: Option<(MemberId, Instant)>,
     /// What was taken up is left to the other workers with the next snapshot.
@@ -112,6 +118,7 @@ impl Engine {
             snapshot_number: 1,
             routes: RouteCache::none(),
             caches_routes: true,
+            sums: Sums::new(&snapshot),
             spoke: None,
             hints_are_due: false,
             seed,
@@ -142,6 +149,7 @@ impl Engine {
     /// it replaces, which its maker drops.
     pub fn install(&mut self, snapshot: Arc<Snapshot>, snat_ports: SnatPorts) -> Arc<Snapshot> {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
+        self.state.sums.follow(&self.snapshot, &snapshot);
         self.state.spoke = None;
         self.state.rejects.set_rate(snapshot.limits.rejects_per_second);
         self.state.punts.set_host_rate(snapshot.limits.host_packets_per_second);
@@ -183,6 +191,29 @@ impl Engine {
     /// How much of the traffic each member has; to be read by whoever likes.
     pub fn member_use(&self) -> &Arc<MemberUse> {
         self.state.flows.uses()
+    }
+
+    /// How many connections members and virtual servers have; likewise.
+    pub fn connection_use(&self) -> &Arc<ConnectionUse> {
+        self.state.flows.connection_use()
+    }
+
+    /// What was forwarded for members and virtual servers; likewise.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        self.state.sums.traffic()
+    }
+
+    /// A packet of so many bytes leaves that was decided about in full, and is counted for this account.
+    pub fn count_traffic(&self, account: &Account, bytes: u16) {
+        self.state.sums.traffic().add(account, [1, bytes.into()]);
+    }
+
+    /// What has been counted as packets left at once is shown, if it is time: a bounded part of it.
+    #[inline]
+    pub fn settle_traffic(&mut self, now: Instant) {
+        if self.snapshot.limits.traffic_counters {
+            self.state.sums.settle(&self.snapshot, now);
+        }
     }
 
     /// The flows, to be listed.

@@ -2,6 +2,7 @@
 //!
 //! Owns [`Walk`]: what every path reads, and the tools that all paths share. The paths themselves are in files of their own.
 
+use super::account::Account;
 use super::events::EngineEvent;
 use super::path::Classified;
 use super::state::State;
@@ -41,6 +42,15 @@ impl<'a> Walk<'a> {
     #[inline]
     pub(super) fn ingress(&self) -> &'a InterfaceView {
         self.snapshot.interface(self.classified.interface)
+    }
+
+    /// What packets of this account are counted under that leave at once; 0, which is nobody's, where nothing is counted. `None`: there is
+    /// no number left, so each has to be asked about.
+    pub(super) fn number(&mut self, account: impl FnOnce(&Self) -> Option<Account>) -> Option<u16> {
+        match self.snapshot.limits.traffic_counters {
+            true => self.state.sums.number(account(self)?),
+            false => Some(0),
+        }
     }
 
     /// The packet is from a member.

@@ -73,7 +73,21 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     pub life: u32,
     /// The state of a TCP connection.
     pub track: Option<Track>,
+    /// By [`Direction::index`], what the caller counts packets under that leave by the cached route of their side.
+    pub(super) counted: CountedUnder,
 }
+
+/// What packets of each side are counted under. It is no part of what a flow is: two that differ in it are the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CountedUnder(pub(super) [u16; 2]);
+
+impl PartialEq for CountedUnder {
+    fn eq(&self, _: &CountedUnder) -> bool {
+        true
+    }
+}
+
+impl Eq for CountedUnder {}
 
 impl<A: KeyAddress> Flow<A> {
     /// A flow from the tuples of its two directions, both as their packets arrive. A packet of one side leaves as the
@@ -94,6 +108,7 @@ impl<A: KeyAddress> Flow<A> {
             virtual_server: NO_VIRTUAL_SERVER,
             life: 0,
             track: None,
+            counted: CountedUnder([0; 2]),
         }
     }
 

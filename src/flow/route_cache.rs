@@ -15,6 +15,9 @@ const LINES: usize = 1 << 15;
 /// overwrite each other, and of two that share a line one keeps it.
 const PERSISTENCE: u32 = 8;
 
+/// Of a packet whose route is not kept.
+const NOTHING: (CachedRoute, u16) = (CachedRoute::NONE, 0);
+
 /// The routes of packets without a flow that one worker has seen.
 pub struct RouteCache<A: KeyAddress = Ipv4Addr> {
     kept: Option<Kept<A>>,
@@ -33,12 +36,14 @@ struct Kept<A: KeyAddress> {
 struct Line<A: KeyAddress> {
     key: Key<A>,
     route: CachedRoute,
+    /// What the caller counts such packets under.
+    counted: u16,
 }
 
 impl<A: KeyAddress> RouteCache<A> {
     /// An empty one. All its memory is taken and touched here.
     pub fn new() -> RouteCache<A> {
-        let lines = vec![Line { key: Key::default(), route: CachedRoute::NONE }; LINES].into_boxed_slice();
+        let lines = vec![Line { key: Key::default(), route: CachedRoute::NONE, counted: 0 }; LINES].into_boxed_slice();
         // 1, as 0 would not touch the memory.
         let marks = vec![1; LINES].into_boxed_slice();
         let kept = marks.try_into().ok().zip(lines.try_into().ok()).map(|(marks, lines)| Kept { marks, lines });
@@ -50,16 +55,16 @@ impl<A: KeyAddress> RouteCache<A> {
         RouteCache { kept: None, refused: 0 }
     }
 
-    /// The route of the packet with this key, in whatever snapshot.
+    /// The route of the packet with this key, in whatever snapshot, and what such packets are counted under.
     #[inline(always)]
-    pub fn find(&self, tag: Tag, key: &Key<A>) -> CachedRoute {
-        let Some(Kept { marks, lines }) = &self.kept else { return CachedRoute::NONE };
+    pub fn find(&self, tag: Tag, key: &Key<A>) -> (CachedRoute, u16) {
+        let Some(Kept { marks, lines }) = &self.kept else { return NOTHING };
         let at = place(tag);
-        if marks[at] == mark(tag) && lines[at].key == *key { lines[at].route } else { CachedRoute::NONE }
+        if marks[at] == mark(tag) && lines[at].key == *key { (lines[at].route, lines[at].counted) } else { NOTHING }
     }
 
     /// Keeps the route of a packet, unless another one's that is good in the same snapshot has the line: see [`PERSISTENCE`].
-    pub fn keep(&mut self, tag: Tag, key: Key<A>, route: CachedRoute) {
+    pub fn keep(&mut self, tag: Tag, key: Key<A>, route: CachedRoute, counted: u16) {
         let Some(Kept { marks, lines }) = &mut self.kept else { return };
         let at = place(tag);
         if lines[at].route.snapshot == route.snapshot && lines[at].key != key {
@@ -68,7 +73,7 @@ impl<A: KeyAddress> RouteCache<A> {
                 return;
             }
         }
-        (marks[at], lines[at]) = (mark(tag), Line { key, route });
+        (marks[at], lines[at]) = (mark(tag), Line { key, route, counted });
     }
 }
 
@@ -104,28 +109,28 @@ mod tests {
     #[test]
     fn a_line_is_its_packets_and_of_one_snapshot() {
         let (mut cache, tag) = (RouteCache::new(), Tag(7));
-        assert_eq!(cache.find(tag, &Key::default()), CachedRoute::NONE);
-        cache.keep(tag, key(1), ROUTE);
-        assert_eq!(cache.find(tag, &key(1)), ROUTE);
-        assert_eq!(cache.find(tag, &key(2)), CachedRoute::NONE, "another packet with the same tag");
+        assert_eq!(cache.find(tag, &Key::default()), NOTHING);
+        cache.keep(tag, key(1), ROUTE, 7);
+        assert_eq!(cache.find(tag, &key(1)), (ROUTE, 7));
+        assert_eq!(cache.find(tag, &key(2)), NOTHING, "another packet with the same tag");
         let next = CachedRoute { snapshot: 4, ..ROUTE };
-        cache.keep(tag, key(2), next);
+        cache.keep(tag, key(2), next, 8);
         let found = [1, 2].map(|port| cache.find(tag, &key(port)));
-        assert_eq!(found, [CachedRoute::NONE, next], "an old line gives way at once");
+        assert_eq!(found, [NOTHING, (next, 8)], "an old line gives way at once");
     }
 
     #[test]
     fn a_good_line_gives_way_one_time_in_a_few() {
         let (mut cache, tag) = (RouteCache::new(), Tag(u32::MAX));
-        cache.keep(tag, key(0), ROUTE);
+        cache.keep(tag, key(0), ROUTE, 7);
         let mut taken = |port: &u16| {
-            cache.keep(tag, key(*port), ROUTE);
-            cache.find(tag, &key(*port)) == ROUTE
+            cache.keep(tag, key(*port), ROUTE, 7);
+            cache.find(tag, &key(*port)) == (ROUTE, 7)
         };
         let given: Vec<u16> = (1..=2 * PERSISTENCE as u16).filter(|port| taken(port)).collect();
         assert_eq!(given, [PERSISTENCE as u16, 2 * PERSISTENCE as u16]);
         let moved = CachedRoute { egress: 9, ..ROUTE };
-        cache.keep(tag, key(given[1]), moved);
-        assert_eq!(cache.find(tag, &key(given[1])), moved, "its own packet may change it");
+        cache.keep(tag, key(given[1]), moved, 8);
+        assert_eq!(cache.find(tag, &key(given[1])), (moved, 8), "its own packet may change it");
     }
 }

@@ -362,7 +362,7 @@ impl<A: KeyAddress> FlowTable<A> {
 
     /// A packet passes that changes nothing about its flow, which `hint` leads to, but when it was last seen and, of TCP, how
     /// far it has come: data on an established connection. `may` sees the cached route of its side. Says how the packet
-    /// changes. `None`, and nothing happened: `may` says no, the packet is another one, or not of this flow.
+    /// changes, what `may` says, and what it is counted under. `None`, and nothing happened: `may` says no, the packet is another one, or not of this flow.
     #[inline(always)]
     pub fn pass<T>(
         &mut self,
@@ -370,7 +370,7 @@ impl<A: KeyAddress> FlowTable<A> {
         packet: &Packet<A>,
         now: Instant,
         may: impl FnOnce(CachedRoute) -> Option<T>,
-    ) -> Option<(Rewrite<A>, T)> {
+    ) -> Option<(Rewrite<A>, T, u16)> {
         let (FlowId(at), side) = hint.place();
         let slot = self.slots.get_mut(at as usize)?;
         let flow = slot.flow.as_mut()?;
@@ -385,13 +385,13 @@ impl<A: KeyAddress> FlowTable<A> {
         if !stays {
             return None;
         }
-        let rewrite = flow.rewrite(side);
+        let (rewrite, counted) = (flow.rewrite(side), flow.counted.0[side.index()]);
         // Its class stays what it is.
         slot.last_seen = now;
         if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[slot.class as usize] {
             self.put_off(at, now);
         }
-        Some((rewrite, said))
+        Some((rewrite, said, counted))
     }
 
     /// The ports that packets of this side leave with, and the cached route of the side, if `hint` leads to the packet's flow.
@@ -408,10 +408,19 @@ impl<A: KeyAddress> FlowTable<A> {
         self.slots.get(id.0 as usize).map_or(CachedRoute::NONE, |slot| slot.routes[side.index()])
     }
 
-    /// From now on packets of this side leave by `route`.
-    pub fn cache_route(&mut self, id: FlowId, side: Direction, route: CachedRoute) {
+    /// From now on packets of this side leave by `route`, and are counted under this number of the caller's.
+    pub fn cache_route(&mut self, id: FlowId, side: Direction, route: CachedRoute, counted: u16) {
+        if let Some(slot) = self.slots.get_mut(id.0 as usize)
+            && let Some(flow) = &mut slot.flow
+        {
+            (slot.routes[side.index()], flow.counted.0[side.index()]) = (route, counted);
+        }
+    }
+
+    /// From now on packets of this side are asked about again.
+    pub fn forget_route(&mut self, id: FlowId, side: Direction) {
         if let Some(slot) = self.slots.get_mut(id.0 as usize) {
-            slot.routes[side.index()] = route;
+            slot.routes[side.index()] = CachedRoute::NONE;
         }
     }
 

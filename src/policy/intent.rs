@@ -597,4 +597,6 @@ pub struct Limits {
     pub host_packets_per_second: u32,
     /// Fragments of datagrams one worker holds until the rest is there, at most.
     pub fragments_per_worker: usize,
+    /// What is forwarded is counted for members and virtual servers.
+    pub traffic_counters: bool,
 }

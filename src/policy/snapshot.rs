@@ -259,6 +259,27 @@ impl Snapshot {
         &self.datagrams_out[usize::from(at)]
     }
 
+    /// How many service ports datagrams come to, and how many they come from.
+    pub fn datagram_ports(&self) -> (usize, usize) {
+        (self.datagrams_in.len(), self.datagrams_out.len())
+    }
+
+    /// Who gets datagrams to the service port at this place, if anybody, and whose service it is.
+    pub fn receives(&self, at: u16) -> (Option<MemberId>, VirtualServerId) {
+        let (server, service) = self.datagrams_in(at).place;
+        let service = &self.server(server).services[usize::from(service)];
+        (self.pool(service.pool).active, service.virtual_server)
+    }
+
+    /// Who sends datagrams from the service port at this place, and whose service it is.
+    pub fn sends(&self, at: u16) -> (MemberId, Option<VirtualServerId>) {
+        let sender = self.datagrams_out(at).sender;
+        let member = self.member(sender);
+        let mut served = member.serves.iter().filter(|it| it.listen.protocol == Protocol::Udp);
+        let service = served.nth(usize::from(at.saturating_sub(member.datagrams.start)));
+        (sender, service.map(|served| served.virtual_server))
+    }
+
     /// The interface that frames with this tag on this port belong to.
     #[inline]
     pub fn interface_of(&self, port: PortId, vlan: Option<VlanId>) -> Option<InterfaceId> {

@@ -123,36 +123,57 @@ impl<P: Port> Pipeline<P> {
         taps.meet(frames.len());
         let only = if taps.is_on() { taps.only_port() } else { None };
         taps.is_glanced = prefetch_all(&mut places[..frames.len()], only, &self.engine);
-        let mut cached = 0;
-        if taps.is_on()
+        let is_watched = taps.is_on()
             && !taps.is_glanced
-            && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine)
-        {
-            cached = self.decide_all_watched(batch, origin, now);
-        } else {
-            for (frame, place) in frames.drain(..).zip(&*places) {
-                cached += u64::from(self.decide_one(frame, place, origin, now));
-            }
-        }
+            && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine);
+        let cached = match (is_watched, self.engine.snapshot().limits.traffic_counters) {
+            (false, false) => self.decide_each::<false>(batch, origin, now),
+            (false, true) => self.decide_each_counted(batch, origin, now),
+            (true, false) => self.decide_all_watched::<false>(batch, origin, now),
+            (true, true) => self.decide_all_watched::<true>(batch, origin, now),
+        };
         // Whose flow is here, or whose route, is this worker's.
         if origin == Origin::Nic {
             self.hand_off.arrived_here(cached);
         }
     }
 
+    /// The last pass. Says how many frames have left by a cached route.
+    #[inline(always)]
+    fn decide_each<const COUNTS: bool>(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) -> u64 {
+        let Batch { frames, places, .. } = batch;
+        let mut cached = 0;
+        for (frame, place) in frames.drain(..).zip(&*places) {
+            cached += u64::from(self.decide_one::<COUNTS>(frame, place, origin, now));
+        }
+        cached
+    }
+
+    /// The same where what leaves is counted for somebody: code of its own, so that it costs nothing where it is not.
+    #[inline(never)]
+    fn decide_each_counted(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) -> u64 {
+        self.decide_each::<true>(batch, origin, now)
+    }
+
     /// The last pass, for one frame. Says whether it has left by a cached route.
     #[inline(always)]
-    pub(super) fn decide_one(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) -> bool {
-        match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
+    pub(super) fn decide_one<const COUNTS: bool>(
+        &mut self,
+        frame: P::Frame,
+        place: &Place,
+        origin: Origin,
+        now: Instant,
+    ) -> bool {
+        match self.engine.by_cached_route::<COUNTS>(&place.packet, place.port, &place.lookup, now) {
             Some(Departure { forward, egress }) => {
                 self.out.ports.depart(frame, &place.packet, &forward.rewrite, egress);
                 true
             }
             None => {
                 match place.lookup.service_port() {
-                    Some(DatagramPort::In(_)) => self.decide_service::<true>(frame, place, origin, now),
-                    Some(DatagramPort::Out(_)) => self.decide_service::<false>(frame, place, origin, now),
-                    None => self.decide(frame, place, origin, now),
+                    Some(DatagramPort::In(_)) => self.decide_service::<true, COUNTS>(frame, place, origin, now),
+                    Some(DatagramPort::Out(_)) => self.decide_service::<false, COUNTS>(frame, place, origin, now),
+                    None => self.decide::<COUNTS>(frame, place, origin, now),
                 }
                 false
             }
@@ -161,7 +182,13 @@ impl<P: Port> Pipeline<P> {
 
     /// A datagram to a service port of a pair, or from one: with the path known, nothing is asked that another would need.
     #[inline(never)]
-    fn decide_service<const IN: bool>(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
+    fn decide_service<const IN: bool, const COUNTS: bool>(
+        &mut self,
+        frame: P::Frame,
+        place: &Place,
+        origin: Origin,
+        now: Instant,
+    ) {
         let Place { packet, lookup, port, .. } = place;
         let found = match IN {
             true => self.engine.service_in(packet, *port, lookup),
@@ -169,8 +196,8 @@ impl<P: Port> Pipeline<P> {
         };
         let Some((at, classified)) = found else {
             return match self.out.ports.taps.is_glanced {
-                true => self.watch_late(frame, place, origin, now),
-                false => self.decide(frame, place, origin, now),
+                true => self.watch_late::<COUNTS>(frame, place, origin, now),
+                false => self.decide::<COUNTS>(frame, place, origin, now),
             };
         };
         let outside = match IN {
@@ -187,8 +214,8 @@ impl<P: Port> Pipeline<P> {
             self.watch(watched, (&frame, true), packet, classified, *port, now);
         }
         let departure = match IN {
-            true => self.engine.service_in_at_once(packet, (at, classified), now),
-            false => self.engine.service_out_at_once(packet, (at, classified), now),
+            true => self.engine.service_in_at_once::<COUNTS>(packet, (at, classified), now),
+            false => self.engine.service_out_at_once::<COUNTS>(packet, (at, classified), now),
         };
         match departure {
             Some(Departure { forward, egress }) => {
@@ -201,12 +228,12 @@ impl<P: Port> Pipeline<P> {
     /// A frame that leaves by no flow's cached route leaves by the one kept for it, or is classified, handed off to its worker, or
     /// decided about here. Not inlined: the loop over the burst keeps the registers.
     #[inline(never)]
-    pub(super) fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
+    pub(super) fn decide<const COUNTS: bool>(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, malformed } = place;
         if let Some(malformed) = *malformed {
             return self.out.unreadable(&frame, malformed);
         }
-        if let Some(Departure { forward, egress }) = self.engine.by_kept_route(packet, *port, lookup) {
+        if let Some(Departure { forward, egress }) = self.engine.by_kept_route::<COUNTS>(packet, *port, lookup) {
             if origin == Origin::Nic {
                 self.hand_off.arrived_here(1);
             }
@@ -222,7 +249,7 @@ impl<P: Port> Pipeline<P> {
         if watched != Watched::Nothing {
             self.watch(watched, (&frame, true), packet, classified, *port, now);
         }
-        match self.engine.decide_at_once(packet, classified, now) {
+        match self.engine.decide_at_once::<COUNTS>(packet, classified, now) {
             Some(Departure { forward, egress }) => {
                 self.out.ports.depart(frame, packet, &forward.rewrite, egress);
             }

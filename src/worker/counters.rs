@@ -10,7 +10,7 @@
 use super::arrivals::{Arrivals, Arrived};
 use super::copies::CopyCount;
 use crate::engine::verdict::ways;
-use crate::engine::{DropReason, Engine, EngineEvent, IgnoreReason, MemberUse, PuntReason};
+use crate::engine::{ConnectionUse, DropReason, Engine, EngineEvent, IgnoreReason, MemberUse, PuntReason, Traffic};
 use crate::policy::intent::PortId;
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -214,12 +214,33 @@ impl Counters {
     }
 }
 
+/// What a worker counts by whose it is. Written by that worker alone; read by management at any time.
+#[derive(Clone, Default)]
+pub struct Owned {
+    /// What each member has of its flows.
+    pub members: Arc<MemberUse>,
+    /// The connections of each member and virtual server.
+    pub connections: Arc<ConnectionUse>,
+    /// What it has forwarded for each.
+    pub traffic: Arc<Traffic>,
+}
+
+impl Owned {
+    pub(super) fn of(engine: &Engine) -> Owned {
+        Owned {
+            members: Arc::clone(engine.member_use()),
+            connections: Arc::clone(engine.connection_use()),
+            traffic: Arc::clone(engine.traffic()),
+        }
+    }
+}
+
 /// Where a worker publishes its sums. Written by that worker alone, once a turn; read by management at any time. Each cell is
 /// true by itself; together they may be one turn apart.
 pub struct Shared {
     cells: CachePadded<[AtomicU64; CELLS]>,
-    /// What each member has of the worker's traffic, once there is a worker.
-    members: OnceLock<Arc<MemberUse>>,
+    /// What is counted by whose it is, once there is a worker.
+    owned: OnceLock<Owned>,
     /// Written apart from the sums, once a burst.
     pub arrivals: Arrivals,
 }
@@ -228,7 +249,7 @@ impl Default for Shared {
     fn default() -> Shared {
         Shared {
             cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
-            members: OnceLock::new(),
+            owned: OnceLock::new(),
             arrivals: Arrivals::default(),
         }
     }
@@ -237,7 +258,12 @@ impl Default for Shared {
 impl Shared {
     /// What each member has of the worker's traffic; `None` before there is a worker.
     pub fn members(&self) -> Option<Arc<MemberUse>> {
-        self.members.get().cloned()
+        self.owned.get().map(|owned| Arc::clone(&owned.members))
+    }
+
+    /// What is counted by whose it is; likewise.
+    pub fn owned(&self) -> Option<Owned> {
+        self.owned.get().cloned()
     }
 
     /// The sums as they were published last.
@@ -254,9 +280,9 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(shared: Arc<Shared>, members: &Arc<MemberUse>) -> Publisher {
+    pub(super) fn new(shared: Arc<Shared>, owned: Owned) -> Publisher {
         // A worker that takes the place of another in the same cells has its own.
-        _ = shared.members.set(Arc::clone(members));
+        _ = shared.owned.set(owned);
         Publisher { shared, reasons: 0 }
     }
 
@@ -300,8 +326,9 @@ mod tests {
         counters.ignored(3, IgnoreReason::Multicast);
         let shared = Arc::new(Shared::default());
         assert!(shared.members().is_none());
-        let members = Arc::default();
-        let mut publisher = Publisher::new(Arc::clone(&shared), &members);
+        let owned = Owned::default();
+        let members = Arc::clone(&owned.members);
+        let mut publisher = Publisher::new(Arc::clone(&shared), owned);
         publisher.publish(&counters);
         assert_eq!(shared.read(), counters);
         assert!(shared.members().is_some_and(|read| Arc::ptr_eq(&read, &members)));

@@ -52,7 +52,7 @@ use crate::io::Port;
 use crate::time::{Duration, Instant};
 use crate::wire::compose;
 use burst::Batch;
-use counters::Publisher;
+use counters::{Owned, Publisher};
 use event_queue::EventQueue;
 use execute::Executor;
 use host::HostLink;
@@ -121,8 +121,8 @@ impl<P: Port> Worker<P> {
         mailbox: mailbox::WorkerEnd,
         shared: Arc<Shared>,
     ) -> Worker<P> {
-        let publisher = Publisher::new(shared, engine.member_use());
         let out = Executor { ports: Ports::new(ports), events: EventQueue::new(id, mailbox.events), host: None };
+        let publisher = Publisher::new(shared, Owned::of(&engine));
         Worker {
             id,
             commands: mailbox.commands,
@@ -283,6 +283,7 @@ impl<P: Port> Worker<P> {
         let Pipeline { engine, out, .. } = &mut self.pipeline;
         engine.expire(now, CHORES);
         engine.forget_stale(CHORES);
+        engine.settle_traffic(now);
         engine.next_resets(now, CHORES, &mut self.resets);
         for ResetOrder { tuple, seq, ack, egress } in self.resets.drain(..) {
             out.ports.originate(egress.port, &compose::tcp_reset(&egress.link.link(), &tuple, seq, ack));

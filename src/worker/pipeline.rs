@@ -14,7 +14,7 @@ use super::sip::Sampling;
 use super::tap::Side;
 use super::taps::Come;
 use super::withheld::Waiting;
-use crate::engine::{Classified, DropReason, Engine, EngineEvent, IgnoreReason, Verdict, Watched, Withheld};
+use crate::engine::{Account, Classified, DropReason, Engine, EngineEvent, IgnoreReason, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
@@ -98,7 +98,26 @@ impl<P: Port> Pipeline<P> {
                 self.out.execute(datagram, packet, verdict, self.engine.snapshot());
             }
             (verdict, frames) => {
+                if self.engine.snapshot().limits.traffic_counters {
+                    self.count_traffic(&frames, packet, port, &verdict);
+                }
                 self.out.execute(Received { frames, port, at }, packet, verdict, self.engine.snapshot());
+            }
+        }
+    }
+
+    /// What was decided about in full is counted for whom it leaves.
+    fn count_traffic(&mut self, frames: &Frames<P::Frame>, packet: &Packet, port: PortId, verdict: &Verdict) {
+        let account = self.engine.account(packet, self.engine.classify(packet, port), verdict);
+        if account == Account::NOBODY {
+            return;
+        }
+        match frames {
+            Frames::One(_) => self.engine.count_traffic(&account, packet.size),
+            Frames::Fragments(all) => {
+                for fragment in all.iter().filter_map(|frame| Packet::parse(frame.bytes()).ok()) {
+                    self.engine.count_traffic(&account, fragment.size);
+                }
             }
         }
     }

@@ -18,12 +18,17 @@ use crate::time::Instant;
 impl<P: Port> Pipeline<P> {
     /// As the last pass of [`Pipeline::decide_all`], with a look at each frame before and after.
     #[inline(never)]
-    pub(super) fn decide_all_watched(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) -> u64 {
+    pub(super) fn decide_all_watched<const COUNTS: bool>(
+        &mut self,
+        batch: &mut Batch<P::Frame>,
+        origin: Origin,
+        now: Instant,
+    ) -> u64 {
         let (mut cached, mut is_begun) = (0, false);
         let Batch { frames, places, .. } = batch;
         for (frame, place) in frames.drain(..).zip(&*places) {
             if place.arrived().is_some_and(|arrived| self.out.ports.taps.pass_over(&arrived, &self.engine)) {
-                cached += u64::from(self.decide_one(frame, place, origin, now));
+                cached += u64::from(self.decide_one::<COUNTS>(frame, place, origin, now));
                 is_begun = false;
                 continue;
             }
@@ -31,17 +36,23 @@ impl<P: Port> Pipeline<P> {
                 self.out.ports.begin_watch();
                 is_begun = true;
             }
-            cached +=
-                u64::from(self.watch_one(frame, place, now, |here, frame| here.decide_one(frame, place, origin, now)));
+            let does = |here: &mut Self, frame| here.decide_one::<COUNTS>(frame, place, origin, now);
+            cached += u64::from(self.watch_one(frame, place, now, does));
         }
         cached
     }
 
     /// A datagram of a burst that was glanced over, and is no stranger's: it is looked at after all, before it is decided about.
     #[cold]
-    pub(super) fn watch_late(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
+    pub(super) fn watch_late<const COUNTS: bool>(
+        &mut self,
+        frame: P::Frame,
+        place: &Place,
+        origin: Origin,
+        now: Instant,
+    ) {
         self.out.ports.begin_watch();
-        self.watch_one(frame, place, now, |here, frame| here.decide(frame, place, origin, now));
+        self.watch_one(frame, place, now, |here, frame| here.decide::<COUNTS>(frame, place, origin, now));
     }
 
     /// A frame that has just come is noted before something is done with it, and what came of it afterwards.

@@ -128,7 +128,7 @@ class Faults(DoctorLab):
         with tarfile.open(path) as archive:
             files = {name.partition("/")[2]: archive.extractfile(name).read().decode() for name in archive.getnames()}
         tables = ("status", "members", "probes", "virtual-servers", "flows", "snat", "neighbours", "routes", "ports", "counters",
-                  "counters-before", "latency", "switchovers", "sip", "history", "state-show", "exclude-pair-1")
+                  "counters-before", "latency", "switchovers", "traffic", "sip", "history", "state-show", "exclude-pair-1")
         for name in (*(f"tables/{table}.json" for table in tables), "configuration/file.toml", "configuration/in-force.toml",
                      "doctor.json", "doctor.txt", "versions.txt", "host/proc/cmdline", "host/sys/class/net/outer0/mtu"):
             self.assertIn(name, files)

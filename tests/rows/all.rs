@@ -35,6 +35,7 @@ mod stale_flows;
 mod standing;
 mod switchover;
 mod sync;
+mod traffic;
 mod translation;
 mod unmatched;
 mod withheld;

@@ -40,6 +40,7 @@ fn s84_every_table_is_shown_in_time_and_costs_no_packet() {
             Request::Counters { all: true },
             Request::Switchovers {},
             Request::Latency { reset: false },
+            Request::Traffic {},
             Request::Sip {},
         ];
         let (mut sent, mut seen) = (0, 0);

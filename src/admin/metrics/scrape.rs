@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All that a page is made of.
-pub const QUESTIONS: [Request; 9] = [
+pub const QUESTIONS: [Request; 10] = [
     Request::Status {},
     Request::Counters { all: true },
     Request::Members {},
@@ -20,6 +20,7 @@ pub const QUESTIONS: [Request; 9] = [
     Request::Routes {},
     Request::Interfaces {},
     Request::Latency { reset: false },
+    Request::Traffic {},
     Request::Sip {},
 ];
 

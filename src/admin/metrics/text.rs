@@ -10,8 +10,8 @@ use crate::admin::answer::Data;
 use crate::admin::pair::{PairLinkRow, PairReport, PairRole};
 use crate::admin::rows::{
     AdminState, Advertise, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, LearnedRow, Link, MemberRow,
-    MemberState, NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
-    VirtualServerState, WorkerRow,
+    MemberState, NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, TrafficOf,
+    TrafficRow, VirtualServerRow, VirtualServerState, WorkerRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +31,7 @@ pub fn exposition(answers: &[Data]) -> String {
             Data::Routes(rows) => routes(&mut page, rows),
             Data::Interfaces(rows) => rows.iter().for_each(|row| host(&mut page, row)),
             Data::Latency(rows) => rows.iter().for_each(|row| latency(&mut page, row)),
+            Data::Traffic(rows) => rows.iter().for_each(|row| traffic(&mut page, row)),
             Data::Sip(report) => sip::report(&mut page, report),
             Data::Counters(rows) => counters(&mut page, rows, workers.unwrap_or_default()),
             _ => {}
@@ -148,10 +149,9 @@ fn virtual_server(page: &mut Page, row: &VirtualServerRow) {
     connections(page, "virtual_server", &labels, row.connections);
 }
 
-/// Of a member or virtual server that has a limit.
+/// Of a member or virtual server that has a limit; how many connections there are stands with its traffic.
 fn connections(page: &mut Page, whose: &str, labels: Labels, row: Option<ConnectionsRow>) {
-    let Some(ConnectionsRow { now, limit, rate_limit }) = row else { return };
-    page.gauge(&format!("{whose}_connections"), "Connections; where there is a limit.", labels, now as f64);
+    let Some(ConnectionsRow { limit, rate_limit, .. }) = row else { return };
     if let Some(limit) = limit {
         let help = "connection_limit: connections at a time, at most.";
         page.gauge(&format!("{whose}_connection_limit"), help, labels, limit as f64);
@@ -179,6 +179,34 @@ fn member(page: &mut Page, row: &MemberRow) {
         page.gauge("member_udp_idle_seconds", help, &labels, idle as f64 / 1e3);
     }
     connections(page, "member", &labels, row.connections);
+}
+
+/// Of a member, or a virtual server.
+fn traffic(page: &mut Page, row: &TrafficRow) {
+    let name = row.name.as_str();
+    let (whose, named) = match row.of {
+        TrafficOf::VirtualServer => ("virtual_server", ("virtual_server", name)),
+        TrafficOf::Member => ("member", ("member", name)),
+    };
+    let labels = match row.of {
+        TrafficOf::VirtualServer => [named, ("pool", &row.pool)],
+        TrafficOf::Member => [("pool", row.pool.as_str()), named],
+    };
+    if row.counting {
+        let [first, second] = labels;
+        let by = |direction| [first, second, ("direction", direction)];
+        let help = "Packets forwarded; in: towards members, out: from them.";
+        page.total(&format!("{whose}_packets"), help, &by("in"), row.packets_in);
+        page.total(&format!("{whose}_packets"), help, &by("out"), row.packets_out);
+        let help = "Bytes forwarded, from the IP header on; in: towards members, out: from them.";
+        page.total(&format!("{whose}_bytes"), help, &by("in"), row.bytes_in);
+        page.total(&format!("{whose}_bytes"), help, &by("out"), row.bytes_out);
+    }
+    let help = "Connections to services; UDP of a service with one active member has none.";
+    page.gauge(&format!("{whose}_connections"), help, &labels, row.connections as f64);
+    let help = "The most connections at once, as far as was seen once a second.";
+    page.gauge(&format!("{whose}_connections_max"), help, &labels, row.connections_max as f64);
+    page.total(&format!("{whose}_new_connections"), "Connections that have begun.", &labels, row.connections_total);
 }
 
 fn probe(page: &mut Page, row: &ProbeRow) {
@@ -353,7 +381,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::rows::{Bucket, Cause, Choice, Forecast, HostRow, RouteKind, Spread, Wall};
+    use crate::admin::rows::{Bucket, Cause, Choice, Forecast, HostRow, RouteKind, Spread, TrafficRates, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -485,12 +513,49 @@ mod tests {
             let mut page = Page::default();
             virtual_server(&mut page, &row);
             let labels = "{virtual_server=\"sip-1\",pool=\"pair-1\"}";
-            for (name, value) in [("up", up), ("advertised", up), ("connections", 7), ("connection_limit", 100)] {
+            for (name, value) in [("up", up), ("advertised", up), ("connection_limit", 100)] {
                 let line = format!("\nfairlead_virtual_server_{name}{labels} {value}\n");
                 assert!(page.text().contains(&line), "{}", page.text());
             }
             assert!(!page.text().contains("rate_limit"), "{}", page.text());
         }
+    }
+
+    #[test]
+    fn traffic_has_its_direction_as_a_label_and_none_while_it_is_not_counted() {
+        let row = |of, counting| TrafficRow {
+            of,
+            name: "sip".into(),
+            pool: "pair-1".into(),
+            counting,
+            packets_in: 1,
+            packets_out: 2,
+            bytes_in: 30,
+            bytes_out: u64::MAX,
+            per_second: TrafficRates::default(),
+            connections: 5,
+            connections_max: 6,
+            connections_total: 7,
+        };
+        let text =
+            exposition(&[Data::Traffic(vec![row(TrafficOf::VirtualServer, true), row(TrafficOf::Member, true)])]);
+        for (whose, labels) in
+            [("virtual_server", "virtual_server=\"sip\",pool=\"pair-1\""), ("member", "pool=\"pair-1\",member=\"sip\"")]
+        {
+            for line in [
+                format!("fairlead_{whose}_packets_total{{{labels},direction=\"in\"}} 1\n"),
+                format!("fairlead_{whose}_packets_total{{{labels},direction=\"out\"}} 2\n"),
+                format!("fairlead_{whose}_bytes_total{{{labels},direction=\"in\"}} 30\n"),
+                format!("fairlead_{whose}_bytes_total{{{labels},direction=\"out\"}} 18446744073709551615\n"),
+                format!("fairlead_{whose}_connections{{{labels}}} 5\n"),
+                format!("fairlead_{whose}_connections_max{{{labels}}} 6\n"),
+                format!("fairlead_{whose}_new_connections_total{{{labels}}} 7\n"),
+            ] {
+                assert!(text.contains(&format!("\n{line}")), "{line}\n{text}");
+            }
+        }
+        let text = exposition(&[Data::Traffic(vec![row(TrafficOf::Member, false)])]);
+        assert!(!text.contains("_packets") && !text.contains("_bytes") && text.contains("_new_connections_total"));
     }
 
     #[test]

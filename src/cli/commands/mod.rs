@@ -43,6 +43,7 @@ mod support;
 mod switchovers;
 mod talkers;
 mod top;
+mod traffic;
 mod virtual_servers;
 
 pub use doctor::Doctor;
@@ -237,6 +238,22 @@ pub enum Ask {
         /// Start a new measurement; what is shown is the one that ends
         #[arg(long)]
         reset: bool,
+    },
+    /// Packets, bytes and connections by virtual server and member, in each direction: a second, and in all
+    #[command(after_help = "Example: fairlead traffic --pool pair-1 --watch")]
+    Traffic {
+        /// How they are shown.
+        #[command(flatten)]
+        view: View,
+        /// Only this virtual server
+        #[arg(long, value_name = "NAME")]
+        virtual_server: Option<String>,
+        /// Only this member
+        #[arg(long, value_name = "NAME")]
+        member: Option<String>,
+        /// Only those of this pool
+        #[arg(long, value_name = "NAME")]
+        pool: Option<String>,
     },
     /// SIP over UDP at service ports: methods, responses, retransmissions, response times
     Sip(View),
@@ -454,6 +471,9 @@ impl Ask {
             Ask::Events(events) => events.question(),
             Ask::Switchovers { view, pool, last } => switchovers::question(view, pool, last),
             Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
+            Ask::Traffic { view, virtual_server, member, pool } => {
+                traffic::question(view, virtual_server, member, pool)
+            }
             Ask::Sip(view) => view.of(Request::Sip {}, sip::show),
             Ask::Member(Member::Enable(of)) => of.set(AdminState::Enabled, false),
             Ask::Member(Member::Drain { of, time, wait }) => of.drain(time, wait),

@@ -31,6 +31,15 @@ pub enum Narrow {
         /// The last so many of them only.
         last: Option<u64>,
     },
+    /// Traffic of what has these names; of either kind where neither is said.
+    Traffic {
+        /// This virtual server.
+        server: Option<String>,
+        /// This member.
+        member: Option<String>,
+        /// Of this pool only.
+        pool: Option<String>,
+    },
 }
 
 impl Narrow {
@@ -42,7 +51,7 @@ impl Narrow {
                 talkers::most_of(&talkers::with_port(data, *port, usize::MAX), *most)
             }
             Narrow::Talkers { port: None, most } => talkers::most_of(&data, *most),
-            Narrow::Drops | Narrow::Switchovers { .. } => self.rows(data),
+            Narrow::Drops | Narrow::Switchovers { .. } | Narrow::Traffic { .. } => self.rows(data),
         }
     }
 
@@ -52,6 +61,16 @@ impl Narrow {
         match self {
             Narrow::Port { .. } | Narrow::Talkers { .. } => {}
             Narrow::Drops => rows.retain(|row| row["name"].as_str().is_some_and(|name| name.starts_with("drop_"))),
+            Narrow::Traffic { server, member, pool } => {
+                let all = server.is_none() && member.is_none();
+                let is = |name: &Option<String>, kind: &str, row: &Value| {
+                    row["type"] == kind && name.as_ref().is_some_and(|name| row["name"] == name.as_str())
+                };
+                rows.retain(|row| {
+                    let named = all || is(server, "virtual-server", row) || is(member, "member", row);
+                    named && pool.as_ref().is_none_or(|pool| row["pool"] == pool.as_str())
+                });
+            }
             Narrow::Switchovers { pool, last } => {
                 rows.retain(|row| pool.as_ref().is_none_or(|pool| row["pool"] == pool.as_str()));
                 let most = last.map_or(rows.len(), |last| usize::try_from(last).unwrap_or(rows.len()));
@@ -95,6 +114,22 @@ mod tests {
         );
         let counters = json!([{"name": "received"}, {"name": "drop_no_route"}]);
         assert_eq!(Narrow::Drops.of(counters), json!([{"name": "drop_no_route"}]));
+    }
+
+    #[test]
+    fn traffic_is_chosen_by_kind_and_name_and_pool() {
+        let row = |of: &str, name: &str, pool: &str| json!({"type": of, "name": name, "pool": pool});
+        let rows = json!([row("virtual-server", "x", "a"), row("virtual-server", "y", "b"), row("member", "x", "b")]);
+        let chosen = |server: Option<&str>, member: Option<&str>, pool: Option<&str>| {
+            let [server, member, pool] = [server, member, pool].map(|name| name.map(str::to_owned));
+            Narrow::Traffic { server, member, pool }.of(rows.clone())
+        };
+        assert_eq!(chosen(None, None, None), rows);
+        assert_eq!(chosen(Some("x"), None, None), json!([rows[0]]));
+        assert_eq!(chosen(None, Some("x"), None), json!([rows[2]]));
+        assert_eq!(chosen(Some("y"), Some("x"), None), json!([rows[1], rows[2]]));
+        assert_eq!(chosen(None, None, Some("b")), json!([rows[1], rows[2]]));
+        assert_eq!(chosen(Some("x"), None, Some("b")), json!([]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::sample::{OfMember, Sample};
 use super::ui::{Act, Key, Seen, Ui};
 use crate::admin::rows::{
     AlarmRow, Bucket, CounterRow, Ends, FlowRow, LatencyRow, MemberRow, PastProbeRow, ProbeResult, SipCountRow,
-    SipReport, SipRow, SipSide, Spread, Status,
+    SipReport, SipRow, SipSide, Spread, Status, TrafficOf, TrafficRates, TrafficRow,
 };
 use crate::cli::golden::samples::{NOW, ago, members, status, switchovers};
 use crate::time::Duration;
@@ -124,6 +124,40 @@ fn s107_a_frame_for_scripts_has_everything_and_names_in_full() {
     let text = page(&model(), &ui(), Duration::from_secs(60), 100);
     insta::assert_snapshot!("once", text);
     assert!(text.contains("sip-a and sip-b both answer SIP; sip-b stays active. Look which of them is primary"));
+}
+
+#[test]
+fn s107_where_traffic_is_counted_its_rates_stand_beside_members_and_virtual_servers() {
+    let mut model = Model::default();
+    for step in 0..2_u64 {
+        let row = |of, name: &str, packets: u64| TrafficRow {
+            of,
+            name: name.into(),
+            pool: "pair-1".into(),
+            counting: true,
+            packets_in: 1_000 + packets * step,
+            packets_out: 2_000 + 3 * packets * step,
+            bytes_in: 100 * packets * step,
+            bytes_out: 1_000 * packets * step,
+            per_second: TrafficRates::default(),
+            connections: 0,
+            connections_max: 0,
+            connections_total: 0,
+        };
+        let traffic = vec![row(TrafficOf::VirtualServer, "sip-1", 200), row(TrafficOf::Member, "sip-a", 120)];
+        model.take(Sample { traffic, ..sample(2 * step) });
+    }
+    let text = page(&model, &ui(), Duration::from_secs(2), 200);
+    for (name, rates) in [
+        ("sip-a", ["60", "180", "48.0k", "480k"]),
+        ("sip-1", ["100", "300", "80.0k", "800k"]),
+        // Of one that is not counted nothing is known.
+        ("sip-b", ["-"; 4]),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert!(words.windows(4).any(|four| four == rates), "{line}");
+    }
 }
 
 #[test]

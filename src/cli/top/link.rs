@@ -118,6 +118,7 @@ impl Asker {
         sample.counters = self.rows(&Request::Counters { all: false }, why)?;
         sample.members = self.rows(&Request::Members {}, why)?;
         sample.latency = self.rows(&Request::Latency { reset: false }, why)?;
+        sample.traffic = self.rows(&Request::Traffic {}, why)?;
         sample.sip = self.rows(&Request::Sip {}, why)?;
         sample.switchovers = self.rows(&Request::Switchovers {}, why)?;
         sample.of_member = self.of_member(why)?;

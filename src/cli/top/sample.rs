@@ -3,8 +3,8 @@
 //! Owns [`Sample`], and looking up in it. Asks nothing and works nothing out.
 
 use crate::admin::rows::{
-    CounterRow, FlowRow, LatencyRow, MemberRow, PastProbeRow, PortRow, SipReport, Status, SwitchoverRow, Wall,
-    WorkerRow,
+    CounterRow, FlowRow, LatencyRow, MemberRow, PastProbeRow, PortRow, SipReport, Status, SwitchoverRow, TrafficRow,
+    Wall, WorkerRow,
 };
 use crate::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct Sample {
     pub counters: Vec<CounterRow>,
     /// To `latency`.
     pub latency: Vec<LatencyRow>,
+    /// To `traffic`.
+    pub traffic: Vec<TrafficRow>,
     /// To `sip`.
     pub sip: SipReport,
     /// To `switchovers`.

@@ -9,8 +9,8 @@ use super::sip::requests_by;
 use super::table::{Cell, Column, Row, Table, Tone};
 use super::trend::bars;
 use crate::admin::rows::{
-    AdminState, LatencyRow, Link, MemberRow, MemberState, PortRow, Role, VirtualServerRow, VirtualServerState,
-    WorkerRow,
+    AdminState, LatencyRow, Link, MemberRow, MemberState, PortRow, Role, TrafficOf, TrafficRow, VirtualServerRow,
+    VirtualServerState, WorkerRow,
 };
 use crate::cli::readable::{count, exact, nanos, rate, short, span, speed};
 use crate::time::Duration;
@@ -96,7 +96,51 @@ fn worker(model: &Model, row: &WorkerRow) -> Row {
     Row::new(format!("worker {}", row.id), cells)
 }
 
+/// How much traffic each of a kind has in a second, by name; none of it while that is not counted.
+struct Forwarded<'a> {
+    model: &'a Model,
+    /// By name: before and now.
+    rows: Option<BTreeMap<&'a str, [Option<&'a TrafficRow>; 2]>>,
+}
+
+impl<'a> Forwarded<'a> {
+    fn new(model: &'a Model, now: &'a Sample, of: TrafficOf) -> Forwarded<'a> {
+        let before = model.before().map(|sample| sample.traffic.as_slice()).unwrap_or_default();
+        let mut rows: BTreeMap<&str, [Option<&TrafficRow>; 2]> = BTreeMap::new();
+        for (at, sample) in [before, &now.traffic].into_iter().enumerate() {
+            for row in sample.iter().filter(|row| row.of == of && row.counting) {
+                rows.entry(&row.name).or_default()[at] = Some(row);
+            }
+        }
+        let is_counted = now.traffic.first().is_some_and(|row| row.counting);
+        Forwarded { model, rows: is_counted.then_some(rows) }
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let Some(_) = self.rows else { return Vec::new() };
+        vec![
+            Column::number("IN pkt/s", 8),
+            Column::number("OUT pkt/s", 9),
+            Column::number("IN bit/s", 8).if_room(),
+            Column::number("OUT bit/s", 9).if_room(),
+        ]
+    }
+
+    fn cells(&self, name: &str) -> Vec<Cell> {
+        let Some(rows) = &self.rows else { return Vec::new() };
+        let [before, now] = rows.get(name).copied().unwrap_or_default();
+        let of = |count: fn(&TrafficRow) -> u64| self.model.rate_between(count(before?), count(now?));
+        vec![
+            packets(of(|row| row.packets_in)),
+            packets(of(|row| row.packets_out)),
+            bits(of(|row| row.bytes_in)),
+            bits(of(|row| row.bytes_out)),
+        ]
+    }
+}
+
 fn members(model: &Model, now: &Sample, pool: Option<&str>) -> Table {
+    let forwarded = Forwarded::new(model, now, TrafficOf::Member);
     let sip = now.sip.sample > 0;
     let mut columns = vec![
         Column::name(Panel::Members.title()),
@@ -112,6 +156,7 @@ fn members(model: &Model, now: &Sample, pool: Option<&str>) -> Table {
     if sip {
         columns.insert(6, Column::number("SIP/s", 6));
     }
+    columns.splice(4..4, forwarded.columns());
     let asked = requests_by(model, |row| row.member.as_deref().unwrap_or_default());
     let rows = now.members.iter().filter(|row| pool.is_none_or(|pool| row.pool == pool)).map(|row| {
         let mut cells = vec![
@@ -130,6 +175,7 @@ fn members(model: &Model, now: &Sample, pool: Option<&str>) -> Table {
         if sip {
             cells.insert(6, packets(asked.as_ref().map(|asked| asked.get(&row.name).copied().unwrap_or(0.0))));
         }
+        cells.splice(4..4, forwarded.cells(&row.name));
         Row::new(&row.name, cells)
     });
     Table { columns, rows: rows.collect(), none: "no members".into() }
@@ -158,6 +204,7 @@ fn age(span_since: Duration) -> Cell {
 }
 
 fn virtual_servers(model: &Model, now: &Sample) -> Table {
+    let forwarded = Forwarded::new(model, now, TrafficOf::VirtualServer);
     let sip = now.sip.sample > 0;
     let limited = now.status.virtual_servers.iter().any(|row| row.connections.is_some());
     let mut columns = vec![
@@ -176,6 +223,7 @@ fn virtual_servers(model: &Model, now: &Sample) -> Table {
     if sip {
         columns.insert(6, Column::number("SIP/s", 6));
     }
+    columns.splice(5..5, forwarded.columns());
     let asked = requests_by(model, |row| &row.virtual_server);
     let rows = now.status.virtual_servers.iter().map(|row| {
         let mut cells = vec![
@@ -194,6 +242,7 @@ fn virtual_servers(model: &Model, now: &Sample) -> Table {
         if sip {
             cells.insert(6, packets(asked.as_ref().map(|asked| asked.get(&row.name).copied().unwrap_or(0.0))));
         }
+        cells.splice(5..5, forwarded.cells(&row.name));
         Row { leads_to: Some(row.pool.clone()), ..Row::new(&row.name, cells) }
     });
     Table { columns, rows: rows.collect(), none: "no virtual servers".into() }

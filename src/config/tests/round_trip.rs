@@ -316,12 +316,14 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
 fn limits() -> impl Strategy<Value = Limits> {
     let rate = 1..=1_000_000_u32;
     let rates = (rate.clone(), rate.clone(), rate);
-    (1_024..67_108_864_usize, rates, 64..=102_usize).prop_map(|(flows, (rejects, errors, host), pieces)| Limits {
+    let all = (1_024..67_108_864_usize, rates, 64..=102_usize, any::<bool>());
+    all.prop_map(|(flows, (rejects, errors, host), pieces, traffic_counters)| Limits {
         flows_per_worker: flows,
         rejects_per_second: rejects,
         icmp_errors_per_second: errors,
         host_packets_per_second: host,
         fragments_per_worker: pieces,
+        traffic_counters,
     })
 }
 

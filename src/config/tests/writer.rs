@@ -312,6 +312,7 @@ fn limits(file: &mut Lines, intent: &Intent) {
         icmp_errors_per_second,
         host_packets_per_second,
         fragments_per_worker,
+        traffic_counters,
     } = intent.limits;
     file.header("[limits]");
     file.bare("flows_per_worker", flows_per_worker);
@@ -319,6 +320,7 @@ fn limits(file: &mut Lines, intent: &Intent) {
     file.bare("icmp_errors_per_second", icmp_errors_per_second);
     file.bare("host_packets_per_second", host_packets_per_second);
     file.bare("fragments_per_worker", fragments_per_worker);
+    file.bare("traffic_counters", traffic_counters);
     file.header("[sip]");
     file.bare("sample", intent.sip.sample);
 }

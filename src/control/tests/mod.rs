@@ -56,6 +56,7 @@ mod roles;
 mod sharing;
 mod sip;
 mod standing;
+mod traffic;
 mod verdict;
 
 const A: usize = 0;

@@ -87,6 +87,7 @@ fn intent() -> Intent {
             icmp_errors_per_second: 9,
             host_packets_per_second: 9,
             fragments_per_worker: 9,
+            traffic_counters: false,
         },
         sip: Default::default(),
         pair: None,

@@ -34,15 +34,15 @@ pub(super) struct Index<'i> {
 
 #[derive(Clone, Default)]
 struct OfPool<'i> {
-    servers: Vec<&'i VirtualServer>,
+    servers: Vec<(VirtualServerId, &'i VirtualServer)>,
     snat: Option<&'i Snat>,
 }
 
 impl<'i> Index<'i> {
     pub(super) fn new(intent: &'i Intent) -> Index<'i> {
         let mut index = Index { pools: vec![OfPool::default(); intent.pools.bound()], on_address: FastMap::default() };
-        for server in intent.virtual_servers.iter() {
-            index.pools[server.pool.index()].servers.push(server);
+        for (id, server) in intent.virtual_servers.entries() {
+            index.pools[server.pool.index()].servers.push((id, server));
             index.on_address.entry(server.address).or_default().push(server);
         }
         // Of two the first counts.
@@ -57,7 +57,7 @@ impl<'i> Index<'i> {
     /// The address that what a pool's members send outward is translated to, else that of its first virtual server.
     fn public(&self, pool: PoolId) -> Option<Ipv4Addr> {
         let OfPool { servers, snat } = self.of(pool);
-        snat.map(|snat| snat.address).or_else(|| servers.first().map(|server| server.address))
+        snat.map(|snat| snat.address).or_else(|| servers.first().map(|(_, server)| server.address))
     }
 }
 
@@ -114,14 +114,17 @@ pub(super) fn member(intent: &Intent, index: &Index<'_>, id: MemberId) -> Member
 /// The service ports of a member, and what its packets from there are translated to.
 fn serves(index: &Index<'_>, member: &Member) -> Vec<Served> {
     let servers = &index.of(member.pool).servers;
-    let served = |listen: Listen, server: &VirtualServer| {
+    let served = |listen: Listen, virtual_server: VirtualServerId, server: &VirtualServer| {
         let address = server.address;
         let anybody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
         let tuple = |address| Tuple::new(listen.protocol, Endpoint::new(address, listen.port), anybody);
         let rewrite = Rewrite::between(&tuple(member.address), &tuple(address));
-        Served { listen, address, rewrite, redelivers: !server.redeliver.is_zero() }
+        Served { listen, address, rewrite, virtual_server, redelivers: !server.redeliver.is_zero() }
     };
-    servers.iter().flat_map(|server| server.listen.iter().map(|listen| served(*listen, server))).collect()
+    let of = |&(id, server): &(VirtualServerId, &'_ VirtualServer)| -> Vec<Served> {
+        server.listen.iter().map(|listen| served(*listen, id, server)).collect()
+    };
+    servers.iter().flat_map(of).collect()
 }
 
 /// What makes a packet to `port` of one address a packet to the same port of another.
@@ -153,7 +156,7 @@ pub(super) fn pool<'i>(intent: &'i Intent, index: &Index<'i>, id: PoolId, groups
         public_since: intent.lives.of(public),
         services: servers
             .iter()
-            .flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address)))
+            .flat_map(|(_, server)| server.listen.iter().map(|listen| (*listen, server.address)))
             .collect(),
         exclude: translation.map_or_else(Exclusion::default, |meant| groups.group(id, &meant.exclude)),
         snat: translation.map(|meant| snat(index, meant)),

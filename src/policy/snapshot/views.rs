@@ -116,6 +116,8 @@ pub struct Served {
     pub address: Ipv4Addr,
     /// Gives a packet from there the virtual address as source.
     pub rewrite: Rewrite,
+    /// Whose service it is.
+    pub virtual_server: VirtualServerId,
     /// See [`VirtualServer::redeliver`].
     pub redelivers: bool,
 }

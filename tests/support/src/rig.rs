@@ -7,7 +7,7 @@ use crate::TWO_ARM;
 pub use crate::places::{A, B, E, G, INNER, OUTER, R, V};
 use fairlead::config::parse;
 use fairlead::control::{HandoverOrder, HandoverStream, TakeUp, Taken};
-use fairlead::engine::{DropReason, Engine, EngineEvent, Impacts, PuntReason, Share, Steering};
+use fairlead::engine::{Connections, DropReason, Engine, EngineEvent, Forwarded, Impacts, PuntReason, Share, Steering};
 use fairlead::flow::SnatPorts;
 use fairlead::handover::{Contents, Here, Remembered, RememberedMember, RememberedPool};
 use fairlead::io::Port;
@@ -19,6 +19,7 @@ use fairlead::policy::sharing::{Sharing, Target, cells};
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Mac, Protocol, VlanId, check};
+use fairlead::worker::counters::Owned;
 use fairlead::worker::handing_over::giving;
 use fairlead::worker::host::{HostEnd, HostFrame, host_link};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
@@ -475,6 +476,30 @@ impl<T: TestPorts> Rig<T> {
         self.shared.iter().map(|shared| shared.read()).collect::<Vec<_>>().iter().sum()
     }
 
+    /// What was forwarded for a member, by all workers.
+    pub fn forwarded(&self, member: MemberId) -> Forwarded {
+        forwarded(self.owned().map(|owned| owned.traffic.member(member)))
+    }
+
+    /// What was forwarded of a virtual server, by all workers.
+    pub fn forwarded_of(&self, server: VirtualServerId) -> Forwarded {
+        forwarded(self.owned().map(|owned| owned.traffic.virtual_server(server)))
+    }
+
+    /// The connections of a member, with all workers.
+    pub fn connections(&self, member: MemberId) -> Connections {
+        connections(self.owned().map(|owned| owned.connections.member(member)))
+    }
+
+    /// The connections of a virtual server, with all workers.
+    pub fn connections_of(&self, server: VirtualServerId) -> Connections {
+        connections(self.owned().map(|owned| owned.connections.virtual_server(server)))
+    }
+
+    fn owned(&self) -> impl Iterator<Item = Owned> {
+        self.shared.iter().filter_map(|shared| shared.owned())
+    }
+
     /// How often an event happened.
     pub fn events(&self, event: EngineEvent) -> u64 {
         self.counters().events(event)
@@ -502,6 +527,22 @@ impl<T: TestPorts> Rig<T> {
 }
 
 /// One host, and its time.
+fn forwarded(each: impl Iterator<Item = Forwarded>) -> Forwarded {
+    each.fold(Forwarded::default(), |sum, more| Forwarded {
+        packets_in: sum.packets_in + more.packets_in,
+        packets_out: sum.packets_out + more.packets_out,
+        bytes_in: sum.bytes_in + more.bytes_in,
+        bytes_out: sum.bytes_out + more.bytes_out,
+    })
+}
+
+fn connections(each: impl Iterator<Item = Connections>) -> Connections {
+    each.fold(Connections::default(), |sum, more| Connections {
+        now: sum.now + more.now,
+        begun: sum.begun + more.begun,
+    })
+}
+
 fn here(now: Instant) -> Here {
     Here { boot: [9; 16], uptime: now.since(Instant::ZERO), name: "rig".into() }
 }

@@ -21,6 +21,7 @@ use fairlead::policy::intent::PortId;
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::Mac;
+use fairlead::worker::counters::Owned;
 use fairlead::worker::mailbox::{Command, ManagementEnd, mailbox};
 use fairlead::worker::{Counters, Shared, Work, Worker, WorkerId, hand_offs};
 use std::sync::{Arc, Weak};
@@ -49,6 +50,10 @@ impl CounterSource for Published {
 
     fn members(&self, worker: WorkerId) -> Option<Arc<MemberUse>> {
         self.0[usize::from(worker.0)].members()
+    }
+
+    fn owned(&self, worker: WorkerId) -> Option<Owned> {
+        self.0[usize::from(worker.0)].owned()
     }
 
     fn port(&self, _: PortId) -> PortCounters {
