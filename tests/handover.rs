@@ -62,7 +62,11 @@ fn remembered() -> Remembered {
     };
     let members = vec![member(11), member(12)];
     let name = two_arm().pools[0].name.clone();
-    Remembered { snat_seed: 7, pools: vec![RememberedPool { name, members, ..RememberedPool::default() }] }
+    Remembered {
+        snat_seed: 7,
+        pools: vec![RememberedPool { name, members, ..RememberedPool::default() }],
+        ..Remembered::default()
+    }
 }
 
 fn file() -> Vec<u8> {

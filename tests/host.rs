@@ -170,9 +170,9 @@ fn a_name_that_is_taken_is_said_and_tried_again() {
 
 /// keepalived with `use_vmac` has a device above ours at the MAC of its virtual router, which it has the kernel answer ARP on.
 #[test]
-fn s160_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said() {
+fn s156_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said() {
     let name =
-        "s160_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said";
+        "s156_the_kernel_answers_no_arp_on_keepalived_s_devices_above_and_a_mac_that_the_file_does_not_have_is_said";
     in_namespace(name, || {
         let wanted = wanted("fl-clients", &["192.0.2.2/24"]);
         let (_links, mut hosts) = served(&wanted);
@@ -238,8 +238,8 @@ const MANAGER: &[&str] = &[
 ];
 
 #[test]
-fn s164_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go() {
-    let name = "s164_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go";
+fn s160_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go() {
+    let name = "s160_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go";
     started_by(MANAGER, name, || {
         let ear = UnixDatagram::bind(std::env::var_os("NOTIFY_SOCKET").unwrap()).unwrap();
         ear.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -268,8 +268,8 @@ fn s164_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_g
 }
 
 #[test]
-fn s164_a_device_of_the_process_before_goes_on_and_what_else_was_kept_is_closed() {
-    in_namespace("s164_a_device_of_the_process_before_goes_on_and_what_else_was_kept_is_closed", || {
+fn s160_a_device_of_the_process_before_goes_on_and_what_else_was_kept_is_closed() {
+    in_namespace("s160_a_device_of_the_process_before_goes_on_and_what_else_was_kept_is_closed", || {
         let made = |name: &str| Tap::new_named(Interface::new(name).unwrap()).unwrap();
         let fd = |tap: &Tap| tap.as_fd().try_clone_to_owned().unwrap();
         let (before, other, gone) = (made("fl-clients"), made("fl-other"), made("fl-gone"));

@@ -17,7 +17,18 @@ const OWN_KEYS: [(&str, &[&str]); 3] = [
     ("limits", &["flows_per_worker", "fragments_per_worker"]),
     (
         "pair",
-        &["keepalived", "instance", "role", "priority", "peer", "listen", "certificate", "key", "peer_certificate"],
+        &[
+            "keepalived",
+            "keepalived_config",
+            "instance",
+            "role",
+            "priority",
+            "peer",
+            "listen",
+            "certificate",
+            "key",
+            "peer_certificate",
+        ],
     ),
 ];
 /// The same of sections that stand there for each name.

@@ -95,7 +95,11 @@ impl Controller {
         let pools = due.iter().filter_map(|id| self.intent.pools.get(*id).map(|pool| self.remembered_pool(*id, pool)));
         let pools: Vec<_> = pools.collect();
         if !pools.is_empty() {
-            self.say_to_peer(PairWord::Pools(Remembered { snat_seed: self.snat_seed(), pools }));
+            self.say_to_peer(PairWord::Pools(Remembered {
+                snat_seed: self.snat_seed(),
+                pools,
+                ..Remembered::default()
+            }));
         }
     }
 

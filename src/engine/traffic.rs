@@ -60,6 +60,8 @@ impl Traffic {
     /// The same, for the tests of those who read it.
     #[cfg(test)]
     pub(crate) fn forward(&self, account: &Account, bytes: u64) {
+        self.members.reserve(PAGE);
+        self.servers.reserve(PAGE);
         self.add(account, [1, bytes]);
     }
 

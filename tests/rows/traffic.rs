@@ -1,4 +1,4 @@
-//! Scenarios 170 to 172: what is forwarded is counted once for whom it is, in its direction, on every path, the first packet of a flow as
+//! Scenarios 162 to 164: what is forwarded is counted once for whom it is, in its direction, on every path, the first packet of a flow as
 //! those that leave by its cached route; what does not leave is not.
 
 use super::*;
@@ -45,7 +45,7 @@ fn thrice(lab: &mut Lab, from: Far, sent: &Build, to: Far, expected: &Build) {
 }
 
 #[test]
-fn s170_datagrams_of_a_service_count_for_the_member_and_the_virtual_server() {
+fn s162_datagrams_of_a_service_count_for_the_member_and_the_virtual_server() {
     let mut lab = lab();
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(&[b'x'; 300]);
     let answer = |src| Build::udp(at(src, 5060), at(PHONE, 5060)).payload(b"SIP/2.0 200 OK\r\n\r\n");
@@ -70,7 +70,7 @@ fn s170_datagrams_of_a_service_count_for_the_member_and_the_virtual_server() {
 }
 
 #[test]
-fn s170_a_connection_of_a_service_counts_whole() {
+fn s162_a_connection_of_a_service_counts_whole() {
     let mut lab = lab();
     lab.connect(at(PHONE, 40001), 5060, HOST_A);
     lab.rig.wait(SHOWN);
@@ -95,7 +95,7 @@ fn s170_a_connection_of_a_service_counts_whole() {
 }
 
 #[test]
-fn s170_what_members_open_and_visitors_send_counts_for_the_member_alone() {
+fn s162_what_members_open_and_visitors_send_counts_for_the_member_alone() {
     let mut lab = lab();
     let asks = |src| Build::udp(at(src, 33_000), at(PEER, 162)).payload(b"trap");
     let answers = |dst| Build::udp(at(PEER, 162), at(dst, 33_000)).payload(b"response");
@@ -120,7 +120,7 @@ fn s170_what_members_open_and_visitors_send_counts_for_the_member_alone() {
 }
 
 #[test]
-fn s170_a_hairpin_counts_for_both_members_and_for_the_virtual_server_that_was_called() {
+fn s162_a_hairpin_counts_for_both_members_and_for_the_virtual_server_that_was_called() {
     let mut lab = lab();
     let syn = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), SYN, 1, 0);
     let translated = lab.forwards_as(HOST_B, syn(B, 41000, V), HOST_A, |port| syn(V, port, A));
@@ -142,7 +142,7 @@ fn s170_a_hairpin_counts_for_both_members_and_for_the_virtual_server_that_was_ca
 }
 
 #[test]
-fn s170_peers_that_members_share_count_whoever_has_begun() {
+fn s162_peers_that_members_share_count_whoever_has_begun() {
     let mut lab = Lab::with(|intent| {
         intent.limits.traffic_counters = true;
         intent.pools[0].mode = Mode::RoundRobin;
@@ -159,7 +159,7 @@ fn s170_peers_that_members_share_count_whoever_has_begun() {
 }
 
 #[test]
-fn s170_all_that_leaves_is_somebodys_once_over_switchovers_and_reloads() {
+fn s162_all_that_leaves_is_somebodys_once_over_switchovers_and_reloads() {
     let mut lab = lab();
     let (began, mut of_service, mut bytes) = (lab.rig.counters().transmitted, 0, 0);
     for (round, port) in (0..6).zip(33_000..) {
@@ -196,7 +196,7 @@ fn s170_all_that_leaves_is_somebodys_once_over_switchovers_and_reloads() {
 }
 
 #[test]
-fn s170_errors_count_for_the_member_and_fragments_one_by_one() {
+fn s162_errors_count_for_the_member_and_fragments_one_by_one() {
     let mut lab = lab();
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).ttl(63).id(99).payload(b"INVITE");
     let error = |src, about| Build::icmp_error(src, PHONE, 3, 3, &request(about)).id(5);
@@ -212,7 +212,7 @@ fn s170_errors_count_for_the_member_and_fragments_one_by_one() {
 }
 
 #[test]
-fn s171_what_does_not_leave_is_not_counted_and_what_waits_is_counted_when_it_leaves() {
+fn s163_what_does_not_leave_is_not_counted_and_what_waits_is_counted_when_it_leaves() {
     let mut lab = lab();
     let nobody = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(b"INVITE");
     let syn = |dst| Build::tcp(at(PHONE, 40001), at(dst, 5060), SYN, 1000, 0);
@@ -235,7 +235,7 @@ fn s171_what_does_not_leave_is_not_counted_and_what_waits_is_counted_when_it_lea
 }
 
 #[test]
-fn s171_while_it_is_off_nothing_is_counted_and_a_reload_turns_it_on() {
+fn s163_while_it_is_off_nothing_is_counted_and_a_reload_turns_it_on() {
     let mut lab = Lab::new(Layout::TwoArm);
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(b"INVITE");
     lab.rig.intent.limits.traffic_counters = false;
@@ -251,7 +251,7 @@ fn s171_while_it_is_off_nothing_is_counted_and_a_reload_turns_it_on() {
 }
 
 #[test]
-fn s172_connections_are_counted_as_they_begin_and_while_they_stand() {
+fn s164_connections_are_counted_as_they_begin_and_while_they_stand() {
     let mut lab = Lab::new(Layout::TwoArm);
     for port in 40_001..40_004 {
         lab.connect(at(PHONE, port), 5060, HOST_A);

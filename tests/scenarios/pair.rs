@@ -481,7 +481,7 @@ fn pools(active: &str, generation: u32) -> PairNews {
         generation,
         members: [A, B].map(member).to_vec(),
     };
-    PairNews::Pools(Remembered { snat_seed: 0, pools: vec![pool] })
+    PairNews::Pools(Remembered { pools: vec![pool], ..Remembered::default() })
 }
 
 #[test]

@@ -320,9 +320,11 @@ fn counters(page: &mut Page, rows: &[CounterRow], workers: &[WorkerRow]) {
 fn is_of_management(name: &str) -> bool {
     name.starts_with("snapshot_install")
         || name.starts_with("switchover_")
+        || name.starts_with("notify_")
         || matches!(
             name,
             "epochs"
+                | "events"
                 | "neighbours"
                 | "neighbours_refused"
                 | "host_frames_unclaimed"
@@ -366,6 +368,8 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
                 page.total(&format!("{}_frames", row.name), help, &labels, value);
             }
             "epochs" => page.total("snapshots_installed", help, &labels, value),
+            // Those of forwarded traffic have a label, and are another family.
+            "events" => page.total("appliance_events", help, &labels, value),
             "snapshot_install_us" => {
                 let help = "From publishing the latest snapshot to its installation by the last worker.";
                 page.gauge("snapshot_install_seconds", help, &labels, value as f64 / 1e6);
@@ -396,10 +400,15 @@ mod tests {
             counted("drop_no_route", Some(1), 4),
             counted("ignored_arp", Some(1), 6),
             counted("event_loose_pickup", Some(1), 5),
+            counted("events", None, 8),
+            counted("notify_run", None, 9),
             counted("switchover_operator", None, 2),
         ];
         let text = exposition(&[Data::Counters(counters)]);
-        let expected = "# HELP fairlead_dropped_frames_total Frames dropped, by reason.\n\
+        let expected = "# HELP fairlead_appliance_events_total What \\\\ it\\nis.\n\
+                        # TYPE fairlead_appliance_events_total counter\n\
+                        fairlead_appliance_events_total 8\n\
+                        # HELP fairlead_dropped_frames_total Frames dropped, by reason.\n\
                         # TYPE fairlead_dropped_frames_total counter\n\
                         fairlead_dropped_frames_total{worker=\"0\",reason=\"no_flow\"} 3\n\
                         fairlead_dropped_frames_total{worker=\"1\",reason=\"no_route\"} 4\n\
@@ -412,6 +421,9 @@ mod tests {
                         # HELP fairlead_ignored_frames_total Background traffic of the links, which is no loss, by reason.\n\
                         # TYPE fairlead_ignored_frames_total counter\n\
                         fairlead_ignored_frames_total{worker=\"1\",reason=\"arp\"} 6\n\
+                        # HELP fairlead_notify_run_total What \\\\ it\\nis.\n\
+                        # TYPE fairlead_notify_run_total counter\n\
+                        fairlead_notify_run_total 9\n\
                         # HELP fairlead_switchovers_total Changes of a pool's active member, by cause.\n\
                         # TYPE fairlead_switchovers_total counter\n\
                         fairlead_switchovers_total{cause=\"operator\"} 2\n";

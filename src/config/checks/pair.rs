@@ -18,6 +18,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             virtual_routers(document, pair, report);
             gateways(document, report);
             peer(pair, report);
+            other_address(document, pair, report);
         }
         None => document.interfaces.iter().for_each(|interface| alone(interface, report)),
     }
@@ -121,6 +122,24 @@ fn virtual_routers(document: &Document, pair: &Pair, report: &mut Report) {
             .twice([&first.span, &second.span], "interface.vrid", message)
             .instead("a virtual router of its own on each", "give one of them another number");
     }
+}
+
+/// The other one listens at an address that is its own, and stays there whoever is active.
+fn other_address(document: &Document, pair: &Pair, report: &mut Report) {
+    let Some(peer) = &pair.peer else { return };
+    let std::net::IpAddr::V4(address) = peer.value.ip() else { return };
+    let own = document.self_ip(address).map(|(_, own)| (&own.span, "fixed to this appliance"));
+    let floats = all(document).find(|(_, net)| net.addr() == address);
+    let floating = floats.map(|(_, net)| (&net.span, "floating: whoever is active has it"));
+    let mut servers = document.virtual_servers.iter().filter_map(|server| server.address.as_ref());
+    let virtual_address = servers.find(|at| at.value == address).map(|at| (&at.span, "that of a virtual server"));
+    let Some((span, what)) = own.or(floating).or(virtual_address) else { return };
+    pair.error(report, "peer", &peer.span, format!("peer = \"{}\": {address} is {what}", peer.value))
+        .instead(
+            "an address that the other appliance has for itself",
+            "write its fixed address, or that of a management NIC",
+        )
+        .see(span, "the address");
 }
 
 /// All keys of the connection to the other one, or none; and each file holds what it is named for.

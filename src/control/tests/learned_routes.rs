@@ -164,7 +164,7 @@ const FIRST: [u8; 4] = [172, 16, 5, 9];
 const SECOND: [u8; 4] = [172, 16, 6, 9];
 
 #[test]
-fn s162_after_a_restart_packets_go_by_the_routes_of_before_until_the_kernel_is_read() {
+fn s158_after_a_restart_packets_go_by_the_routes_of_before_until_the_kernel_is_read() {
     let mut bench = after(left(1_500, |_| {}));
     let router = NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(192, 0, 2, 3) };
     assert_eq!([hop(&bench, FIRST), hop(&bench, SECOND)], [Some(router); 2], "in the first snapshot");
@@ -184,7 +184,7 @@ fn s162_after_a_restart_packets_go_by_the_routes_of_before_until_the_kernel_is_r
 }
 
 #[test]
-fn s162_routes_that_are_too_old_or_of_another_table_are_not_taken_up() {
+fn s158_routes_that_are_too_old_or_of_another_table_are_not_taken_up() {
     let first = |left| hop(&after(left), FIRST);
     let default = first(None);
     assert_ne!(first(left(9_900, |_| {})), default);
@@ -194,7 +194,7 @@ fn s162_routes_that_are_too_old_or_of_another_table_are_not_taken_up() {
 }
 
 #[test]
-fn s162_what_is_known_at_the_end_is_left_for_the_next_process() {
+fn s158_what_is_known_at_the_end_is_left_for_the_next_process() {
     let mut bench = bench();
     tell(&mut bench, vec![by("172.16.5.0/24", &[3])]);
     bench.run(200);

@@ -1,4 +1,4 @@
-//! What workers have forwarded, put together by whose it is: scenarios 173 and 174.
+//! What workers have forwarded, put together by whose it is: scenarios 165 and 166.
 
 use super::*;
 use crate::admin::rows::{TrafficOf, TrafficRates, TrafficRow};
@@ -33,7 +33,7 @@ fn forward(bench: &Bench, worker: usize, account: Account, packets: u64) {
 }
 
 #[test]
-fn s174_what_workers_forward_is_summed_and_a_rate_is_of_the_last_second() {
+fn s166_what_workers_forward_is_summed_and_a_rate_is_of_the_last_second() {
     let mut bench = Bench::settled();
     change_file(&mut bench, |file| file.intent.limits.traffic_counters = true);
     bench.run(1_000);
@@ -58,7 +58,7 @@ fn s174_what_workers_forward_is_summed_and_a_rate_is_of_the_last_second() {
 }
 
 #[test]
-fn s173_who_stays_keeps_his_counts_over_a_reload_and_who_comes_begins_at_zero() {
+fn s165_who_stays_keeps_his_counts_over_a_reload_and_who_comes_begins_at_zero() {
     let mut bench = Bench::settled();
     let names: Vec<String> = bench.controller.intent().members.iter().map(|member| member.name.clone()).collect();
     forward(&bench, 0, Account::to(MemberId(0)), 7);

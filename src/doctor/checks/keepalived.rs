@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn s161_the_shipped_file_fits_to_the_file_that_its_readme_shows() {
+    fn s157_the_shipped_file_fits_to_the_file_that_its_readme_shows() {
         let Diagnosis { findings, left_out, .. } = look(&[], ours(&[]));
         assert!(
             findings.len() == 1 && findings[0].severity == Well && left_out.is_empty(),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn s161_what_keepalived_would_leave_out_in_silence_is_found() {
+    fn s157_what_keepalived_would_leave_out_in_silence_is_found() {
         let fraction = "has no fractions of a second";
         finds(&[("\tversion 3\n", "\tversion 2\n")], &[], &[(Error, fraction, "version 3")]);
         finds(&[("\tversion 3\n", "")], &[], &[(Error, fraction, "vrrp_version 3")]);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn s161_what_does_not_fit_to_the_appliance_s_file_is_found() {
+    fn s157_what_does_not_fit_to_the_appliance_s_file_is_found() {
         let fifo = ("vrrp_notify_fifo /run/fairlead/keepalived.fifo", "vrrp_notify_fifo /run/other.fifo");
         finds(&[fifo], &[], &[(Error, "does not write to the FIFO", "vrrp_notify_fifo /run/fairlead/keepalived.fifo")]);
         finds(&[], &[("keepalived = \"/run/fairlead/keepalived.fifo\"\n", "")], &[(Warning, "is not heard", "[pair]")]);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn s161_the_virtual_router_and_its_mac_are_the_same_in_both_files() {
+    fn s157_the_virtual_router_and_its_mac_are_the_same_in_both_files() {
         let numbers = |servers: &str, clients: &str| {
             ours(&[
                 ("host = \"fl-servers\"", &format!("host = \"fl-servers\"\nvrid = {servers}")),
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn s161_what_is_not_read_is_said() {
+    fn s157_what_is_not_read_is_said() {
         let more = ("vrrp_script healthy", "include more.conf\nvrrp_script healthy");
         let said = look(&[more], ours(&[])).left_out;
         assert!(said.len() == 1 && said[0].why.contains("include more.conf"), "{said:?}");

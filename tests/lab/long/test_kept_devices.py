@@ -48,13 +48,13 @@ class KeptDevices(StandingLab):
         self.wait_for(lambda: all(device in self.links() for device in DEVICES), 10.0, self.links)
         self.appliance.wait_for_active("sip-a")
 
-    def test_s165_a_restart_is_not_seen_over_the_devices(self):
+    def test_s161_a_restart_is_not_seen_over_the_devices(self):
         self.nothing_is_seen_of(self.appliance.restart)
 
-    def test_s165_nor_is_a_crash(self):
+    def test_s161_nor_is_a_crash(self):
         self.nothing_is_seen_of(self.appliance.crash)
 
-    def test_s165_a_device_that_the_file_does_not_name_any_more_goes(self):
+    def test_s161_a_device_that_the_file_does_not_name_any_more_goes(self):
         """By a reload, and by a start with another file: then its descriptor is closed, and the log says so."""
         self.addCleanup(lambda: self.appliance.reload(self.setting))
         without = Setting(edits=tuple((was, becomes.replace('host = "fl-servers"\n', "")) for was, becomes in self.setting.edits))

@@ -100,7 +100,7 @@ class TwoAppliancesAtOneMac(TakeOvers):
         numbered = tuple((was, becomes + f"vrid = {ROUTER}\n") for was, becomes in plain.edits)
         return Setting(edits=numbered, more=plain.more + "virtual_mac = true\n")
 
-    def test_s163_hosts_keep_the_mac_of_what_floats_and_calls_go_on(self):
+    def test_s159_hosts_keep_the_mac_of_what_floats_and_calls_go_on(self):
         """No host hears anything that changes its neighbour table: `ip monitor` on each says which MACs it has had."""
         hosts = {"router": (NEXT_HOP, ), **{member: (GATEWAY, addresses.VIP) for member in addresses.MEMBERS}}
         for host, floating in hosts.items():
@@ -115,18 +115,18 @@ class TwoAppliancesAtOneMac(TakeOvers):
             self.assertLessEqual(had, {VIRTUAL}, f"{host}: {watched[host].said()}")
             self.assertEqual(has, {VIRTUAL}, host)
 
-    def test_s163_a_lost_link_and_a_keepalived_that_stops_move_both_links(self):
+    def test_s159_a_lost_link_and_a_keepalived_that_stops_move_both_links(self):
         self.takes_over("the link towards clients is cut, at one MAC", self.lab.cut_outside, self.lab.mend, WEIGHED)
         self.takes_over("keepalived is stopped, at one MAC", lambda host: self.daemons[host].stop(), lambda host: self.daemons[host].start())
 
-    def test_s163_what_is_at_that_mac_is_known_to_both_files_and_the_kernel_is_silent(self):
+    def test_s159_what_is_at_that_mac_is_known_to_both_files_and_the_kernel_is_silent(self):
         for host in BOTH:
             self.assertEqual([alarm for alarm in self.both[host].alarms() if "host device" in alarm], [])
             for device in ("fl-servers", "vrrp.20", "fl-clients"):
                 seen = lambda: self.run_in(host, "sysctl", "-n", f"net/ipv4/conf/{device}/arp_ignore").strip()
                 self.wait_for(lambda: seen() == "8", 5.0, lambda: f"{host} {device}: {seen()}")
 
-    def test_s163_frames_that_are_forwarded_come_from_the_port_s_own_mac(self):
+    def test_s159_frames_that_are_forwarded_come_from_the_port_s_own_mac(self):
         """RFC 9568 7.2 asks for the virtual router's MAC in advertisements alone, and 8.1.2 for the port's own even in ARP replies: bridges learn
         where the virtual router is by the advertisements of whoever is active, and two that both forward for a moment pull no MAC to and fro."""
         active, _ = self.by_role()

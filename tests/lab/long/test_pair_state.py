@@ -20,7 +20,7 @@ PATIENCE = 20.0
 class WhatStands(PairLab):
     also_listen = (f"tcp/{SERVICE}",)
 
-    def test_s190_what_stands_goes_on_when_the_active_appliance_is_killed_and_back_again(self):
+    def test_s167_what_stands_goes_on_when_the_active_appliance_is_killed_and_back_again(self):
         gaps = {host: [] for host in BOTH}
         with Held(self.lab) as held:
             self.assertGreaterEqual(held.moved_ports(), 400, "ports that no packet of a member says")
