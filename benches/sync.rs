@@ -100,15 +100,15 @@ fn report(what: &str, traffic: Traffic, sides: &mut [Side; 2], mut block: impl F
         ratios.push(times[0] / times[1]);
     }
     let [_, fed] = sides;
-    let told = fed.report();
+    let sent = fed.report();
     println!(
         "{what}/{}: rate with a feed over without, {PAIRS} pairs: {}; {:?}, {} records, {} MiB, {} breaks",
         traffic.name(),
         support::spread(ratios),
-        told.state,
-        told.records[0],
-        told.bytes[0] >> 20,
-        told.breaks
+        sent.state,
+        sent.records[0],
+        sent.bytes[0] >> 20,
+        sent.breaks
     );
 }
 

@@ -1,4 +1,4 @@
-"""What stands for hours goes on when the active appliance of a pair dies: a thousand connections and a thousand ports of the virtual address,
+"""What stands for hours continues when the active appliance of a pair dies: a thousand connections and a thousand ports of the virtual address,
 beside calls; and again when the other one dies, which has them from the first."""
 
 import sys
