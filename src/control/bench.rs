@@ -255,12 +255,8 @@ impl Bench {
         Bench::begun(file_of(file), ports, found, None)
     }
 
-    fn begun(
-        file: Configuration,
-        ports: &[PortId],
-        (saved, configurations, events): Found,
-        handover: Option<HandoverFound>,
-    ) -> Bench {
+    fn begun(file: Configuration, ports: &[PortId], found: Found, handover: Option<HandoverFound>) -> Bench {
+        let (saved, configurations, events) = found;
         let snat_ports = SnatPorts::new(file.intent.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
