@@ -36,7 +36,13 @@ impl Controller {
             PairNews::Settings(settings) if is_standby => return self.follow_settings(settings, now),
             PairNews::Push { number, text, confirm_s } => return self.on_push(*number, text, *confirm_s, now),
             PairNews::Pushed { number, outcome } => return self.waiting.on_pushed(*number, outcome),
-            PairNews::Peer(peer) => self.link.set_peer_macs(peer.macs.iter().copied()),
+            PairNews::Peer(peer) => {
+                self.link.set_peer_macs(peer.macs.iter().copied());
+                // It may have been active until now, and have taken nothing of what it heard then.
+                if peer.role == PairRole::Standby {
+                    self.say_all_to_peer();
+                }
+            }
             _ => {}
         }
         let (Some(pairing), Some(pair)) = (&mut self.pairing, &self.intent.pair) else { return };
@@ -189,8 +195,8 @@ impl Controller {
         self.health.pair = self.pair_health(now);
         self.link.hold_floating(is_active, &self.intent, &self.machine.macs, now);
         self.pools.end_following();
-        self.pools.say_all();
-        self.pair_link.said_settings = None;
+        self.pair_link.said = None;
+        self.say_all_to_peer();
         self.advertising.touch();
         self.publisher.changed(now);
         self.publish(now);

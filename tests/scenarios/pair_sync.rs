@@ -266,11 +266,17 @@ fn s152_a_switchover_at_the_active_one_is_one_at_the_standby_whatever_that_one_f
 fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
     let mut twins = twins(2);
     twins.tell(1, PairNews::Keepalived(MASTER.into()));
-    twins.run(ms(500));
+    twins.run(ms(400));
     assert_eq!(roles(&mut twins), [PairRole::Active; 2]);
+    twins.members[1].serve();
+    twins.rest(secs(3));
     for (lead, other) in [(0, "192.0.2.3"), (1, "192.0.2.2")] {
         let message = alarm(&mut twins, lead, "pair.split").expect("an alarm");
         assert!(message.starts_with("both appliances of the pair are active: "), "{message}");
+    for (lead, member) in [(0, "sip-b"), (1, "sip-a")] {
+        twins.ask(lead, set(member, AdminState::Draining)).unwrap();
+    }
+    twins.run(ms(50));
         assert!(message.contains(other) || message.contains("answers for"), "{message}");
     }
     twins.run(ms(1_500));
@@ -278,6 +284,10 @@ fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
     twins.rest(secs(6));
     assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
     let call = Build::udp(at(A, 7_000), at(PEER, 9_000)).payload(b"once");
+    for lead in 0..2 {
+        let set = ["sip-a", "sip-b"].map(|name| admin(&mut twins, lead, name));
+        assert_eq!(set, [AdminState::Enabled, AdminState::Draining], "as set at the one that has stayed active");
+    }
     assert_eq!(passes(&mut twins, INNER, &call), one(0, V, PEER));
     twins.shut_down();
 }
@@ -285,6 +295,26 @@ fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
 fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
     twins.ask(lead, Request::PairPush { confirm_s: Some(10) }).map(|data| match data {
         Data::Reloaded(reloaded) => reloaded,
+/// Whoever becomes active hears it before the other one: what is set then is in force at both, as soon as the other one stands by.
+#[test]
+fn s151_what_is_set_while_the_other_one_is_still_active_follows_as_well() {
+    let mut twins = twins(2);
+    twins.members[1].serve();
+    twins.rest(secs(3));
+    twins.tell(1, PairNews::Keepalived(MASTER.into()));
+    twins.run(ms(100));
+    assert_eq!(roles(&mut twins), [PairRole::Active; 2]);
+    twins.ask(1, Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }).unwrap();
+    twins.ask(1, set("sip-a", AdminState::Draining)).unwrap();
+    twins.run(ms(100));
+    twins.tell(0, PairNews::Keepalived(BACKUP.into()));
+    twins.run(ms(200));
+    assert_eq!(roles(&mut twins), [PairRole::Standby, PairRole::Active]);
+    assert_eq!([0, 1].map(|lead| admin(&mut twins, lead, "sip-a")), [AdminState::Draining; 2]);
+    assert_eq!([0, 1].map(|lead| active(&mut twins, lead)), [Some("sip-b".into()), Some("sip-b".into())]);
+    twins.shut_down();
+}
+
         other => panic!("{other:?}"),
     })
 }
