@@ -474,7 +474,7 @@ section! { "pair", ONCE, Pair, built intent::Pair;
     role: PairRole = "standby", choice::<PairRole>(&[]), live,
         "What the appliance is from its start until keepalived, an operator or the other appliance says so. A reload that adds the section leaves an appliance active that was alone.";
     priority: u16 = 100, integer(1, 255, "the higher"), live,
-        "Where both are active for a second (split brain) and tell each other so over `peer`: the one with the lower priority yields; of equal ones, the one with the lower address. Without peer two active ones are alarm pair.split, and keepalived or an operator ends it.";
+        "Where both are active for a second (split brain) and tell each other so over `peer`: the one with the lower priority yields; of equal ones, the one with the lower address. One that an operator has made active since (`fairlead pair active`) stays, and the other one yields at once. Without peer two active ones are alarm pair.split, and keepalived or an operator ends it.";
     virtual_mac: bool = false, Flag, live,
         "true: on interfaces with a vrid, floating addresses have the MAC of the virtual router, 00:00:5e:00:01:VRID (RFC 9568 7.3), on both appliances, so that no host has to learn another one at a take-over. Goes with use_vmac in keepalived.conf: one without the other is found out, as alarm host.device or by `fairlead doctor`. The port takes that MAC beside its own, or everything, where its driver can only do that.";
     settle: Duration = "3s", span(0, MINUTE, ""), live,

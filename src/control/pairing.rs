@@ -85,9 +85,9 @@ impl Controller {
 
     /// What the other appliance is to know of this one; `None`: there is none.
     pub fn own_peer_state(&self) -> Option<PeerState> {
-        let (standing, pair) = (self.standing()?, self.intent.pair.as_ref()?);
-        let (role, macs) = (standing.role, self.machine.macs.clone());
-        Some(PeerState { role, priority: pair.priority, address: own_address(&self.intent), macs })
+        let (pairing, pair) = (self.pairing.as_ref()?, self.intent.pair.as_ref()?);
+        let (role, order, macs) = (pairing.standing().role, pairing.order(), self.machine.macs.clone());
+        Some(PeerState { role, priority: pair.priority, address: own_address(&self.intent), macs, order })
     }
 
     /// What workers need to know of the pair.

@@ -315,6 +315,35 @@ fn s151_what_is_set_while_the_other_one_is_still_active_follows_as_well() {
     twins.shut_down();
 }
 
+/// An operator's word at the standby makes the other one yield at once, whatever the priorities, and a later one there takes it back.
+#[test]
+fn s154_of_two_active_ones_the_one_yields_that_an_operator_has_not_made_active_last() {
+    let mut twins = twins(2);
+    for (lead, expected) in [
+        (1, [PairRole::Standby, PairRole::Active]),
+        (0, [PairRole::Active, PairRole::Standby]),
+        (1, [PairRole::Standby, PairRole::Active]),
+    ] {
+        twins.ask(lead, Request::PairRole { role: PairRole::Active, yes: false }).unwrap();
+        twins.run(ms(50));
+        assert_eq!(roles(&mut twins), expected, "not for a second both");
+        twins.rest(secs(8));
+        assert_eq!(roles(&mut twins), expected);
+        assert_eq!([0, 1].map(|lead| alarm(&mut twins, lead, "pair.split")), [None, None]);
+        assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
+    }
+    // keepalived's word at the other one does not go before it: that one yields after a second, although its priority is higher.
+    twins.tell(0, PairNews::Keepalived(BACKUP.into()));
+    twins.tell(0, PairNews::Keepalived(MASTER.into()));
+    twins.run(ms(1_200));
+    assert_eq!(roles(&mut twins), [PairRole::Standby, PairRole::Active]);
+    // It has its end with the role, and the one that had yielded is active as keepalived has it.
+    twins.tell(1, PairNews::Keepalived(BACKUP.into()));
+    twins.run(ms(50));
+    assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
+    twins.shut_down();
+}
+
         other => panic!("{other:?}"),
     })
 }

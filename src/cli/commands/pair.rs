@@ -14,7 +14,7 @@ use std::path::PathBuf;
 const MORE: &str = "\
 Who is active has the virtual addresses, the SNAT addresses and those under `floating`; the other one stands by. keepalived says who it is,
 by its notify FIFO; `pair active` and `pair standby` are for people and for scripts, and count until anybody says something else. Either may
-be said twice.
+be said twice. Where the two are connected, `pair active` at the standby makes the other one stand by at once, whatever the priorities.
 
 `pair init` asks no appliance: it makes the key and the certificate by which the other appliance of the pair knows this one.
 
