@@ -100,7 +100,8 @@ impl Controller {
         }
         let set = self.saves.counted();
         if self.pair_link.said_settings.replace(set) != Some(set) {
-            let settings = OperatorState { acknowledged: Vec::new(), ..self.operator_state() };
+            let settings = self.operator_state().with(&self.pair_link.unplaced);
+            let settings = OperatorState { acknowledged: Vec::new(), ..settings };
             self.say_to_peer(PairWord::Settings(Box::new(settings)));
         }
         let due = self.pools.take_unsaid(POOLS);

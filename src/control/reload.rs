@@ -185,6 +185,7 @@ impl Controller {
         file.intent = carry_over(&self.file.intent, file.intent);
         self.exclusions.renew(&file.intent);
         if file.settings.log != self.file.settings.log {
+        let set = self.operator_state();
             self.outputs.set_level(file.settings.log);
         }
         if file.settings.metrics != self.file.settings.metrics {
@@ -219,3 +220,6 @@ impl Controller {
         self.saves.changed();
     }
 }
+        self.place_settings(&set, now);
+        // Who is active then says again what this one did not know until now.
+        self.pair_link.said = None;

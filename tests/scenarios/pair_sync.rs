@@ -242,6 +242,9 @@ fn s151_what_an_operator_has_set_follows_the_active_appliance_and_is_in_force_af
     twins.wire.as_mut().unwrap().is_cut = false;
     twins.rest(secs(4));
     assert_eq!(admin(&mut twins, 0, "sip-a"), AdminState::Enabled, "the active one's word counts");
+    let said = |what: &str| twins.leads[0].log.iter().filter(|line| line.message.contains(what)).count();
+    assert_eq!(said("`fairlead member drain sip-a` there sets it again"), 1);
+    assert_eq!(said("gives way"), 1, "what has been taken back there is lost to nobody");
     twins.shut_down();
 }
 
@@ -265,36 +268,33 @@ fn s152_a_switchover_at_the_active_one_is_one_at_the_standby_whatever_that_one_f
 #[test]
 fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
     let mut twins = twins(2);
+    twins.members[1].serve();
+    twins.rest(secs(3));
     twins.tell(1, PairNews::Keepalived(MASTER.into()));
     twins.run(ms(400));
     assert_eq!(roles(&mut twins), [PairRole::Active; 2]);
-    twins.members[1].serve();
-    twins.rest(secs(3));
-    for (lead, other) in [(0, "192.0.2.3"), (1, "192.0.2.2")] {
-        let message = alarm(&mut twins, lead, "pair.split").expect("an alarm");
-        assert!(message.starts_with("both appliances of the pair are active: "), "{message}");
     for (lead, member) in [(0, "sip-b"), (1, "sip-a")] {
         twins.ask(lead, set(member, AdminState::Draining)).unwrap();
     }
     twins.run(ms(50));
+    for (lead, other) in [(0, "192.0.2.3"), (1, "192.0.2.2")] {
+        let message = alarm(&mut twins, lead, "pair.split").expect("an alarm");
+        assert!(message.starts_with("both appliances of the pair are active: "), "{message}");
         assert!(message.contains(other) || message.contains("answers for"), "{message}");
     }
     twins.run(ms(1_500));
     assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
-    twins.rest(secs(6));
-    assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
-    let call = Build::udp(at(A, 7_000), at(PEER, 9_000)).payload(b"once");
     for lead in 0..2 {
         let set = ["sip-a", "sip-b"].map(|name| admin(&mut twins, lead, name));
         assert_eq!(set, [AdminState::Enabled, AdminState::Draining], "as set at the one that has stayed active");
     }
+    twins.rest(secs(6));
+    assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
+    let call = Build::udp(at(A, 7_000), at(PEER, 9_000)).payload(b"once");
     assert_eq!(passes(&mut twins, INNER, &call), one(0, V, PEER));
     twins.shut_down();
 }
 
-fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
-    twins.ask(lead, Request::PairPush { confirm_s: Some(10) }).map(|data| match data {
-        Data::Reloaded(reloaded) => reloaded,
 /// Whoever becomes active hears it before the other one: what is set then is in force at both, as soon as the other one stands by.
 #[test]
 fn s151_what_is_set_while_the_other_one_is_still_active_follows_as_well() {
@@ -312,6 +312,71 @@ fn s151_what_is_set_while_the_other_one_is_still_active_follows_as_well() {
     assert_eq!(roles(&mut twins), [PairRole::Standby, PairRole::Active]);
     assert_eq!([0, 1].map(|lead| admin(&mut twins, lead, "sip-a")), [AdminState::Draining; 2]);
     assert_eq!([0, 1].map(|lead| active(&mut twins, lead)), [Some("sip-b".into()), Some("sip-b".into())]);
+    twins.shut_down();
+}
+
+/// The file with a third member.
+fn with_c(file: &File) -> File {
+    let b = "address = \"10.20.0.12\" },\n";
+    file.clone().with(b, &format!("{b}  {{ name = \"sip-c\", address = \"10.20.0.13\" }},\n"))
+}
+
+fn reload(twins: &mut Twins, lead: usize, file: File) {
+    twins.leads[lead].file = file;
+    twins.ask(lead, Request::reload()).unwrap();
+    twins.run(ms(300));
+}
+
+/// The active one has a member more. What is set of it is not lost by a take-over, and is in force at the other one once that has it as well.
+#[test]
+fn s151_what_is_set_of_a_member_that_the_standby_does_not_have_is_kept_there() {
+    let (mut twins, files) = (twins(2), two_files());
+    let both = |twins: &mut Twins| [0, 1].map(|lead| admin(twins, lead, "sip-c"));
+    reload(&mut twins, 0, with_c(&files[0]));
+    twins.ask(0, set("sip-c", AdminState::Offline)).unwrap();
+    twins.run(ms(200));
+    become_active(&mut twins, 1);
+    twins.rest(secs(3));
+    assert_eq!(
+        admin(&mut twins, 0, "sip-c"),
+        AdminState::Offline,
+        "who has taken over does not have it, and says it all the same"
+    );
+    become_active(&mut twins, 0);
+    twins.rest(secs(3));
+    push(&mut twins, 0).unwrap();
+    twins.run(ms(300));
+    assert_eq!(both(&mut twins), [AdminState::Offline; 2]);
+    // Nobody confirms it. What is taken back until the standby has the member again is taken back there.
+    twins.rest(secs(12));
+    twins.ask(0, set("sip-c", AdminState::Enabled)).unwrap();
+    reload(&mut twins, 1, with_c(&files[1]));
+    assert_eq!(both(&mut twins), [AdminState::Enabled; 2]);
+    // While they do not hear each other a file without the member takes away what is set only as long as it is in force.
+    twins.ask(0, set("sip-c", AdminState::Offline)).unwrap();
+    twins.run(ms(200));
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.rest(secs(2));
+    reload(&mut twins, 1, files[1].clone());
+    reload(&mut twins, 1, with_c(&files[1]));
+    assert_eq!(both(&mut twins), [AdminState::Offline; 2]);
+    twins.shut_down();
+}
+
+/// For a while the standby has a configuration without the member. What is taken back meanwhile does not come back with the one before.
+#[test]
+fn s155_what_is_taken_back_at_the_active_one_does_not_come_back_with_the_configuration_before() {
+    let (mut twins, files) = (twins(2), two_files());
+    [0, 1].into_iter().for_each(|lead| reload(&mut twins, lead, with_c(&files[lead])));
+    twins.ask(0, set("sip-c", AdminState::Offline)).unwrap();
+    twins.run(ms(200));
+    assert_eq!(admin(&mut twins, 1, "sip-c"), AdminState::Offline);
+    twins.leads[1].file = files[1].clone();
+    twins.ask(1, Request::Reload { confirm_s: Some(5), max_impact: None }).unwrap();
+    assert_eq!(members(&mut twins, 1).len(), 2);
+    twins.ask(0, set("sip-c", AdminState::Enabled)).unwrap();
+    twins.rest(secs(7));
+    assert_eq!(admin(&mut twins, 1, "sip-c"), AdminState::Enabled);
     twins.shut_down();
 }
 
@@ -344,6 +409,9 @@ fn s154_of_two_active_ones_the_one_yields_that_an_operator_has_not_made_active_l
     twins.shut_down();
 }
 
+fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
+    twins.ask(lead, Request::PairPush { confirm_s: Some(10) }).map(|data| match data {
+        Data::Reloaded(reloaded) => reloaded,
         other => panic!("{other:?}"),
     })
 }
