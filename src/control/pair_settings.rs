@@ -158,6 +158,12 @@ impl Controller {
         }
     }
 
+    /// This one stands by, and the other one is connected and active.
+    pub(super) fn follows_peer(&self) -> bool {
+        let peer = self.pairing.as_ref().and_then(|pairing| pairing.peer());
+        self.pair_link.is_up() && !self.is_active() && peer.is_some_and(|(peer, _)| peer.role == PairRole::Active)
+    }
+
     /// What is set here while this appliance stands by would be replaced by what the active one says.
     ///
     /// # Errors
@@ -173,10 +179,7 @@ impl Controller {
                 | Request::StateDrop {}
                 | Request::DrillBegin { .. }
         );
-        let peer = self.pairing.as_ref().and_then(|pairing| pairing.peer());
-        let follows =
-            self.pair_link.is_up() && !self.is_active() && peer.is_some_and(|(peer, _)| peer.role == PairRole::Active);
-        if !sets || !follows {
+        if !sets || !self.follows_peer() {
             return Ok(());
         }
         let message = format!(

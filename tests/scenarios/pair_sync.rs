@@ -410,7 +410,7 @@ fn s154_of_two_active_ones_the_one_yields_that_an_operator_has_not_made_active_l
 }
 
 fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
-    twins.ask(lead, Request::PairPush { confirm_s: Some(10) }).map(|data| match data {
+    twins.ask(lead, Request::PairPush { confirm_s: Some(10), yes: false }).map(|data| match data {
         Data::Reloaded(reloaded) => reloaded,
         other => panic!("{other:?}"),
     })
@@ -437,6 +437,10 @@ fn s155_a_configuration_that_is_sent_is_in_force_at_the_other_one_until_it_has_t
     assert!(alarm(&mut twins, 0, "pair.configuration").is_some(), "nobody has confirmed");
     push(&mut twins, 0).unwrap();
     twins.ask(1, Request::Confirm {}).unwrap();
+    // What it would change at the active one it changes for all traffic: that has to be meant.
+    let why = push(&mut twins, 1).unwrap_err();
+    assert!(why.contains("stands by") && why.contains("lead-1") && why.contains("`--yes`"), "{why}");
+    twins.ask(1, Request::PairPush { confirm_s: Some(10), yes: true }).unwrap();
     twins.rest(secs(12));
     assert_eq!(alarm(&mut twins, 0, "pair.configuration"), None);
     // What the other one refuses comes back in its words.
