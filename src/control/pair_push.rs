@@ -73,6 +73,7 @@ impl Controller {
         let how = How {
             cause: ConfigurationCause::Pushed,
             confirm: Some(Duration::from_secs(confirm_s.clamp(1, CONFIRM_MAX))),
+            life: Some(self.file.intent.lives.now),
             ..How::default()
         };
         self.readings.insert(request_id, Reading::TakeOver(how));

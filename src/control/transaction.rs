@@ -115,7 +115,7 @@ impl Controller {
         }
         let (name, text) = (format!("configuration {number}"), Arc::clone(&entry.text));
         let (cause, confirm) = (ConfigurationCause::Rollback, confirm_s.map(Duration::from_secs));
-        let how = How { cause, confirm, max_impact, back_to: Some(number) };
+        let how = How { cause, confirm, max_impact, back_to: Some(number), ..How::default() };
         self.readings.insert(request_id, Reading::TakeOver(how));
         self.outputs.push(Output::ReadText { request_id, name, text });
         Ok(())
