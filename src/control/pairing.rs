@@ -200,6 +200,9 @@ impl Controller {
         self.advertising.touch();
         self.publisher.changed(now);
         self.publish(now);
+        if !is_active {
+            self.leave_drills(now);
+        }
     }
 
     /// Whether both are active is an alarm, as long as it is so; `claim` is what was just heard of that by ARP.

@@ -2,7 +2,7 @@
 
 use fairlead::admin::pair::{PairReport, PairRole, SyncWord};
 use fairlead::admin::request::AdminState;
-use fairlead::admin::rows::{ExcludeRow, Fitness, MemberRow, Reloaded, Role};
+use fairlead::admin::rows::{DrillState, ExcludeRow, Fitness, MemberRow, Reloaded, Role};
 use fairlead::admin::{Data, Request};
 use fairlead::control::{Input, LinkFacts, PairNews};
 use fairlead::sync::{Report, State};
@@ -380,6 +380,23 @@ fn s155_what_is_taken_back_at_the_active_one_does_not_come_back_with_the_configu
     twins.shut_down();
 }
 
+/// Who stands by can switch nothing back: the drill is over, and says how the pool gets its member back.
+#[test]
+fn s151_a_take_over_ends_a_drill_and_says_how_to_get_back() {
+    let mut twins = twins(2);
+    twins.members[1].serve();
+    twins.rest(secs(3));
+    twins.ask(0, Request::DrillBegin { pool: "pair-1".into(), back_after_s: 5 }).unwrap();
+    assert_eq!(active(&mut twins, 0).as_deref(), Some("sip-b"));
+    become_active(&mut twins, 1);
+    let Ok(Data::DrillReport(report)) = twins.ask(0, Request::DrillReport { pool: "pair-1".into() }) else { panic!() };
+    assert_eq!(report.state, DrillState::Ended);
+    assert!(report.outcome.contains("`fairlead pool force pair-1 sip-a` at the active"), "{}", report.outcome);
+    twins.rest(secs(8));
+    assert_eq!([0, 1].map(|lead| active(&mut twins, lead)), [Some("sip-b".into()), Some("sip-b".into())]);
+    twins.shut_down();
+}
+
 /// An operator's word at the standby makes the other one yield at once, whatever the priorities, and a later one there takes it back.
 #[test]
 fn s154_of_two_active_ones_the_one_yields_that_an_operator_has_not_made_active_last() {
@@ -420,6 +437,10 @@ fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
 fn s155_a_configuration_that_is_sent_is_in_force_at_the_other_one_until_it_has_to_be_confirmed() {
     let mut twins = twins(2);
     assert_eq!(push(&mut twins, 0).unwrap().changes, [], "both say the same");
+    // What it would change at the active one it changes for all traffic: that has to be meant.
+    let why = push(&mut twins, 1).unwrap_err();
+    assert!(why.contains("stands by") && why.contains("lead-1") && why.contains("`--yes`"), "{why}");
+    twins.ask(1, Request::PairPush { confirm_s: Some(10), yes: true }).unwrap();
     twins.leads[0].file = two_files()[0].clone().with("fall = 3", "fall = 4");
     twins.ask(0, Request::reload()).unwrap();
     let reloaded = push(&mut twins, 0).unwrap();
@@ -437,10 +458,6 @@ fn s155_a_configuration_that_is_sent_is_in_force_at_the_other_one_until_it_has_t
     assert!(alarm(&mut twins, 0, "pair.configuration").is_some(), "nobody has confirmed");
     push(&mut twins, 0).unwrap();
     twins.ask(1, Request::Confirm {}).unwrap();
-    // What it would change at the active one it changes for all traffic: that has to be meant.
-    let why = push(&mut twins, 1).unwrap_err();
-    assert!(why.contains("stands by") && why.contains("lead-1") && why.contains("`--yes`"), "{why}");
-    twins.ask(1, Request::PairPush { confirm_s: Some(10), yes: true }).unwrap();
     twins.rest(secs(12));
     assert_eq!(alarm(&mut twins, 0, "pair.configuration"), None);
     // What the other one refuses comes back in its words.
