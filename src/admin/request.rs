@@ -217,6 +217,9 @@ pub enum Request {
         /// It is in force there for so many seconds unless `confirm` comes there, 1 to [`CONFIRM_MAX`]; absent: 300.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "confirm_time")]
         confirm_s: Option<u64>,
+        /// Even if this one stands by, and the other one is active.
+        #[serde(default)]
+        yes: bool,
     },
     /// Whether this appliance is fit to be active: a [`HealthReport`](super::pair::HealthReport).
     Health {},

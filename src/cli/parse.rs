@@ -250,8 +250,8 @@ mod tests {
             ("fairlead pair --json", Request::Pair {}),
             ("fairlead pair active", Request::PairRole { role: PairRole::Active, yes: false }),
             ("fairlead pair active --yes", Request::PairRole { role: PairRole::Active, yes: true }),
-            ("fairlead pair push", Request::PairPush { confirm_s: None }),
-            ("fairlead pair push --confirm 90s", Request::PairPush { confirm_s: Some(90) }),
+            ("fairlead pair push", Request::PairPush { confirm_s: None, yes: false }),
+            ("fairlead pair push --confirm 90s --yes", Request::PairPush { confirm_s: Some(90), yes: true }),
             ("fairlead pair standby", Request::PairRole { role: PairRole::Standby, yes: false }),
             ("fairlead health", Request::Health {}),
         ];

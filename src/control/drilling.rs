@@ -114,6 +114,23 @@ impl Controller {
         }
     }
 
+    /// This appliance stands by from now on: nobody here switches back any more.
+    pub(super) fn leave_drills(&mut self, now: Instant) {
+        let running: Vec<PoolId> =
+            self.drills.iter().filter(|(_, drill)| drill.stage != Stage::Over).map(|(id, _)| *id).collect();
+        for id in running {
+            let (drill, DrillReport { pool, from, to, .. }) = (&self.drills[&id], &self.drills[&id].report);
+            let outcome = match drill.stage {
+                Stage::There => format!(
+                    "this appliance stands by now, and {to} stays active: `fairlead pool force {pool} {from}` at the active \
+                     appliance returns to {from}"
+                ),
+                _ => format!("this appliance stands by now; {from} is active again"),
+            };
+            self.end_drill(id, DrillState::Ended, outcome, now);
+        }
+    }
+
     /// When [`Controller::poll_drills`] has something to do.
     pub(super) fn next_of_drills(&self) -> Option<Instant> {
         self.drills.values().filter_map(Drill::next_deadline).min()

@@ -8,7 +8,7 @@ use crate::admin::rows::{AdminState, Wall};
 use crate::events::AlarmCode;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// The format that is written. One with a higher number is not read.
@@ -48,8 +48,27 @@ impl OperatorState {
             pool.added.retain(|prefix, _| !other.added.contains_key(prefix));
             pool.removed.retain(|prefix, _| !other.removed.contains_key(prefix));
         }
-        self.pools.retain(|pool| pool.forced.is_some() || !pool.added.is_empty() || !pool.removed.is_empty());
+        self.pools.retain(|pool| !pool.is_empty());
         self
+    }
+
+    /// What an operator types to have it so, but for the end of a drain.
+    pub fn commands(&self) -> BTreeSet<String> {
+        let members = self.members.iter().map(|SavedMember { name, admin, .. }| {
+            let verb = match admin {
+                AdminState::Enabled => "enable",
+                AdminState::Draining => "drain",
+                AdminState::Offline => "offline",
+            };
+            format!("fairlead member {verb} {name}")
+        });
+        let pools = self.pools.iter().flat_map(|SavedPool { name, forced, added, removed, .. }| {
+            let forced = forced.iter().map(move |choice| format!("fairlead pool force {name} {}", choice.name));
+            let added = added.keys().map(move |prefix| format!("fairlead exclude add {name} {prefix}"));
+            let removed = removed.keys().map(move |prefix| format!("fairlead exclude remove {name} {prefix}"));
+            forced.chain(added).chain(removed)
+        });
+        members.chain(pools).collect()
     }
 
     /// The same, and of `more` what it says nothing of.
@@ -126,6 +145,13 @@ pub struct SavedPool {
     /// Prefixes of the file's that were removed from it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub removed: BTreeMap<Ipv4Net, Wall>,
+}
+
+impl SavedPool {
+    /// Nothing was set of it.
+    pub fn is_empty(&self) -> bool {
+        self.forced.is_none() && self.added.is_empty() && self.removed.is_empty()
+    }
 }
 
 /// A forced choice.
@@ -257,6 +283,19 @@ mod tests {
                 AcknowledgedRow { since, by_uid: Some(0), comment: Some("known".into()) },
             ))],
         }
+    }
+
+    #[test]
+    fn what_was_set_is_what_an_operator_can_type() {
+        let lines = [
+            "fairlead exclude add pair-1 172.16.5.0/24",
+            "fairlead exclude remove pair-1 172.16.1.20/32",
+            "fairlead exclude remove pair-1 172.16.2.0/24",
+            "fairlead member drain sip-b",
+            "fairlead member offline sip-a",
+            "fairlead pool force pair-1 sip-a",
+        ];
+        assert_eq!(state().commands().into_iter().collect::<Vec<_>>(), lines);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Who of two appliances is active: what each source says, and what follows from it.
 //!
 //! Owns the role of this appliance as data: what it is, why, and since when. The last word of keepalived, of the kernel or of an
-//! operator counts, unless both appliances are active: then the one of lower priority yields. Knows no packets and no threads: what was
-//! heard comes as [`PairNews`].
+//! operator counts, unless both appliances are active: then one yields, at once to an operator's later word at the other one, else
+//! by its priority after a second. Knows no packets and no threads: what was heard comes as [`PairNews`].
 
 use super::keepalived::{Line, line};
 use super::operator_state::OperatorState;
@@ -77,9 +77,9 @@ impl PairNews {
     /// What is heard where the other one's management says this.
     pub fn of_word(text: &str) -> PairNews {
         match PairWord::read(text) {
-            Ok(PairWord::State { role, priority, address, macs }) => {
+            Ok(PairWord::State { role, priority, address, macs, order }) => {
                 let macs = macs.into_iter().map(Mac).collect();
-                PairNews::Peer(PeerState { role, priority, address, macs })
+                PairNews::Peer(PeerState { role, priority, address, macs, order })
             }
             Ok(PairWord::Pools(remembered)) => PairNews::Pools(remembered),
             Ok(PairWord::Settings(settings)) => PairNews::Settings(settings),
@@ -141,6 +141,8 @@ struct Split {
 pub(super) struct Pairing {
     /// By the last word.
     said: Standing,
+    /// As [`PeerState::order`] has it.
+    order: u64,
     /// Both were active, and this one has yielded.
     yielded: Option<Instant>,
     split: Option<Split>,
@@ -169,6 +171,7 @@ impl Pairing {
     fn of(role: PairRole, cause: RoleCause, since: Instant) -> Pairing {
         Pairing {
             said: Standing { role, cause, since },
+            order: 0,
             yielded: None,
             split: None,
             peer: None,
@@ -204,6 +207,11 @@ impl Pairing {
         self.peer.as_ref().filter(|_| !self.is_peer_lost)
     }
 
+    /// By which word of an operator's this one is active: its number, 0 if by none.
+    pub(super) fn order(&self) -> u64 {
+        self.order
+    }
+
     /// How far this appliance has what the other one knows; `None`: nobody says.
     pub(super) fn sync(&self) -> Option<SyncState> {
         self.sync
@@ -228,7 +236,7 @@ impl Pairing {
     pub(super) fn hear(&mut self, news: PairNews, pair: &Pair, now: Instant) -> Option<Standing> {
         let before = self.standing().role;
         match news {
-            PairNews::Operator(role) => self.say(role, RoleCause::Operator, now),
+            PairNews::Operator(role) => self.on_operator(role, now),
             PairNews::Keepalived(text) => match line(&text, pair.instance.as_deref()) {
                 Line::Role(role) => self.say(role, RoleCause::Keepalived, now),
                 Line::Other => {}
@@ -279,12 +287,22 @@ impl Pairing {
         let lasts = now.since(split.since) >= SPLIT && (is_said || split.heard.since(split.since) >= SPLIT);
         // One that is connected and says that it stands by is not who claims the addresses.
         let denies = self.peer().is_some_and(|(peer, _)| peer.role == PairRole::Standby);
-        let goes_first = self.peer.as_ref().is_some_and(|(peer, _)| (peer.priority, peer.address) > own);
-        if !lasts || denies || !goes_first {
+        if !lasts || denies || !self.peer_goes_first(own) {
             return None;
         }
-        (self.split, self.yielded) = (None, Some(now));
+        self.give_way(now);
         Some(self.standing())
+    }
+
+    /// Operators' words count between two that hear each other: else one might not know of the other's.
+    fn peer_goes_first(&self, own: (u16, Ipv4Addr)) -> bool {
+        let Some((peer, _)) = &self.peer else { return false };
+        let orders = if self.is_peer_lost { (0, 0) } else { (peer.order, self.order) };
+        (orders.0, (peer.priority, peer.address)) > (orders.1, own)
+    }
+
+    fn give_way(&mut self, now: Instant) {
+        (self.split, self.yielded) = (None, Some(now));
     }
 
     /// When [`Pairing::poll`] may have something though nothing happens.
@@ -302,21 +320,34 @@ impl Pairing {
     fn say(&mut self, role: PairRole, cause: RoleCause, now: Instant) {
         let was = self.standing().role;
         (self.yielded, self.split) = (None, None);
+        if role == PairRole::Standby {
+            self.order = 0;
+        }
         if was != role || self.said.role != role {
             self.said = Standing { role, cause, since: now };
         }
     }
 
+    /// His word is later than all that the other one has said: where that is active as well, it is who yields.
+    fn on_operator(&mut self, role: PairRole, now: Instant) {
+        self.say(role, RoleCause::Operator, now);
+        if role == PairRole::Active {
+            let known = self.peer.as_ref().map_or(0, |(peer, _)| peer.order);
+            self.order = self.order.max(known).saturating_add(1);
+        }
+    }
+
     fn on_peer(&mut self, peer: PeerState, now: Instant) {
-        let role = peer.role;
+        let (role, order) = (peer.role, peer.order);
         (self.peer, self.is_peer_lost) = (Some((peer, now)), false);
         match role {
             PairRole::Standby => {
                 self.split = None;
                 self.resume(now);
             }
-            PairRole::Active if self.standing().role == PairRole::Active => self.on_claim(now),
-            PairRole::Active => {}
+            PairRole::Active if self.standing().role == PairRole::Standby => {}
+            PairRole::Active if order > self.order => self.give_way(now),
+            PairRole::Active => self.on_claim(now),
         }
     }
 

@@ -17,6 +17,8 @@ pub struct PeerState {
     pub address: Ipv4Addr,
     /// Its MACs on its ports, by which its ARP is known.
     pub macs: Vec<Mac>,
+    /// It is active by an operator's word: the number of that word, higher than any that it had heard of then; 0: by somebody else's.
+    pub order: u64,
 }
 
 /// How far this appliance has what the other one knows.

@@ -50,8 +50,8 @@ impl Controller {
         let is_new = self.pair_link.other.as_ref().is_none_or(|(known, _)| *known != name);
         let link = &mut self.pair_link;
         (link.other, link.was_connected) = (Some((name, seed)), true);
-        (link.said, link.said_settings) = (None, None);
-        self.pools.say_all();
+        link.said = None;
+        self.say_all_to_peer();
         if is_new {
             let message = format!("connected to {}, the other appliance of the pair", self.pair_link.name());
             self.log(EventName::PairPeer, LogLevel::Info, message);
@@ -69,6 +69,18 @@ impl Controller {
         self.waiting.push_is_lost(&why);
     }
 
+    /// Whatever was said of settings and pools is said again, from now on.
+    pub(super) fn say_all_to_peer(&mut self) {
+        self.pair_link.said_settings = None;
+        self.pools.say_all();
+    }
+
+    /// The other one takes what is said of settings and pools: who is active itself would not.
+    fn has_standby(&self) -> bool {
+        let peer = self.pairing.as_ref().and_then(|pairing| pairing.peer());
+        self.is_active() && self.pair_link.is_up() && peer.is_some_and(|(peer, _)| peer.role == PairRole::Standby)
+    }
+
     /// What the other one has to know is said, as much as one turn may; and what is wrong with the connection is an alarm.
     pub(super) fn poll_pair_link(&mut self, now: Instant) {
         if self.pairing.is_none() {
@@ -83,12 +95,13 @@ impl Controller {
             self.say_to_peer(PairWord::state(&own));
             self.pair_link.said = Some(own);
         }
-        if !self.is_active() {
+        if !self.has_standby() {
             return;
         }
         let set = self.saves.counted();
         if self.pair_link.said_settings.replace(set) != Some(set) {
-            let settings = OperatorState { acknowledged: Vec::new(), ..self.operator_state() };
+            let settings = self.operator_state().with(&self.pair_link.unplaced);
+            let settings = OperatorState { acknowledged: Vec::new(), ..settings };
             self.say_to_peer(PairWord::Settings(Box::new(settings)));
         }
         let due = self.pools.take_unsaid(POOLS);
@@ -113,7 +126,7 @@ impl Controller {
 
     /// When that has something to do though nothing happens.
     pub(super) fn next_of_pair_link(&self, now: Instant) -> Option<Instant> {
-        let more = self.pair_link.is_up() && self.is_active() && self.pools.has_unsaid();
+        let more = self.has_standby() && self.pools.has_unsaid();
         let patience = self.pair_link.trouble.map(|since| since + PATIENCE).filter(|due| *due > now);
         more.then_some(now).or(patience)
     }

@@ -28,7 +28,7 @@ const LAST: u64 = u64::MAX;
 
 impl Controller {
     /// An operator wants the other appliance to have this one's configuration.
-    pub(super) fn begin_push(&mut self, request_id: u64, confirm_s: Option<u64>, now: Instant) -> Begun {
+    pub(super) fn begin_push(&mut self, request_id: u64, (confirm_s, yes): (Option<u64>, bool), now: Instant) -> Begun {
         let refused = |why: String| Err(AdminError::new(Code::Refused, why));
         if !self.has_peer() {
             let why = "the file names no other appliance: write [pair] peer, certificate, key and peer_certificate";
@@ -36,6 +36,13 @@ impl Controller {
         }
         if !self.pair_link.is_up() {
             return refused(format!("there is no connection to the other appliance: {}", self.pair_link.failure()));
+        }
+        if self.follows_peer() && !yes {
+            return refused(format!(
+                "this appliance stands by: what it has would be in force at once at {name}, which is active, for all traffic. `fairlead pair \
+                 push` there sends that one's here; `--yes` sends this one's there all the same",
+                name = self.pair_link.name()
+            ));
         }
         if let Some(why) = self.in_the_way(now) {
             return refused(why);
@@ -66,6 +73,7 @@ impl Controller {
         let how = How {
             cause: ConfigurationCause::Pushed,
             confirm: Some(Duration::from_secs(confirm_s.clamp(1, CONFIRM_MAX))),
+            life: Some(self.file.intent.lives.now),
             ..How::default()
         };
         self.readings.insert(request_id, Reading::TakeOver(how));

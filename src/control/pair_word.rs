@@ -25,6 +25,9 @@ pub enum PairWord {
         address: Ipv4Addr,
         /// Its MACs on its ports.
         macs: Vec<[u8; 6]>,
+        /// By which word of an operator's it is active: its number, 0 if by none.
+        #[serde(default)]
+        order: u64,
     },
     /// The active one: who is active in some of its pools, and what was lost with whom.
     Pools(Remembered),
@@ -51,8 +54,8 @@ pub enum PairWord {
 impl PairWord {
     /// What this one is.
     pub(super) fn state(state: &PeerState) -> PairWord {
-        let PeerState { role, priority, address, ref macs } = *state;
-        PairWord::State { role, priority, address, macs: macs.iter().map(|mac| mac.0).collect() }
+        let PeerState { role, priority, address, ref macs, order } = *state;
+        PairWord::State { role, priority, address, macs: macs.iter().map(|mac| mac.0).collect(), order }
     }
 
     /// As it is written.

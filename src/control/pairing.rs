@@ -36,7 +36,13 @@ impl Controller {
             PairNews::Settings(settings) if is_standby => return self.follow_settings(settings, now),
             PairNews::Push { number, text, confirm_s } => return self.on_push(*number, text, *confirm_s, now),
             PairNews::Pushed { number, outcome } => return self.waiting.on_pushed(*number, outcome),
-            PairNews::Peer(peer) => self.link.set_peer_macs(peer.macs.iter().copied()),
+            PairNews::Peer(peer) => {
+                self.link.set_peer_macs(peer.macs.iter().copied());
+                // It may have been active until now, and have taken nothing of what it heard then.
+                if peer.role == PairRole::Standby {
+                    self.say_all_to_peer();
+                }
+            }
             _ => {}
         }
         let (Some(pairing), Some(pair)) = (&mut self.pairing, &self.intent.pair) else { return };
@@ -79,9 +85,9 @@ impl Controller {
 
     /// What the other appliance is to know of this one; `None`: there is none.
     pub fn own_peer_state(&self) -> Option<PeerState> {
-        let (standing, pair) = (self.standing()?, self.intent.pair.as_ref()?);
-        let (role, macs) = (standing.role, self.machine.macs.clone());
-        Some(PeerState { role, priority: pair.priority, address: own_address(&self.intent), macs })
+        let (pairing, pair) = (self.pairing.as_ref()?, self.intent.pair.as_ref()?);
+        let (role, order, macs) = (pairing.standing().role, pairing.order(), self.machine.macs.clone());
+        Some(PeerState { role, priority: pair.priority, address: own_address(&self.intent), macs, order })
     }
 
     /// What workers need to know of the pair.
@@ -189,11 +195,14 @@ impl Controller {
         self.health.pair = self.pair_health(now);
         self.link.hold_floating(is_active, &self.intent, &self.machine.macs, now);
         self.pools.end_following();
-        self.pools.say_all();
-        self.pair_link.said_settings = None;
+        self.pair_link.said = None;
+        self.say_all_to_peer();
         self.advertising.touch();
         self.publisher.changed(now);
         self.publish(now);
+        if !is_active {
+            self.leave_drills(now);
+        }
     }
 
     /// Whether both are active is an alarm, as long as it is so; `claim` is what was just heard of that by ARP.

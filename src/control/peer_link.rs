@@ -2,6 +2,7 @@
 //!
 //! Owns what was said over it, and what is known of it. What follows from that is done elsewhere.
 
+use super::operator_state::OperatorState;
 use super::pair_facts::{LinkFacts, PeerState};
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -20,6 +21,10 @@ pub(super) struct PairLink {
     /// What was said last over this connection.
     pub(super) said: Option<PeerState>,
     pub(super) said_settings: Option<u64>,
+    /// What an operator has set at the other one, as that said it last.
+    pub(super) heard: OperatorState,
+    /// What of it is about things that are not here.
+    pub(super) unplaced: OperatorState,
     /// Configurations that were sent here and are being read: by request, the number that goes back.
     pub(super) pushes: BTreeMap<u64, u64>,
     /// How many were.

@@ -28,11 +28,13 @@ pub(super) struct How {
     pub(super) max_impact: Option<u64>,
     /// The number of the one that it was before.
     pub(super) back_to: Option<u64>,
+    /// It was made from the one in force then: with another in force by now it would take that back.
+    pub(super) life: Option<Life>,
 }
 
 impl Default for How {
     fn default() -> How {
-        How { cause: ConfigurationCause::Reload, confirm: None, max_impact: None, back_to: None }
+        How { cause: ConfigurationCause::Reload, confirm: None, max_impact: None, back_to: None, life: None }
     }
 }
 

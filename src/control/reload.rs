@@ -77,6 +77,10 @@ impl Controller {
         if let Some(why) = self.in_the_way(now) {
             return self.refuse_reload(request_id, Code::Refused, &why.clone(), why);
         }
+        if how.life.is_some_and(|life| life != self.file.intent.lives.now) {
+            let why = "another configuration was taken over meanwhile: try again";
+            return self.refuse_reload(request_id, Code::Refused, why, why.into());
+        }
         let configuration = match file.read {
             Ok(configuration) => configuration,
             Err(errors) => {
@@ -181,6 +185,7 @@ impl Controller {
     }
 
     pub(super) fn take_over(&mut self, mut file: Configuration, now: Instant) {
+        let set = self.operator_state();
         self.raw = Arc::new(file.clone());
         file.intent = carry_over(&self.file.intent, file.intent);
         self.exclusions.renew(&file.intent);
@@ -215,6 +220,9 @@ impl Controller {
         self.probing.take_news().into_iter().for_each(|pool| self.pools.touch(pool));
         self.choose(Cause::Reload, now);
         self.publisher.changed(now);
+        self.place_settings(&set, now);
+        // Who is active then says again what this one did not know until now.
+        self.pair_link.said = None;
         // What was set of things that are gone is forgotten, and so is what the file says itself by now.
         self.saves.changed();
     }

@@ -83,7 +83,7 @@ impl Controller {
             Request::Sip {} => return self.begin_sip(request_id, now),
             Request::Pair {} => Data::Pair(Box::new(self.pair_report(now)?)),
             Request::PairRole { role, yes } => return self.set_role(request_id, role, yes, now),
-            Request::PairPush { confirm_s } => return self.begin_push(request_id, confirm_s, now),
+            Request::PairPush { confirm_s, yes } => return self.begin_push(request_id, (confirm_s, yes), now),
             Request::Health {} => Data::Health(self.health_report(now)),
             Request::Announce {} => Data::Announced(self.announce(now)),
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),

@@ -24,11 +24,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// Prefixes of one pool of which each has its own line in the log.
-const LINES: usize = 20;
+/// Prefixes of one pool, and settings that are lost, of which each has its own line in the log.
+pub(super) const LINES: usize = 20;
 /// What came between a setting and its being taken up again.
 const RESTART: &str = "the restart";
-const UNCONFIRMED: &str = "a configuration that was not confirmed";
+pub(super) const UNCONFIRMED: &str = "a configuration that was not confirmed";
 /// The alarms.
 const UNREAD: &str = "operator-state-unread";
 const UNSAVED: &str = "operator-state-unsaved";
@@ -170,8 +170,8 @@ impl Controller {
     }
 
     /// What the operator had set is set again, as far as it has gone with what another configuration has taken away; of what he has
-    /// set since, the later word counts.
-    pub(super) fn set_again(&mut self, lost: OperatorState, now: Instant) {
+    /// set since, the later word counts. `before` is what came between.
+    pub(super) fn set_again(&mut self, lost: OperatorState, before: &'static str, now: Instant) {
         let set = lost.without(&self.operator_state());
         let members = Members::of(&self.file.intent);
         for SavedMember { address, name, admin, since, until } in &set.members {
@@ -182,7 +182,7 @@ impl Controller {
         }
         let found = pools_kept(&set.pools, &self.file.intent);
         for (pool, id) in set.pools.iter().zip(found).filter_map(|(pool, id)| Some((pool, id?))) {
-            let choice = pool.forced.as_ref().map(|choice| self.take_up_choice(choice, id, &members, UNCONFIRMED, now));
+            let choice = pool.forced.as_ref().map(|choice| self.take_up_choice(choice, id, &members, before, now));
             if let Some(Err(why)) = choice {
                 let name = self.pool_name(id);
                 self.log(
@@ -231,7 +231,7 @@ impl Controller {
     /// Has the latest change saved, if one is not.
     pub(super) fn save_state(&mut self, now: Instant) {
         if let Some(change) = self.saves.next(now) {
-            let mut state = self.operator_state();
+            let mut state = self.operator_state().with(&self.pair_link.unplaced);
             if let Some(Transaction::Awaiting { lost, .. }) = &self.transaction {
                 state = state.with(lost);
             }
@@ -313,6 +313,7 @@ impl Controller {
         if let Some(Transaction::Awaiting { lost, .. }) = &mut self.transaction {
             **lost = OperatorState::default();
         }
+        self.pair_link.unplaced = OperatorState::default();
         self.lay_exclusions_over(now);
         self.saves.changed();
         let message = format!("{} of the operator dropped by the operator", count(rows.len(), "setting"));

@@ -9,6 +9,7 @@ use super::controller::Controller;
 use super::outbox::Output;
 use super::proposed::{How, Proposed, Reading, Transaction};
 use super::requests::Begun;
+use super::settings::UNCONFIRMED;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow, HistoryText};
@@ -114,7 +115,7 @@ impl Controller {
         }
         let (name, text) = (format!("configuration {number}"), Arc::clone(&entry.text));
         let (cause, confirm) = (ConfigurationCause::Rollback, confirm_s.map(Duration::from_secs));
-        let how = How { cause, confirm, max_impact, back_to: Some(number) };
+        let how = How { cause, confirm, max_impact, back_to: Some(number), ..How::default() };
         self.readings.insert(request_id, Reading::TakeOver(how));
         self.outputs.push(Output::ReadText { request_id, name, text });
         Ok(())
@@ -264,7 +265,7 @@ impl Controller {
         // What was set under the one that goes may be what the one before says itself.
         let set = self.operator_state();
         self.take_over((*before).clone(), now);
-        self.set_again(lost.without(&set), now);
+        self.set_again(lost.without(&set), UNCONFIRMED, now);
         let changes = Some(format!("back to {}: {number} was not confirmed in time", back.number));
         let file = Arc::clone(self.configurations.file());
         let cause = ConfigurationCause::Rollback;

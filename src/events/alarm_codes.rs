@@ -79,7 +79,7 @@ alarms! {
     PairUnsynchronised = "pair.unsynchronised", Warning, "The standby of a pair does not have what the active appliance knows: a take-over would lose connections.",
         "See `fairlead pair` on both for why there is no connection: the address and port in [pair] peer, a filter between them, the certificates.";
     PairConfiguration = "pair.configuration", Warning, "The configurations of the two appliances of a pair differ in what should be the same.",
-        "Write the same into both files, or send one to the other with `fairlead pair push` and confirm it there.";
+        "Write the same into both files, or send the active one's to the standby with `fairlead pair push` and confirm it there.";
     AddressDuplicate = "address.duplicate", Warning, "Another host claims an address of ours, or has within five minutes.",
         "Find the host with that MAC (the switch's MAC table names its port) and remove the address from it.";
     AddressProxyArp = "address.proxy-arp", Warning, "A router answers ARP for an address of ours.",

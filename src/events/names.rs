@@ -54,7 +54,7 @@ events! {
     ConfigurationConfirmed = "configuration.confirmed", "An operator has confirmed a configuration.";
     ConfigurationExpired = "configuration.expired", "A configuration was not confirmed: the one before is in force again, or will be.";
     StateRestored = "state.restored", "What an operator had set before the restart is in force again.";
-    StateForgotten = "state.forgotten", "What an operator had set before the restart does not fit the file any more.";
+    StateForgotten = "state.forgotten", "What an operator had set is so no more: after a restart it does not fit the file, or the active appliance of the pair does not have it.";
     StateKept = "state.kept", "The file says something else of what an operator has set: what he has set is kept.";
     StateDropped = "state.dropped", "An operator has dropped all that differs from the file.";
     StateLost = "state.lost", "At the end something could not be saved.";

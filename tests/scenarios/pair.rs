@@ -351,7 +351,7 @@ fn s123_a_standby_does_not_take_frames_for_the_virtual_router() {
 }
 
 fn peer(role: PairRole, priority: u16) -> PairNews {
-    PairNews::Peer(PeerState { role, priority, address: "192.0.2.3".parse().unwrap(), macs: vec![OTHER] })
+    PairNews::Peer(PeerState { role, priority, address: "192.0.2.3".parse().unwrap(), macs: vec![OTHER], order: 0 })
 }
 
 /// The other one claims both addresses for so many seconds.

@@ -2,7 +2,7 @@
 
 use fairlead::admin::pair::{PairReport, PairRole, SyncWord};
 use fairlead::admin::request::AdminState;
-use fairlead::admin::rows::{ExcludeRow, Fitness, MemberRow, Reloaded, Role};
+use fairlead::admin::rows::{DrillState, ExcludeRow, Fitness, MemberRow, Reloaded, Role};
 use fairlead::admin::{Data, Request};
 use fairlead::control::{Input, LinkFacts, PairNews};
 use fairlead::sync::{Report, State};
@@ -242,6 +242,9 @@ fn s151_what_an_operator_has_set_follows_the_active_appliance_and_is_in_force_af
     twins.wire.as_mut().unwrap().is_cut = false;
     twins.rest(secs(4));
     assert_eq!(admin(&mut twins, 0, "sip-a"), AdminState::Enabled, "the active one's word counts");
+    let said = |what: &str| twins.leads[0].log.iter().filter(|line| line.message.contains(what)).count();
+    assert_eq!(said("`fairlead member drain sip-a` there sets it again"), 1);
+    assert_eq!(said("gives way"), 1, "what has been taken back there is lost to nobody");
     twins.shut_down();
 }
 
@@ -265,9 +268,15 @@ fn s152_a_switchover_at_the_active_one_is_one_at_the_standby_whatever_that_one_f
 #[test]
 fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
     let mut twins = twins(2);
+    twins.members[1].serve();
+    twins.rest(secs(3));
     twins.tell(1, PairNews::Keepalived(MASTER.into()));
-    twins.run(ms(500));
+    twins.run(ms(400));
     assert_eq!(roles(&mut twins), [PairRole::Active; 2]);
+    for (lead, member) in [(0, "sip-b"), (1, "sip-a")] {
+        twins.ask(lead, set(member, AdminState::Draining)).unwrap();
+    }
+    twins.run(ms(50));
     for (lead, other) in [(0, "192.0.2.3"), (1, "192.0.2.2")] {
         let message = alarm(&mut twins, lead, "pair.split").expect("an alarm");
         assert!(message.starts_with("both appliances of the pair are active: "), "{message}");
@@ -275,6 +284,10 @@ fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
     }
     twins.run(ms(1_500));
     assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
+    for lead in 0..2 {
+        let set = ["sip-a", "sip-b"].map(|name| admin(&mut twins, lead, name));
+        assert_eq!(set, [AdminState::Enabled, AdminState::Draining], "as set at the one that has stayed active");
+    }
     twins.rest(secs(6));
     assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
     let call = Build::udp(at(A, 7_000), at(PEER, 9_000)).payload(b"once");
@@ -282,8 +295,139 @@ fn s154_of_two_active_ones_that_hear_each_other_the_lower_priority_yields() {
     twins.shut_down();
 }
 
+/// Whoever becomes active hears it before the other one: what is set then is in force at both, as soon as the other one stands by.
+#[test]
+fn s151_what_is_set_while_the_other_one_is_still_active_follows_as_well() {
+    let mut twins = twins(2);
+    twins.members[1].serve();
+    twins.rest(secs(3));
+    twins.tell(1, PairNews::Keepalived(MASTER.into()));
+    twins.run(ms(100));
+    assert_eq!(roles(&mut twins), [PairRole::Active; 2]);
+    twins.ask(1, Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }).unwrap();
+    twins.ask(1, set("sip-a", AdminState::Draining)).unwrap();
+    twins.run(ms(100));
+    twins.tell(0, PairNews::Keepalived(BACKUP.into()));
+    twins.run(ms(200));
+    assert_eq!(roles(&mut twins), [PairRole::Standby, PairRole::Active]);
+    assert_eq!([0, 1].map(|lead| admin(&mut twins, lead, "sip-a")), [AdminState::Draining; 2]);
+    assert_eq!([0, 1].map(|lead| active(&mut twins, lead)), [Some("sip-b".into()), Some("sip-b".into())]);
+    twins.shut_down();
+}
+
+/// The file with a third member.
+fn with_c(file: &File) -> File {
+    let b = "address = \"10.20.0.12\" },\n";
+    file.clone().with(b, &format!("{b}  {{ name = \"sip-c\", address = \"10.20.0.13\" }},\n"))
+}
+
+fn reload(twins: &mut Twins, lead: usize, file: File) {
+    twins.leads[lead].file = file;
+    twins.ask(lead, Request::reload()).unwrap();
+    twins.run(ms(300));
+}
+
+/// The active one has a member more. What is set of it is not lost by a take-over, and is in force at the other one once that has it as well.
+#[test]
+fn s151_what_is_set_of_a_member_that_the_standby_does_not_have_is_kept_there() {
+    let (mut twins, files) = (twins(2), two_files());
+    let both = |twins: &mut Twins| [0, 1].map(|lead| admin(twins, lead, "sip-c"));
+    reload(&mut twins, 0, with_c(&files[0]));
+    twins.ask(0, set("sip-c", AdminState::Offline)).unwrap();
+    twins.run(ms(200));
+    become_active(&mut twins, 1);
+    twins.rest(secs(3));
+    assert_eq!(
+        admin(&mut twins, 0, "sip-c"),
+        AdminState::Offline,
+        "who has taken over does not have it, and says it all the same"
+    );
+    become_active(&mut twins, 0);
+    twins.rest(secs(3));
+    push(&mut twins, 0).unwrap();
+    twins.run(ms(300));
+    assert_eq!(both(&mut twins), [AdminState::Offline; 2]);
+    // Nobody confirms it. What is taken back until the standby has the member again is taken back there.
+    twins.rest(secs(12));
+    twins.ask(0, set("sip-c", AdminState::Enabled)).unwrap();
+    reload(&mut twins, 1, with_c(&files[1]));
+    assert_eq!(both(&mut twins), [AdminState::Enabled; 2]);
+    // While they do not hear each other a file without the member takes away what is set only as long as it is in force.
+    twins.ask(0, set("sip-c", AdminState::Offline)).unwrap();
+    twins.run(ms(200));
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.rest(secs(2));
+    reload(&mut twins, 1, files[1].clone());
+    reload(&mut twins, 1, with_c(&files[1]));
+    assert_eq!(both(&mut twins), [AdminState::Offline; 2]);
+    twins.shut_down();
+}
+
+/// For a while the standby has a configuration without the member. What is taken back meanwhile does not come back with the one before.
+#[test]
+fn s155_what_is_taken_back_at_the_active_one_does_not_come_back_with_the_configuration_before() {
+    let (mut twins, files) = (twins(2), two_files());
+    [0, 1].into_iter().for_each(|lead| reload(&mut twins, lead, with_c(&files[lead])));
+    twins.ask(0, set("sip-c", AdminState::Offline)).unwrap();
+    twins.run(ms(200));
+    assert_eq!(admin(&mut twins, 1, "sip-c"), AdminState::Offline);
+    twins.leads[1].file = files[1].clone();
+    twins.ask(1, Request::Reload { confirm_s: Some(5), max_impact: None }).unwrap();
+    assert_eq!(members(&mut twins, 1).len(), 2);
+    twins.ask(0, set("sip-c", AdminState::Enabled)).unwrap();
+    twins.rest(secs(7));
+    assert_eq!(admin(&mut twins, 1, "sip-c"), AdminState::Enabled);
+    twins.shut_down();
+}
+
+/// Who stands by can switch nothing back: the drill is over, and says how the pool gets its member back.
+#[test]
+fn s151_a_take_over_ends_a_drill_and_says_how_to_get_back() {
+    let mut twins = twins(2);
+    twins.members[1].serve();
+    twins.rest(secs(3));
+    twins.ask(0, Request::DrillBegin { pool: "pair-1".into(), back_after_s: 5 }).unwrap();
+    assert_eq!(active(&mut twins, 0).as_deref(), Some("sip-b"));
+    become_active(&mut twins, 1);
+    let Ok(Data::DrillReport(report)) = twins.ask(0, Request::DrillReport { pool: "pair-1".into() }) else { panic!() };
+    assert_eq!(report.state, DrillState::Ended);
+    assert!(report.outcome.contains("`fairlead pool force pair-1 sip-a` at the active"), "{}", report.outcome);
+    twins.rest(secs(8));
+    assert_eq!([0, 1].map(|lead| active(&mut twins, lead)), [Some("sip-b".into()), Some("sip-b".into())]);
+    twins.shut_down();
+}
+
+/// An operator's word at the standby makes the other one yield at once, whatever the priorities, and a later one there takes it back.
+#[test]
+fn s154_of_two_active_ones_the_one_yields_that_an_operator_has_not_made_active_last() {
+    let mut twins = twins(2);
+    for (lead, expected) in [
+        (1, [PairRole::Standby, PairRole::Active]),
+        (0, [PairRole::Active, PairRole::Standby]),
+        (1, [PairRole::Standby, PairRole::Active]),
+    ] {
+        twins.ask(lead, Request::PairRole { role: PairRole::Active, yes: false }).unwrap();
+        twins.run(ms(50));
+        assert_eq!(roles(&mut twins), expected, "not for a second both");
+        twins.rest(secs(8));
+        assert_eq!(roles(&mut twins), expected);
+        assert_eq!([0, 1].map(|lead| alarm(&mut twins, lead, "pair.split")), [None, None]);
+        assert_eq!([0, 1].map(|lead| state(&mut twins, lead)), [SyncWord::InSync; 2]);
+    }
+    // keepalived's word at the other one does not go before it: that one yields after a second, although its priority is higher.
+    twins.tell(0, PairNews::Keepalived(BACKUP.into()));
+    twins.tell(0, PairNews::Keepalived(MASTER.into()));
+    twins.run(ms(1_200));
+    assert_eq!(roles(&mut twins), [PairRole::Standby, PairRole::Active]);
+    // It has its end with the role, and the one that had yielded is active as keepalived has it.
+    twins.tell(1, PairNews::Keepalived(BACKUP.into()));
+    twins.run(ms(50));
+    assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
+    twins.shut_down();
+}
+
 fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
-    twins.ask(lead, Request::PairPush { confirm_s: Some(10) }).map(|data| match data {
+    twins.ask(lead, Request::PairPush { confirm_s: Some(10), yes: false }).map(|data| match data {
         Data::Reloaded(reloaded) => reloaded,
         other => panic!("{other:?}"),
     })
@@ -293,6 +437,10 @@ fn push(twins: &mut Twins, lead: usize) -> Result<Reloaded, String> {
 fn s155_a_configuration_that_is_sent_is_in_force_at_the_other_one_until_it_has_to_be_confirmed() {
     let mut twins = twins(2);
     assert_eq!(push(&mut twins, 0).unwrap().changes, [], "both say the same");
+    // What it would change at the active one it changes for all traffic: that has to be meant.
+    let why = push(&mut twins, 1).unwrap_err();
+    assert!(why.contains("stands by") && why.contains("lead-1") && why.contains("`--yes`"), "{why}");
+    twins.ask(1, Request::PairPush { confirm_s: Some(10), yes: true }).unwrap();
     twins.leads[0].file = two_files()[0].clone().with("fall = 3", "fall = 4");
     twins.ask(0, Request::reload()).unwrap();
     let reloaded = push(&mut twins, 0).unwrap();

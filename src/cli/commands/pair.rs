@@ -14,7 +14,7 @@ use std::path::PathBuf;
 const MORE: &str = "\
 Who is active has the virtual addresses, the SNAT addresses and those under `floating`; the other one stands by. keepalived says who it is,
 by its notify FIFO; `pair active` and `pair standby` are for people and for scripts, and count until anybody says something else. Either may
-be said twice.
+be said twice. Where the two are connected, `pair active` at the standby makes the other one stand by at once, whatever the priorities.
 
 `pair init` asks no appliance: it makes the key and the certificate by which the other appliance of the pair knows this one.
 
@@ -56,6 +56,9 @@ pub enum Instead {
         /// How long it is in force there without `fairlead confirm` there, such as 90s [default: 5m]
         #[arg(long, value_name = "TIME", value_parser = confirm_time)]
         confirm: Option<u64>,
+        /// Even if the other one is active and this one stands by
+        #[arg(long)]
+        yes: bool,
     },
     /// Make a key and a certificate for the connection to the other appliance, and say what to do next
     Init(Init),
@@ -83,7 +86,9 @@ impl Pair {
             None => self.view.of(Request::Pair {}, show),
             Some(Instead::Init(init)) => return Err(init),
             Some(Instead::Active { once, yes }) => once.of(role(PairRole::Active, yes), show),
-            Some(Instead::Push { once, confirm }) => once.of(Request::PairPush { confirm_s: confirm }, pushed),
+            Some(Instead::Push { once, confirm, yes }) => {
+                once.of(Request::PairPush { confirm_s: confirm, yes }, pushed)
+            }
             Some(Instead::Standby(once)) => once.of(role(PairRole::Standby, false), show),
         })
     }
@@ -110,7 +115,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
         lines.push(("Records", told(link)));
         lines.extend(link.last_error.as_ref().map(|why| ("Last error", visible(why))));
         if link.differences_count > 0 {
-            lines.push(("DIFFERENT", different(link)));
+            lines.push(("DIFFERENT", different(link, report.role)));
         }
     }
     if report.settling_ms > 0 {
@@ -169,11 +174,15 @@ fn told(link: &PairLinkRow) -> String {
     format!("{sent} records sent, {received} received; {copies}{breaks}{left_out}")
 }
 
-fn different(link: &PairLinkRow) -> String {
+fn different(link: &PairLinkRow, role: PairRole) -> String {
     let named = link.differences.iter().take(8).map(|key| visible(key)).collect::<Vec<_>>().join(", ");
     let more = link.differences_count.saturating_sub(8);
     let more = if more > 0 { format!(" and {} more", exact(more)) } else { String::new() };
-    format!("the configurations differ in {named}{more}: `fairlead pair push` sends this one's to the other")
+    let push = match role {
+        PairRole::Active => "`fairlead pair push` sends this one's to the other",
+        PairRole::Standby => "`fairlead pair push` at the active one sends that one's here",
+    };
+    format!("the configurations differ in {named}{more}: {push}")
 }
 
 fn pushed(data: Value, _: Wall) -> Shown {

@@ -25,8 +25,13 @@ fn meant() -> Pair {
 }
 
 fn peer(role: PairRole, priority: u16) -> PairNews {
+    peer_by_word(role, priority, 0)
+}
+
+/// It is what it is by an operator's word, the one of this number.
+fn peer_by_word(role: PairRole, priority: u16, order: u64) -> PairNews {
     let (address, macs) = (Ipv4Addr::new(192, 0, 2, 3), vec![Mac([2, 0, 0, 0, 0, 9])]);
-    PairNews::Peer(PeerState { role, priority, address, macs })
+    PairNews::Peer(PeerState { role, priority, address, macs, order })
 }
 
 /// Priority and address of this one: equal priorities leave the role to the peer, whose address is the higher.
@@ -87,15 +92,49 @@ fn of_two_that_are_active_the_lower_priority_yields() {
     let pair = meant();
     for (priority, yields) in [(101, true), (100, true), (99, false)] {
         let mut pairing = Pairing::new(&pair, at(0));
-        pairing.hear(PairNews::Operator(Active), &pair, at(0));
+        pairing.hear(PairNews::Kernel(true), &pair, at(0));
         assert_eq!(pairing.hear(peer(Active, priority), &pair, at(10)), None);
         assert_eq!((pairing.poll(OWN, at(1_009)), pairing.next_deadline(at(1_009))), (None, Some(at(1_010))));
         let standing = Standing { role: Standby, cause: RoleCause::Split, since: at(1_010) };
         assert_eq!(pairing.poll(OWN, at(1_010)), Some(standing).filter(|_| yields), "{priority}");
         assert_eq!(pairing.split_since().is_some(), !yields);
-        let again = Standing { role: Active, cause: RoleCause::Operator, since: at(2_000) };
+        let again = Standing { role: Active, cause: RoleCause::Kernel, since: at(2_000) };
         assert_eq!(pairing.hear(peer(Standby, priority), &pair, at(2_000)), Some(again).filter(|_| yields));
         assert_eq!(pairing.split_since(), None);
+    }
+}
+
+/// Whoever an operator has made active last stays, whatever the priorities: the other one yields at once, and the word has its end with
+/// the role.
+#[test]
+fn an_operator_s_later_word_goes_before_priority() {
+    let pair = meant();
+    let mut pairing = Pairing::new(&pair, at(0));
+    pairing.hear(peer(Active, 200), &pair, at(0));
+    pairing.hear(PairNews::Operator(Active), &pair, at(10));
+    assert_eq!((pairing.order(), pairing.poll(OWN, at(1_500))), (1, None), "the other one is to yield");
+    let yielded = Standing { role: Standby, cause: RoleCause::Split, since: at(1_600) };
+    assert_eq!(pairing.hear(peer_by_word(Active, 50, 2), &pair, at(1_600)), Some(yielded), "a later word there");
+    // Here again, though the other one has the higher priority.
+    assert!(pairing.hear(PairNews::Operator(Active), &pair, at(2_000)).is_some());
+    assert_eq!(pairing.order(), 3);
+    assert_eq!(pairing.hear(peer_by_word(Active, 200, 2), &pair, at(2_010)), None);
+    assert_eq!(pairing.poll(OWN, at(5_000)), None);
+    // Of two words of the same number nobody knows which is later.
+    pairing.hear(peer_by_word(Active, 200, 3), &pair, at(5_100));
+    assert_eq!(pairing.poll(OWN, at(6_200)).map(|it| it.role), Some(Standby));
+    // Who is not heard any more may have heard another word since: priorities count, which both know.
+    pairing.hear(PairNews::Operator(Active), &pair, at(7_000));
+    pairing.hear(PairNews::PeerLost, &pair, at(7_010));
+    pairing.on_claim(at(7_020));
+    pairing.on_claim(at(9_000));
+    assert_eq!(pairing.poll(OWN, at(9_000)).map(|it| it.role), Some(Standby));
+    for news in [PairNews::Operator(Standby), PairNews::Kernel(false)] {
+        pairing.hear(PairNews::Operator(Active), &pair, at(10_000));
+        assert!(pairing.order() > 0);
+        pairing.hear(news, &pair, at(10_001));
+        pairing.hear(PairNews::Kernel(true), &pair, at(10_002));
+        assert_eq!(pairing.order(), 0, "keepalived's word has no number");
     }
 }
 

@@ -360,6 +360,23 @@ fn what_the_file_has_said_for_a_while_is_the_operators_again() {
     }
 }
 
+/// It was made with what was this appliance's own when it came, and would take back what was taken over since.
+#[test]
+fn a_configuration_of_the_other_appliance_is_refused_where_another_was_taken_over_meanwhile() {
+    let mut kept = Kept::start(None, OLD);
+    kept.bench.give(Input::Pair(PairNews::Push { number: 7, text: OLD.into(), confirm_s: 60 }));
+    let (request_id, _) = kept.bench.texts.pop().expect("it is read");
+    kept.file = NEW;
+    _ = kept.reload(None);
+    kept.save(Ok(()));
+    assert!(kept.is_new());
+    let file = read_as(OLD, Ok(file_of(&two_arm())));
+    kept.bench.give(Input::Reload { request_id: Some(request_id), file });
+    let Some(PairWord::Pushed { number: 7, outcome: Err(why) }) = kept.bench.said.pop() else { panic!("no answer") };
+    assert!(why.contains("meanwhile: try again"), "{why}");
+    assert!(kept.is_new());
+}
+
 /// The new file, without the second member, is in force for a minute.
 fn without_b(kept: &mut Kept) {
     let mut file = two_arm();
