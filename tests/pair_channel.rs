@@ -421,7 +421,7 @@ fn s148_two_whole_appliances_talk_over_a_real_connection() {
     let report = whole.report(0).link.unwrap();
     assert_eq!(
         (report.name.as_deref(), report.differences_count),
-        (Some("lead-2"), 0),
+        (Some("lead-2"), Some(0)),
         "{:?}",
         report.differences
     );

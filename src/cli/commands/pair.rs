@@ -109,8 +109,8 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
         lines.push(("Connection", connection(link)));
         lines.push(("Records", told(link)));
         lines.extend(link.last_error.as_ref().map(|why| ("Last error", visible(why))));
-        if link.differences_count > 0 {
-            lines.push(("DIFFERENT", different(link)));
+        if let Some(count @ 1..) = link.differences_count {
+            lines.push(("DIFFERENT", different(link, count)));
         }
     }
     if report.settling_ms > 0 {
@@ -169,9 +169,9 @@ fn told(link: &PairLinkRow) -> String {
     format!("{sent} records sent, {received} received; {copies}{breaks}{left_out}")
 }
 
-fn different(link: &PairLinkRow) -> String {
+fn different(link: &PairLinkRow, count: u64) -> String {
     let named = link.differences.iter().take(8).map(|key| visible(key)).collect::<Vec<_>>().join(", ");
-    let more = link.differences_count.saturating_sub(8);
+    let more = count.saturating_sub(8);
     let more = if more > 0 { format!(" and {} more", exact(more)) } else { String::new() };
     format!("the configurations differ in {named}{more}: `fairlead pair push` sends this one's to the other")
 }
