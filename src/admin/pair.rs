@@ -91,8 +91,8 @@ pub struct PairLinkRow {
     pub flows_left_out: u64,
     /// The first of the keys in which the two configurations differ that should be the same.
     pub differences: Vec<String>,
-    /// How many there are.
-    pub differences_count: u64,
+    /// How many there are; `None`: that is not known, or not yet.
+    pub differences_count: Option<u64>,
 }
 
 /// How this appliance became active. Times are from the word on; `None`: it has not happened yet.

@@ -260,15 +260,20 @@ impl<N> Service<N> {
     }
 
     fn show(&mut self, now: Instant, heard: &mut impl FnMut(News) -> N) {
-        let news: Vec<_> = std::iter::from_fn(|| self.sync.next_news()).collect();
-        if news.is_empty() && now.since(self.shown) < SHOWN {
+        let has_news = self.sync.has_news() && self.board.has_room();
+        if !has_news && now.since(self.shown) < SHOWN {
             return;
         }
         self.shown = now;
         let listening = self.listener.as_ref().err().filter(|_| !self.identity.connects()).cloned();
         let peer = self.peer.as_ref().map(|peer| peer.address);
         self.board.show(ChannelState { report: self.sync.report(now), peer, listening });
-        self.board.tell(news.into_iter().map(heard));
+        while self.board.has_room()
+            && let Some(news) = self.sync.next_news()
+        {
+            let weight = news.weight();
+            self.board.tell(heard(news), weight);
+        }
     }
 
     /// Until something comes, or it is time to look at what workers tell.

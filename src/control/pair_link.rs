@@ -10,7 +10,7 @@ use super::outbox::Output;
 use super::pair::PairNews;
 use super::pair_facts::{LinkFacts, is_copying};
 use super::pair_word::PairWord;
-use super::peer_link::PairLink;
+use super::peer_link::{Compared, PairLink};
 use crate::admin::events::Subject;
 use crate::admin::pair::{PairLinkRow, SyncWord};
 use crate::config::{LogLevel, visible};
@@ -26,6 +26,8 @@ const POOLS: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Keys that an alarm names.
 const NAMED: usize = 12;
+/// Characters that are quoted of why a word of the other one's cannot be read: it quotes that word.
+const QUOTED: usize = 200;
 /// The alarms.
 const UNSYNCHRONISED: &str = "pair unsynchronised";
 const CONFIGURATION: &str = "pair configuration";
@@ -37,11 +39,18 @@ impl Controller {
             PairNews::Connected { name, snat_seed } => self.on_connected(name, *snat_seed),
             PairNews::PeerLost => self.on_disconnected(),
             PairNews::Link(facts) => self.pair_link.facts.clone_from(facts),
-            PairNews::Unread(why) => {
-                let message = format!("what {} says cannot be read: {}", self.pair_link.name(), visible(why));
-                self.log(EventName::PairPeer, LogLevel::Warn, message);
-            }
+            PairNews::Unread(why) => self.on_unread(why),
             _ => {}
+        }
+    }
+
+    /// The first one over a connection is an event; how many there were is one when it ends.
+    fn on_unread(&mut self, why: &str) {
+        self.pair_link.unread += 1;
+        if self.pair_link.unread == 1 {
+            let why: String = why.chars().take(QUOTED).collect();
+            let message = format!("what {} says cannot be read: {}", self.pair_link.name(), visible(&why));
+            self.log(EventName::PairPeer, LogLevel::Warn, message);
         }
     }
 
@@ -65,7 +74,13 @@ impl Controller {
         let why = visible(self.pair_link.failure());
         let message = format!("the connection to {} is lost: {why}", self.pair_link.name());
         self.log(EventName::PairPeer, LogLevel::Warn, message);
+        if self.pair_link.unread > 1 {
+            let (name, unread) = (self.pair_link.name(), self.pair_link.unread);
+            let message = format!("{unread} words of {name} could not be read over that connection");
+            self.log(EventName::PairPeer, LogLevel::Warn, message);
+        }
         (self.pair_link.other, self.pair_link.said, self.pair_link.said_settings) = (None, None, None);
+        self.pair_link.unread = 0;
         self.waiting.push_is_lost(&why);
     }
 
@@ -181,8 +196,20 @@ impl Controller {
         self.review_configurations(now);
     }
 
+    /// That they differ is an alarm until both are known to say the same: a connection that is cut says nothing about that.
     fn review_configurations(&mut self, now: Instant) {
-        let (keys, count) = self.differences();
+        let theirs = self.pair_link.other.as_ref().map(|(_, seed)| *seed);
+        let found = self.pair_link.facts.report.differences.clone();
+        let compared = Compared { has_peer: self.has_peer(), seeds: (self.snat_seed(), theirs), found };
+        if self.pair_link.compared.as_ref() == Some(&compared) {
+            return;
+        }
+        self.pair_link.compared = Some(compared);
+        if !self.has_peer() {
+            self.outputs.clear(CONFIGURATION, || "no connection to the other appliance is wanted any more".into());
+            return;
+        }
+        let Some((keys, count)) = self.differences() else { return };
         if count == 0 {
             self.outputs.clear(CONFIGURATION, || "the configurations of the pair say the same".into());
             return;
@@ -195,23 +222,23 @@ impl Controller {
         self.outputs.raise(CONFIGURATION, (AlarmCode::PairConfiguration, Subject::none()), message, now);
     }
 
-    /// In what the two appliances differ that should be the same, and how many of these there are.
-    fn differences(&self) -> (Vec<String>, usize) {
-        let Some((_, seed)) = self.pair_link.other.as_ref().filter(|_| self.has_peer()) else { return (Vec::new(), 0) };
-        let found = self.pair_link.facts.report.differences.as_deref();
-        let (mut keys, mut count) = found.map_or((Vec::new(), 0), |found| (found.keys.clone(), found.count));
+    /// In what the two appliances differ that should be the same, and how many of these there are; `None`: that is not known, or not yet.
+    fn differences(&self) -> Option<(Vec<String>, usize)> {
+        let (_, seed) = self.pair_link.other.as_ref().filter(|_| self.has_peer())?;
+        let found = self.pair_link.facts.report.differences.as_deref()?;
+        let (mut keys, mut count) = (found.keys.clone(), found.count);
         if *seed != self.snat_seed() {
             keys.insert(0, "the order of SNAT ports (restart the appliance that was started first)".into());
             count += 1;
         }
-        (keys, count)
+        Some((keys, count))
     }
 
     /// How the connection stands, for an operator; `None`: none is wanted.
     pub(super) fn link_row(&self) -> Option<PairLinkRow> {
         let wanted = self.intent.pair.as_ref()?.peer?;
         let (link, LinkFacts { report, peer, listening }) = (&self.pair_link, &self.pair_link.facts);
-        let (differences, differences_count) = self.differences();
+        let (differences, differences_count) = self.differences().unzip();
         let state = match report.state {
             _ if !link.is_up() => SyncWord::Away,
             State::Away => SyncWord::Away,
@@ -235,8 +262,8 @@ impl Controller {
             breaks: report.breaks,
             flows_taken: report.taken[0],
             flows_left_out: report.taken[1],
-            differences,
-            differences_count: differences_count as u64,
+            differences: differences.unwrap_or_default(),
+            differences_count: differences_count.map(|count| count as u64),
         })
     }
 }

@@ -4,8 +4,10 @@
 
 use super::operator_state::OperatorState;
 use super::pair_facts::{LinkFacts, PeerState};
+use crate::sync::Differences;
 use crate::time::Instant;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What was said, and what is known of the connection.
 #[derive(Debug, Default)]
@@ -25,10 +27,25 @@ pub(super) struct PairLink {
     pub(super) heard: OperatorState,
     /// What of it is about things that are not here.
     pub(super) unplaced: OperatorState,
+    /// Words of the other one's over this connection that could not be read.
+    pub(super) unread: u64,
+    /// By what it was last judged whether the configurations differ.
+    pub(super) compared: Option<Compared>,
     /// Configurations that were sent here and are being read: by request, the number that goes back.
     pub(super) pushes: BTreeMap<u64, u64>,
     /// How many were.
     pub(super) pushed: u64,
+}
+
+/// By what it is judged whether the configurations differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Compared {
+    /// A connection is wanted.
+    pub(super) has_peer: bool,
+    /// By which this appliance gives away ports, and the other one, if there is a connection.
+    pub(super) seeds: (u64, Option<u64>),
+    /// What the sync has found.
+    pub(super) found: Option<Arc<Differences>>,
 }
 
 impl PairLink {

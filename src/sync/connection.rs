@@ -4,7 +4,7 @@ use super::hello::{FORMAT, Hello, MARK};
 use super::message::Message;
 use super::refusal::Refusal;
 use super::sending::Sending;
-use super::texts::{Differences, Texts};
+use super::texts::{Differences, LONGEST, Texts, Topic, parts};
 use super::unacked::Unacked;
 use crate::time::Instant;
 use crate::worker::sync::Batch;
@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Bytes that wait to be sent, about.
 const OUTPUT: usize = 1 << 20;
+/// Bytes that wait to be sent before the other one counts as one that does not read: two of the longest texts, and what else waits.
+const UNREAD: usize = 2 * LONGEST + OUTPUT;
 
 /// One connection, from its first byte.
 pub(super) struct Connection {
@@ -20,6 +22,8 @@ pub(super) struct Connection {
     pub said: Instant,
     pub input: Vec<u8>,
     pub output: Vec<u8>,
+    /// There was no room for a text.
+    is_unread: bool,
     /// The mark and the format have come.
     pub is_ours: bool,
     /// Numbers of the next frames.
@@ -57,6 +61,7 @@ impl Connection {
             said: now,
             input: Vec::new(),
             output,
+            is_unread: false,
             is_ours: false,
             sent: 0,
             received: 0,
@@ -92,6 +97,26 @@ impl Connection {
         self.sent = self.sent.wrapping_add(1);
         self.said = now;
         self.has_room()
+    }
+
+    /// Says a text in as many parts as it needs. `false`: so much waits already that the connection has to be ended.
+    pub fn say_text(&mut self, topic: Topic, text: &str, now: Instant) -> bool {
+        self.is_unread |= self.output.len() > UNREAD;
+        if !self.is_unread {
+            for (is_last, part) in parts(text) {
+                self.say(&Message::Text(topic, is_last, part), now);
+            }
+        }
+        !self.is_unread
+    }
+
+    /// What is said is read by somebody.
+    ///
+    /// # Errors
+    /// More waits than anybody who reads lets wait, or a text had no room.
+    pub fn check_read(&self) -> Result<(), Refusal> {
+        let bytes = self.output.len();
+        if self.is_unread || bytes > UNREAD { Err(Refusal::NotRead { bytes }) } else { Ok(()) }
     }
 
     pub fn has_room(&self) -> bool {

@@ -38,6 +38,12 @@ pub enum Refusal {
         /// For how long.
         silence: std::time::Duration,
     },
+    /// It takes nothing of what is sent to it.
+    #[error("the other appliance reads too little: {bytes} bytes wait to be sent to it")]
+    NotRead {
+        /// So many wait.
+        bytes: usize,
+    },
     /// It is this appliance itself, or one that calls itself so and was made by it.
     #[error("it is this appliance itself: `peer` is the other one's address")]
     Ourselves,

@@ -60,3 +60,13 @@ pub enum News {
     /// Its management says.
     Word(String),
 }
+
+impl News {
+    /// Bytes of text in it that somebody else has chosen.
+    pub fn weight(&self) -> usize {
+        match self {
+            News::Word(text) => text.len(),
+            News::Up(_) | News::Down(_) => 0,
+        }
+    }
+}

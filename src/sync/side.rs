@@ -9,7 +9,7 @@ use super::message::{Message, moved};
 use super::refusal::Refusal;
 use super::report::{News, Report, State};
 use super::sending::Sending;
-use super::texts::{Differences, LONGEST, Topic, parts};
+use super::texts::{Differences, LONGEST, Topic, by_thing};
 use crate::handover::Record;
 use crate::time::{Duration, Instant};
 use crate::worker::sync::{Batch, SyncLink};
@@ -24,7 +24,7 @@ const BEAT: Duration = Duration::from_millis(200);
 const INPUT: usize = 256 << 10;
 /// After a feed has broken off, all is told anew after so long; each time twice as long, up to the other one.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
-/// News that nobody has asked for yet.
+/// News that nobody has asked for yet: at so many, or with a longest text, nothing more is read until somebody asks.
 const WORDS: usize = 64;
 
 /// This side.
@@ -43,6 +43,10 @@ pub struct Sync {
     /// Why there is no connection since the last one.
     failure: Option<String>,
     news: VecDeque<News>,
+    /// Bytes of text in them.
+    weight: usize,
+    /// Something has come that waits until there is room for news.
+    is_held: bool,
 }
 
 impl Sync {
@@ -60,6 +64,8 @@ impl Sync {
             report: Report::default(),
             failure: None,
             news: VecDeque::new(),
+            weight: 0,
+            is_held: false,
         };
         sync.links.iter().for_each(|link| link.delivery.set_stands_by(true));
         sync
@@ -79,16 +85,16 @@ impl Sync {
 
     /// Of each key that has to be the same on both, a digest of what this appliance's configuration says.
     pub fn set_configuration(&mut self, digests: BTreeMap<String, u64>, now: Instant) {
-        self.configuration = digests;
+        self.configuration = if text(&digests).len() > LONGEST { by_thing(&digests) } else { digests };
         self.say_configuration(now);
         self.compare();
     }
 
-    /// Management says this to the other's, if there is a connection. `false`: there is none, or it is longer than [`LONGEST`].
+    /// Management says this to the other's, if there is a connection. `false`: there is none, it is longer than [`LONGEST`], or the other
+    /// one does not read; the next [`Sync::poll`] says so then.
     pub fn say(&mut self, text: &str, now: Instant) -> bool {
         let Some(connection) = self.connection.as_mut().filter(|_| text.len() <= LONGEST) else { return false };
-        say_parts(connection, Topic::Management, text, now);
-        true
+        connection.say_text(Topic::Management, text, now)
     }
 
     /// There is a connection from now on.
@@ -102,13 +108,18 @@ impl Sync {
         self.say_configuration(now);
     }
 
-    /// There is none any more.
+    /// There is none any more. Where management has not asked in time for what was said over it, that goes with it: over the next one all is
+    /// said anew.
     pub fn disconnected(&mut self, why: &str, now: Instant) {
         let Some(connection) = self.connection.take() else { return };
         self.stop_feeding();
         self.next = now;
         self.report.last_error = Some(why.to_owned());
         if connection.is_up() {
+            if self.is_full() {
+                self.news.clear();
+                self.weight = 0;
+            }
             self.tell(News::Down(why.to_owned()));
         }
     }
@@ -148,6 +159,7 @@ impl Sync {
         self.advance(now)?;
         self.feed(now);
         let Some(connection) = &mut self.connection else { return Ok(()) };
+        connection.check_read()?;
         // Whoever is not listened to cannot be heard.
         if connection.input.len() >= INPUT {
             connection.heard = now;
@@ -177,15 +189,22 @@ impl Sync {
         }
     }
 
-    /// Workers may have something for the next poll, that nobody is woken for.
+    /// There is something for the next poll, that nobody is woken for: of workers, or what had no room.
     pub fn is_busy(&self) -> bool {
         let is_busy = |it: &Connection| it.sending.is_some() || it.pending.is_some() || !it.delivered.is_empty();
-        self.connection.as_ref().is_some_and(is_busy)
+        self.connection.as_ref().is_some_and(|connection| self.is_held || is_busy(connection))
+    }
+
+    /// Management has to hear of something.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     /// What management has to hear of next.
     pub fn next_news(&mut self) -> Option<News> {
-        self.news.pop_front()
+        let news = self.news.pop_front()?;
+        self.weight -= news.weight();
+        Some(news)
     }
 
     /// How things stand.
@@ -231,7 +250,8 @@ impl Sync {
     fn advance(&mut self, now: Instant) -> Result<(), Refusal> {
         let mut used = 0;
         loop {
-            if !self.deliver() {
+            self.is_held = self.is_full();
+            if self.is_held || !self.deliver() {
                 break;
             }
             let Some(connection) = &mut self.connection else { return Ok(()) };
@@ -266,7 +286,13 @@ impl Sync {
         let batch = match message {
             Message::Hello(hello) if hello.process == self.hello.process => return Err(Refusal::Ourselves),
             Message::Hello(hello) => {
-                connection.other = Some((*hello).clone());
+                match &connection.other {
+                    Some(known) if *known == *hello => return Err(out_of_place("that was said before")),
+                    Some(known) if known.process != hello.process => {
+                        return Err(out_of_place("another process speaks"));
+                    }
+                    _ => connection.other = Some((*hello).clone()),
+                }
                 self.tell(News::Up(hello));
                 return Ok(());
             }
@@ -337,9 +363,9 @@ impl Sync {
 
     fn say_configuration(&mut self, now: Instant) {
         let Some(connection) = self.connection.as_mut().filter(|_| !self.configuration.is_empty()) else { return };
-        let text = serde_json::to_string(&self.configuration).unwrap_or_default();
+        let text = text(&self.configuration);
         if text.len() <= LONGEST {
-            say_parts(connection, Topic::Configuration, &text, now);
+            connection.say_text(Topic::Configuration, &text, now);
         }
     }
 
@@ -443,17 +469,17 @@ impl Sync {
         }
     }
 
-    /// The newest count; what nobody has asked for is not kept without end.
     fn tell(&mut self, news: News) {
-        if self.news.len() == WORDS {
-            self.news.pop_front();
-        }
+        self.weight += news.weight();
         self.news.push_back(news);
+    }
+
+    /// There is no room for more news.
+    fn is_full(&self) -> bool {
+        self.news.len() >= WORDS || self.weight >= LONGEST
     }
 }
 
-fn say_parts(connection: &mut Connection, topic: Topic, text: &str, now: Instant) {
-    for (is_last, part) in parts(text) {
-        connection.say(&Message::Text(topic, is_last, part), now);
-    }
+fn text(digests: &BTreeMap<String, u64>) -> String {
+    serde_json::to_string(digests).unwrap_or_default()
 }

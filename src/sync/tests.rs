@@ -219,3 +219,129 @@ fn s146_both_know_in_what_their_configurations_differ() {
     one.disconnected("cut", now);
     assert!(one.report(now).differences.is_none() && !one.say("word", now));
 }
+
+/// What one says is at the other.
+fn carry(from: &mut Sync, to: &mut Sync, now: Instant) -> Result<(), Refusal> {
+    let bytes = from.output().map(std::mem::take).unwrap_or_default();
+    to.receive(&bytes, now)
+}
+
+fn two_connected(now: Instant) -> [Sync; 2] {
+    let mut two = [1, 2].map(|process| Sync::new(Vec::new(), Hello { process, ..Hello::default() }));
+    two.iter_mut().for_each(|side| side.connected(now));
+    let [one, other] = &mut two;
+    carry(one, other, now).unwrap();
+    carry(other, one, now).unwrap();
+    two
+}
+
+/// And no more is read then; where the connection ends, what nobody has asked for ends with it.
+#[test]
+fn s134_news_that_nobody_asks_for_wait_and_none_is_dropped() {
+    let now = Instant::from_millis(5);
+    let [mut one, mut other] = two_connected(now);
+    let words: Vec<String> = (0..50_000).map(|at| format!("word {at}")).collect();
+    assert!(words.iter().all(|word| one.say(word, now)));
+    carry(&mut one, &mut other, now).unwrap();
+    assert!(!other.wants_bytes() && other.is_busy());
+    assert_eq!(other.poll(now + Duration::from_secs(9)), Ok(()), "who is not listened to is not away");
+    let mut heard = Vec::new();
+    while heard.len() < words.len() {
+        let before = heard.len();
+        while let Some(news) = other.next_news() {
+            heard.extend(if let News::Word(text) = news { Some(text) } else { None });
+        }
+        assert!(heard.len() > before && heard.len() - before <= 64);
+        other.poll(now).unwrap();
+    }
+    assert!(heard == words);
+    assert!(other.wants_bytes() && !other.is_busy() && !other.has_news());
+    for _ in 0..3 {
+        words.iter().take(100).for_each(|word| _ = one.say(word, now));
+        carry(&mut one, &mut other, now).unwrap();
+        for side in [&mut one, &mut other] {
+            side.disconnected("cut", now);
+            side.connected(now);
+        }
+        carry(&mut one, &mut other, now).unwrap();
+    }
+    let told: Vec<News> = std::iter::from_fn(|| other.next_news()).collect();
+    let up = News::Up(Box::new(Hello { process: 1, ..Hello::default() }));
+    assert_eq!(told, [News::Down("cut".into()), up]);
+}
+
+/// A few long texts are as much as many short ones.
+#[test]
+fn s134_texts_that_nobody_asks_for_are_bounded_in_bytes() {
+    let now = Instant::from_millis(5);
+    let [mut one, mut other] = two_connected(now);
+    _ = other.next_news();
+    let long = "a".repeat(LONGEST / 2);
+    for _ in 0..3 {
+        assert!(one.say(&long, now));
+        carry(&mut one, &mut other, now).unwrap();
+    }
+    assert_eq!(
+        (other.next_news(), other.next_news()),
+        (Some(News::Word(long.clone())), Some(News::Word(long.clone())))
+    );
+    assert_eq!((other.has_news(), other.is_busy()), (false, true));
+    other.poll(now).unwrap();
+    assert_eq!(other.next_news(), Some(News::Word(long)));
+}
+
+#[test]
+fn s134_a_connection_that_is_not_read_is_ended() {
+    let now = Instant::from_millis(5);
+    let [mut one, _] = two_connected(now);
+    let long = "a".repeat(LONGEST);
+    assert!((0..2).all(|_| one.say(&long, now)));
+    assert_eq!(one.poll(now), Ok(()), "so much may wait");
+    assert!(one.say(&long, now));
+    let bytes = one.output().unwrap().len();
+    assert_eq!(one.poll(now), Err(Refusal::NotRead { bytes }));
+    assert!((0..9).all(|_| !one.say(&long, now)));
+    one.set_configuration(BTreeMap::from([("timeouts: udp".to_owned(), 1)]), now);
+    assert_eq!(one.output().unwrap().len(), bytes, "nothing more is kept for it");
+    one.sent(bytes);
+    assert_eq!(one.poll(now), Err(Refusal::NotRead { bytes: 0 }), "a text is missing");
+    one.disconnected("it does not read", now);
+    one.connected(now);
+    assert!(one.poll(now) == Ok(()) && one.say(&long, now));
+}
+
+#[test]
+fn s136_who_speaks_is_said_once() {
+    let refused = |next: Hello| {
+        let mut sync = Sync::new(Vec::new(), Hello { process: 1, ..Hello::default() });
+        sync.connected(Instant::ZERO);
+        let said = [hello(), next].map(|hello| Message::Hello(Box::new(hello)));
+        let outcome = sync.receive(&begun(&said), Instant::ZERO).map_err(|why| why.to_string());
+        outcome.map(|()| std::iter::from_fn(|| sync.next_news()).count())
+    };
+    assert_eq!(refused(hello()), Err("frame 1 may not come there: that was said before".into()));
+    let other = "frame 1 may not come there: another process speaks";
+    assert_eq!(refused(Hello { process: 3, ..hello() }), Err(other.into()));
+    assert_eq!(refused(Hello { name: "lead-3".into(), ..hello() }), Ok(2));
+}
+
+/// Of a configuration of which one text does not have room, things are compared.
+#[test]
+fn s146_configurations_that_are_too_long_for_a_text_are_compared_by_thing() {
+    let now = Instant::from_millis(5);
+    let digests = |last: u64| {
+        let thing = |at| format!("pool {at:010000}");
+        let keys = (0..100).flat_map(|at| (0..20).map(move |key| (format!("{}: key {key}", thing(at)), 1 << 60)));
+        keys.chain([("timeouts: udp".to_owned(), last)]).collect::<BTreeMap<String, u64>>()
+    };
+    let [mut one, mut other] = two_connected(now);
+    one.set_configuration(digests(1), now);
+    for (last, expected) in [(2, vec!["timeouts".to_owned()]), (1, Vec::new())] {
+        other.set_configuration(digests(last), now);
+        carry(&mut one, &mut other, now).unwrap();
+        carry(&mut other, &mut one, now).unwrap();
+        for side in [&one, &other] {
+            assert_eq!(side.report(now).differences.map(|differ| differ.keys.clone()), Some(expected.clone()));
+        }
+    }
+}

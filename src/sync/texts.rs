@@ -4,6 +4,7 @@
 
 use super::refusal::Refusal;
 use crate::handover::PAYLOAD;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The longest text, in bytes: that of thousands of pools, and of tens of thousands of excluded prefixes.
@@ -12,6 +13,10 @@ pub const LONGEST: usize = 16 << 20;
 pub(super) const PART: usize = PAYLOAD - 2;
 /// Keys that are named where configurations differ.
 const NAMED: usize = 64;
+/// Characters of such a key: whoever sends more has not read it from a file.
+const KEY: usize = 200;
+/// Between a thing and its key.
+const OF_THING: &str = ": ";
 
 /// What a text is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +38,38 @@ pub struct Differences {
 }
 
 impl Differences {
-    /// Those between two configurations.
+    /// Those between two configurations; things are compared where one of the two says no more.
     pub(super) fn of(ours: &BTreeMap<String, u64>, theirs: &BTreeMap<String, u64>) -> Differences {
+        let is_by_thing = is_by_thing(ours) || is_by_thing(theirs);
+        let same = |digests| if is_by_thing { Cow::Owned(by_thing(digests)) } else { Cow::Borrowed(digests) };
+        let (ours, theirs) = (same(ours), same(theirs));
         let only_theirs = theirs.keys().filter(|key| !ours.contains_key(*key));
         let mut keys: Vec<&String> = ours.keys().filter(|key| ours.get(*key) != theirs.get(*key)).collect();
         keys.extend(only_theirs);
         keys.sort_unstable();
-        Differences { count: keys.len(), keys: keys.into_iter().take(NAMED).cloned().collect() }
+        let named = keys.iter().take(NAMED).map(|key| key.chars().take(KEY).collect());
+        Differences { keys: named.collect(), count: keys.len() }
     }
+}
+
+/// One digest (FNV-1a) for each thing, of its keys and of theirs: of a configuration that is too long for one text.
+pub(super) fn by_thing(digests: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut things = BTreeMap::new();
+    for (key, digest) in digests {
+        let Some((thing, name)) = key.rsplit_once(OF_THING) else {
+            things.insert(key.clone(), *digest);
+            continue;
+        };
+        let sum = things.entry(thing.to_owned()).or_insert(0xcbf2_9ce4_8422_2325);
+        for byte in name.bytes().chain(digest.to_le_bytes()) {
+            *sum = (*sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    things
+}
+
+fn is_by_thing(digests: &BTreeMap<String, u64>) -> bool {
+    !digests.is_empty() && !digests.keys().any(|key| key.contains(OF_THING))
 }
 
 /// The parts of a text, each with whether it is the last one; one of an empty text.
@@ -116,5 +145,29 @@ mod tests {
         let many = (0..1_000).map(|at| (format!("pool {at}"), 1)).collect();
         let differ = Differences::of(&many, &BTreeMap::new());
         assert_eq!((differ.keys.len(), differ.count), (NAMED, 1_000));
+        let endless = [("k".repeat(1 << 20), 1)].into();
+        let differ = Differences::of(&of(&[("timeouts: udp", 2)]), &endless);
+        assert_eq!((differ.keys[0].len(), differ.count), (KEY, 2), "whoever sends it");
+    }
+
+    #[test]
+    fn things_are_compared_where_one_says_no_more() {
+        let of = |keys: &[(&str, u64)]| keys.iter().map(|(key, digest)| ((*key).to_owned(), *digest)).collect();
+        let ours: BTreeMap<_, _> = of(&[("pool sip: mode", 1), ("pool sip: members", 2), ("timeouts: udp", 3)]);
+        let short = by_thing(&ours);
+        assert_eq!(short.keys().collect::<Vec<_>>(), ["pool sip", "timeouts"]);
+        assert_eq!((by_thing(&short), Differences::of(&ours, &short)), (short.clone(), Differences::default()));
+        for theirs in [
+            of(&[("pool sip: mode", 1), ("pool sip: members", 4), ("timeouts: udp", 3)]),
+            of(&[("pool sip: mode", 2), ("pool sip: members", 1), ("timeouts: udp", 3)]),
+            of(&[("pool sip: mode", 1), ("pool sip: member", 2), ("timeouts: udp", 3)]),
+            of(&[("pool sip: mode", 1), ("timeouts: udp", 3)]),
+        ] {
+            let expected = Differences { keys: vec!["pool sip".into()], count: 1 };
+            assert_eq!(
+                [Differences::of(&theirs, &short), Differences::of(&short, &theirs)],
+                [expected.clone(), expected]
+            );
+        }
     }
 }

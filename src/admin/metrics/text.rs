@@ -107,8 +107,10 @@ fn pair_link(page: &mut Page, link: &PairLinkRow) {
     page.total("pair_sync_breaks", "How often more changed than could be told.", &[], link.breaks);
     page.total("pair_sync_flows_taken", "Flows of the other appliance that were taken in.", &[], link.flows_taken);
     page.total("pair_sync_flows_left_out", "Flows it told of that are not here.", &[], link.flows_left_out);
-    let help = "Keys in which the configurations of the two appliances differ that should be the same.";
-    page.gauge("pair_configuration_differences", help, &[], link.differences_count as f64);
+    if let Some(count) = link.differences_count {
+        let help = "Keys in which the configurations of the two appliances differ that should be the same; where that is known.";
+        page.gauge("pair_configuration_differences", help, &[], count as f64);
+    }
 }
 
 fn worker(page: &mut Page, row: &WorkerRow) {
@@ -428,6 +430,38 @@ mod tests {
                         # TYPE fairlead_switchovers_total counter\n\
                         fairlead_switchovers_total{cause=\"operator\"} 2\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn configurations_nobody_has_compared_are_not_said_to_be_the_same() {
+        let written = |differences_count| {
+            let link = PairLinkRow {
+                peer: ([10, 0, 0, 2], 7_601).into(),
+                connected: None,
+                name: None,
+                state: crate::admin::pair::SyncWord::Away,
+                last_error: None,
+                records_sent: 0,
+                records_received: 0,
+                bytes_sent: 0,
+                bytes_received: 0,
+                copies_begun: 0,
+                copies_whole: 0,
+                breaks: 0,
+                flows_taken: 0,
+                flows_left_out: 0,
+                differences: Vec::new(),
+                differences_count,
+            };
+            let mut page = Page::default();
+            pair_link(&mut page, &link);
+            let text = page.text();
+            let lines = text.lines().filter(|line| line.starts_with("fairlead_pair_configuration_differences"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(written(None), [""; 0]);
+        assert_eq!(written(Some(0)), ["fairlead_pair_configuration_differences 0"]);
+        assert_eq!(written(Some(70)), ["fairlead_pair_configuration_differences 70"]);
     }
 
     #[test]

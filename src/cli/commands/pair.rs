@@ -114,8 +114,8 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
         lines.push(("Connection", connection(link)));
         lines.push(("Records", told(link)));
         lines.extend(link.last_error.as_ref().map(|why| ("Last error", visible(why))));
-        if link.differences_count > 0 {
-            lines.push(("DIFFERENT", different(link, report.role)));
+        if let Some(count @ 1..) = link.differences_count {
+            lines.push(("DIFFERENT", different(link, count, report.role)));
         }
     }
     if report.settling_ms > 0 {
@@ -174,9 +174,9 @@ fn told(link: &PairLinkRow) -> String {
     format!("{sent} records sent, {received} received; {copies}{breaks}{left_out}")
 }
 
-fn different(link: &PairLinkRow, role: PairRole) -> String {
+fn different(link: &PairLinkRow, count: u64, role: PairRole) -> String {
     let named = link.differences.iter().take(8).map(|key| visible(key)).collect::<Vec<_>>().join(", ");
-    let more = link.differences_count.saturating_sub(8);
+    let more = count.saturating_sub(8);
     let more = if more > 0 { format!(" and {} more", exact(more)) } else { String::new() };
     let push = match role {
         PairRole::Active => "`fairlead pair push` sends this one's to the other",

@@ -25,7 +25,7 @@ fn link() -> PairLinkRow {
         flows_taken: 9,
         flows_left_out: 0,
         differences: Vec::new(),
-        differences_count: 0,
+        differences_count: Some(0),
     }
 }
 
@@ -87,7 +87,7 @@ fn the_pair_is_shown_with_its_last_takeover() {
         breaks: 1,
         flows_left_out: 1_000,
         differences: vec!["pool pair-1: mode".into(), "timeouts: udp".into()],
-        differences_count: 2,
+        differences_count: Some(2),
         ..link()
     };
     insta::assert_snapshot!("pair_away", shown("pair", PairReport { link: Some(away), ..alone }));
