@@ -3,7 +3,7 @@
 //! Owns its descriptor, and that the kernel's side of it is as it is to be. Its name is given up with the last descriptor: nothing stays behind
 //! when the process ends, however it ends, unless the service manager keeps one for the next.
 
-use super::kept::{self, Kept};
+use super::kept::Kept;
 use super::kernel_settings;
 use super::wanted::Wanted;
 use crate::netlink::{Link, Netlink, NetlinkError};
@@ -27,8 +27,14 @@ impl Device {
         kept: &mut Kept,
         netlink: &mut Netlink,
     ) -> Result<(Device, Option<String>), String> {
-        let Some(back) = kept.take(&wanted.name) else { return Device::make(wanted, netlink) };
+        let unknown =
+            |error| format!("{} may be that of the process before, which cannot be known: {error}", wanted.name);
+        if !kept.has(&wanted.name).map_err(unknown)? {
+            return Device::make(wanted, kept, netlink);
+        }
+        // Before it is taken: where it cannot be found, it is there at the next look.
         let link = find(&wanted.name, netlink)?;
+        let Some(back) = kept.take(&wanted.name) else { return Device::make(wanted, kept, netlink) };
         tracing::info!(
             "host device {} is that of the process before, whoever speaks over it has seen nothing: {} that had waited are dropped",
             wanted.name,
@@ -39,7 +45,7 @@ impl Device {
         Ok((device, trouble))
     }
 
-    fn make(wanted: &Wanted, netlink: &mut Netlink) -> Result<(Device, Option<String>), String> {
+    fn make(wanted: &Wanted, kept: &mut Kept, netlink: &mut Netlink) -> Result<(Device, Option<String>), String> {
         let name = &wanted.name;
         let file = open(name).map_err(|error| {
             let remedy = match error.kind() {
@@ -51,7 +57,7 @@ impl Device {
             format!("{name} cannot be made: {error}{remedy}")
         })?;
         let link = find(name, netlink)?;
-        kept::keep(name, file.as_fd());
+        kept.add(name, file.as_fd());
         let mut device = Device { file, link };
         let trouble = device.conform(wanted, netlink).err();
         Ok((device, trouble))

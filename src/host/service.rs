@@ -64,7 +64,6 @@ impl Service {
     /// Serves until nobody can order anything any more; says when the first devices have been tried.
     pub(super) fn run(mut self, first: Vec<Wanted>, begun: &Sender<()>) {
         self.follow(first);
-        self.kept.close_rest();
         _ = begun.send(());
         let (mut looked, mut in_vain) = (Instant::now(), 0);
         loop {
@@ -112,6 +111,7 @@ impl Service {
 
     /// Each device is made as it is to be.
     fn look(&mut self) {
+        self.kept.close_others(self.served.iter().map(|served| served.wanted.name.as_str()));
         match Netlink::open() {
             Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut self.kept, &mut netlink)),
             Err(error) => self.served.iter_mut().for_each(|served| served.trouble = Some(error.to_string())),
