@@ -83,9 +83,19 @@ impl Device {
         settings.map_err(|error| format!("{} is not as it is to be: {error}", wanted.name))
     }
 
-    /// What has none of the addresses that are to be there gets them; those that others have put there stay.
+    /// What has none of the addresses that are to be there gets them, and loses those that it was given by this program, be it by the process
+    /// before, and that are not wanted any more; those that others have put there stay.
     fn give_addresses(&self, wanted: &[Ipv4Net], netlink: &mut Netlink) -> Result<(), String> {
-        let has = netlink.addresses(&self.link).map_err(|error| error.to_string())?;
+        let text = |error: NetlinkError| error.to_string();
+        let mut has = netlink.addresses_by_giver(&self.link).map_err(text)?;
+        let is_over = |(net, is_ours): &(Ipv4Net, bool)| *is_ours && !wanted.contains(net);
+        let gone: Vec<Ipv4Net> = has.iter().filter(|one| is_over(one)).map(|(net, _)| *net).collect();
+        if !gone.is_empty() {
+            self.take_addresses(&gone, netlink)?;
+            // With the first of a network the kernel may take the others of it.
+            has = netlink.addresses_by_giver(&self.link).map_err(text)?;
+        }
+        let has: Vec<Ipv4Net> = has.into_iter().map(|(net, _)| net).collect();
         let missing: Vec<Ipv4Net> = wanted.iter().filter(|net| !has.contains(net)).copied().collect();
         if missing.is_empty() {
             return Ok(());
