@@ -6,9 +6,10 @@ use fairlead::policy::intent::InterfaceId;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Kind, Mac, Packet, compose};
 use fairlead::worker::host::{HostFrame, HostLink, host_link};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::net::UdpSocket;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 use tappers::{Interface, Tap};
@@ -28,7 +29,7 @@ fn wanted(name: &str, addresses: &[&str]) -> Wanted {
         virtual_mac: None,
         mtu: 1_400,
         addresses: addresses.iter().map(|one| one.parse().unwrap()).collect(),
-        link: true,
+        link: Some(true),
         beneath: None,
     }
 }
@@ -141,7 +142,7 @@ fn a_device_follows_its_interface_and_is_made_anew_when_it_is_gone() {
         until("it has another name", || ip("-o address show").contains("fl-other    inet 192.0.2.2/24"));
         assert!(!ip("-o link show").contains("fl-clients"));
         // A link that is down is passed on after a while, and at once when it is back.
-        hosts.follow(vec![Wanted { name: "fl-other".into(), link: false, ..first.clone() }]);
+        hosts.follow(vec![Wanted { name: "fl-other".into(), link: Some(false), ..first.clone() }]);
         let began = Instant::now();
         until("there is no carrier", || ip("-o link show fl-other").contains("NO-CARRIER"));
         assert!(began.elapsed() > Duration::from_millis(2_900), "{:?}", began.elapsed());
@@ -237,17 +238,138 @@ const MANAGER: &[&str] = &[
     "folder=$(mktemp -d); trap 'rm -r $folder' EXIT; NOTIFY_SOCKET=$folder/notify \"$0\" \"$@\"",
 ];
 
+fn tap(name: &str) -> OwnedFd {
+    Tap::new_named(Interface::new(name).unwrap()).unwrap().as_fd().try_clone_to_owned().unwrap()
+}
+
+/// Devices of a process that was left these.
+fn adopted(wanted: Wanted, left: Vec<(&str, OwnedFd)>) -> ([HostLink; 2], Hosts) {
+    let [(first, one), (second, other)] = [host_link(64), host_link(64)];
+    let left = left.into_iter().map(|(name, fd)| (name.to_owned(), fd)).collect();
+    ([first, second], Hosts::start(vec![one, other], vec![wanted], left).unwrap())
+}
+
+/// What the service manager hears next.
+fn heard(ear: &UnixDatagram) -> String {
+    let mut bytes = [0; 200];
+    let length = ear.recv(&mut bytes).unwrap();
+    String::from_utf8(bytes[..length].into()).unwrap()
+}
+
+fn ear() -> UnixDatagram {
+    let ear = UnixDatagram::bind(std::env::var_os("NOTIFY_SOCKET").unwrap()).unwrap();
+    ear.set_read_timeout(Some(PATIENCE)).unwrap();
+    ear
+}
+
+fn has_no_more(ear: &UnixDatagram) -> bool {
+    ear.set_nonblocking(true).unwrap();
+    ear.recv(&mut [0; 200]).is_err()
+}
+
+#[test]
+fn s160_what_is_closed_under_a_name_does_not_take_the_new_device_of_that_name_with_it() {
+    let name = "s160_what_is_closed_under_a_name_does_not_take_the_new_device_of_that_name_with_it";
+    started_by(MANAGER, name, || {
+        let ear = ear();
+        // It was fl-clients when it was left, and somebody has renamed it since.
+        let left = vec![("host-fl-clients", tap("fl-renamed"))];
+        let (_links, hosts) = adopted(wanted("fl-clients", &["192.0.2.2/24"]), left);
+        assert_eq!(state(&hosts).trouble, None);
+        let remove = "FDSTOREREMOVE=1\nFDNAME=host-fl-clients\n";
+        assert_eq!([heard(&ear), heard(&ear)], [remove, remove]);
+        assert_eq!(heard(&ear), "FDSTORE=1\nFDNAME=host-fl-clients\n", "the last word on that name");
+        assert!(has_no_more(&ear));
+        assert!(!ip("-o link show").contains("fl-renamed"));
+    });
+}
+
+#[test]
+fn s160_a_device_is_kept_under_the_name_that_it_has_now() {
+    started_by(MANAGER, "s160_a_device_is_kept_under_the_name_that_it_has_now", || {
+        let ear = ear();
+        let left = vec![("host-fl-other", tap("fl-clients"))];
+        let (_links, hosts) = adopted(wanted("fl-clients", &["192.0.2.2/24"]), left);
+        assert_eq!(state(&hosts).trouble, None);
+        assert_eq!(heard(&ear), "FDSTOREREMOVE=1\nFDNAME=host-fl-other\n");
+        assert_eq!(heard(&ear), "FDSTORE=1\nFDNAME=host-fl-clients\n");
+        assert!(has_no_more(&ear));
+    });
+}
+
+#[test]
+fn s160_a_device_that_the_kernel_cannot_be_asked_about_is_taken_over_at_a_later_look() {
+    let name = "s160_a_device_that_the_kernel_cannot_be_asked_about_is_taken_over_at_a_later_look";
+    in_namespace(name, || {
+        let left = vec![("host-fl-clients", tap("fl-clients"))];
+        let index = || ip("-o link show fl-clients").split(':').next().unwrap().to_owned();
+        let was = index();
+        // No descriptor more: neither a socket nor a file can be opened.
+        let limit = getrlimit(Resource::Nofile);
+        let next = File::open("/dev/null").unwrap().as_raw_fd();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(next as u64), ..limit }).unwrap();
+        let (_links, hosts) = adopted(wanted("fl-clients", &["192.0.2.2/24"]), left);
+        let trouble = state(&hosts).trouble;
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert!(trouble.is_some());
+        until("it is taken over", || state(&hosts).trouble.is_none());
+        assert_eq!(index(), was);
+        assert!(ip("-o address show dev fl-clients").contains("192.0.2.2/24"));
+    });
+}
+
+#[test]
+fn s160_a_device_of_the_process_before_loses_the_addresses_of_the_file_before_and_no_others() {
+    let name = "s160_a_device_of_the_process_before_loses_the_addresses_of_the_file_before_and_no_others";
+    in_namespace(name, || {
+        let fd = tap("fl-clients");
+        let again = || vec![("host-fl-clients", fd.try_clone().unwrap())];
+        drop(adopted(wanted("fl-clients", &["192.0.2.2/24", "203.0.113.9/32"]), again()));
+        // As keepalived does, and an operator.
+        ip("address add 198.51.100.77/32 dev fl-clients");
+        ip("address add 198.51.100.78/32 dev fl-clients");
+        let (_links, hosts) = adopted(wanted("fl-clients", &["192.0.2.9/24", "203.0.113.9/32"]), again());
+        assert_eq!(state(&hosts).trouble, None);
+        let said = ip("-o address show dev fl-clients");
+        for address in ["192.0.2.9/24", "203.0.113.9/32", "198.51.100.77/32", "198.51.100.78/32"] {
+            assert!(said.contains(address), "{address}: {said}");
+        }
+        assert!(!said.contains("192.0.2.2/24"), "{said}");
+    });
+}
+
+#[test]
+fn s160_a_carrier_that_is_off_on_purpose_stays_off_until_a_port_says_that_its_link_is_up() {
+    let name = "s160_a_carrier_that_is_off_on_purpose_stays_off_until_a_port_says_that_its_link_is_up";
+    in_namespace(name, || {
+        let fd = tap("fl-clients");
+        ip("link set fl-clients up");
+        ip("link set fl-clients carrier off");
+        let has_carrier = || ip("-o link show fl-clients").contains("LOWER_UP");
+        let with_link = |link| Wanted { link, ..wanted("fl-clients", &["192.0.2.2/24"]) };
+        assert!(!has_carrier());
+        let (_links, mut hosts) = adopted(with_link(None), vec![("host-fl-clients", fd)]);
+        // Longer than from one look to the next, and, of a link that is down, shorter than one that has just gone down is waited for.
+        for link in [None, Some(false)] {
+            hosts.follow(vec![with_link(link)]);
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(1_500) {
+                assert!(!has_carrier(), "{link:?}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        assert_eq!((state(&hosts).trouble.clone(), state(&hosts).carrier), (None, false));
+        hosts.follow(vec![with_link(Some(true))]);
+        until("there is one", has_carrier);
+    });
+}
+
 #[test]
 fn s160_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go() {
     let name = "s160_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_go";
     started_by(MANAGER, name, || {
-        let ear = UnixDatagram::bind(std::env::var_os("NOTIFY_SOCKET").unwrap()).unwrap();
-        ear.set_read_timeout(Some(PATIENCE)).unwrap();
-        let heard = || {
-            let mut bytes = [0; 200];
-            let length = ear.recv(&mut bytes).unwrap();
-            String::from_utf8(bytes[..length].into()).unwrap()
-        };
+        let ear = ear();
+        let heard = || heard(&ear);
         let (store, remove) = ("FDSTORE=1\nFDNAME=host-fl-clients\n", "FDSTOREREMOVE=1\nFDNAME=host-fl-clients\n");
         let wanted = wanted("fl-clients", &["192.0.2.2/24"]);
         let (_links, mut hosts) = served(&wanted);
@@ -262,8 +384,7 @@ fn s160_a_device_is_left_with_the_service_manager_and_taken_back_when_it_is_to_g
         let (_links, hosts) = served(&wanted);
         assert_eq!([heard(), heard()], [remove, store]);
         drop(hosts);
-        ear.set_nonblocking(true).unwrap();
-        assert!(ear.recv(&mut [0; 200]).is_err());
+        assert!(has_no_more(&ear));
     });
 }
 

@@ -114,8 +114,8 @@ impl Plane {
             mail.push(management);
             workers.push(gauge);
         }
-        // A link that is not up yet has its time.
-        let hosts = Hosts::start(ends, devices(intent, &macs, |_| true), kept()).context("cannot start a thread")?;
+        // What the links are, nobody has said yet.
+        let hosts = Hosts::start(ends, devices(intent, &macs, |_| None), kept()).context("cannot start a thread")?;
         let gauges = Arc::new(Gauges { unsent: Arc::default(), ports, workers, hosts: hosts.board() });
         Ok((Plane { mail, macs, gauges, facts, threads, hosts }, taking_up.map(TakingUp::end)))
     }
@@ -158,7 +158,7 @@ impl Plane {
 
     /// The kernel's devices are those of the intent's interfaces, and see the links of their ports, `links` by port.
     pub fn follow_hosts(&mut self, intent: &Intent, links: &[Link]) {
-        self.hosts.follow(devices(intent, &self.macs, |port| links.get(port).is_none_or(|link| link.up)));
+        self.hosts.follow(devices(intent, &self.macs, |port| links.get(port).map(|link| link.up)));
     }
 
     /// A worker's thread has ended unexpectedly.

@@ -6,6 +6,8 @@ use super::connection_counts::owners;
 use crate::flow::{Direction, Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind};
 use crate::policy::Snapshot;
 use crate::policy::intent::{MemberId, VirtualServerId};
+use crate::policy::snapshot::AddressClass;
+use std::net::Ipv4Addr;
 
 /// For whom a packet is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,8 +48,11 @@ impl Account {
         let (member, other) = match flow.path {
             PathKind::Service | PathKind::Outbound => (flow.member, NO_MEMBER),
             PathKind::Hairpin => (flow.member, flow.opener),
-            // A marker belongs to nobody; whom the visitor calls is its opener.
-            PathKind::Routed => (flow.opener, NO_MEMBER),
+            // A marker stays where the id of whom the visitor calls has become another's; nothing is translated, so his address says who it is.
+            PathKind::Routed => {
+                let visited = member_at(snapshot, flow.key(flow.inside).src.addr);
+                (visited.map_or(NO_MEMBER, |id| id.0), NO_MEMBER)
+            }
         };
         let virtual_server = match (owners(snapshot, flow).1, flow.path) {
             (Some(id), _) => id.0,
@@ -63,4 +68,9 @@ impl Account {
         };
         Account { member, other, virtual_server, is_from_member: side == flow.inside }
     }
+}
+
+/// The member that has this address.
+pub(super) fn member_at(snapshot: &Snapshot, address: Ipv4Addr) -> Option<MemberId> {
+    if let AddressClass::Member(id, _) = snapshot.class(address) { Some(id) } else { None }
 }

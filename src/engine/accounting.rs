@@ -3,15 +3,13 @@
 //! Owns that it is the same as on the fast path: the addresses say it, before translation and after, and of a call from member to member
 //! the flow who has begun it. Counts nothing.
 
-use super::account::Account;
+use super::account::{Account, member_at};
 use super::path::{Classified, Path};
 use super::state::Engine;
 use super::verdict::Verdict;
 use crate::flow::{Direction, NO_VIRTUAL_SERVER};
 use crate::policy::intent::MemberId;
-use crate::policy::snapshot::AddressClass;
 use crate::wire::{Packet, Tuple};
-use std::net::Ipv4Addr;
 
 impl Engine {
     /// For whom a packet with this verdict is counted, if it was decided about in full. Nobody's: it does not leave.
@@ -22,7 +20,7 @@ impl Engine {
         let tuple = packet.tuple();
         let became = tuple.map(|tuple| forward.rewrite.changed(&tuple));
         let (_, receiver) = forward.rewrite.addresses_of(packet.src(), packet.dst());
-        let [from, to] = [packet.src(), receiver].map(|address| self.member_at(address));
+        let [from, to] = [packet.src(), receiver].map(|address| member_at(&self.snapshot, address));
         let ends = tuple.zip(became);
         match (from, to) {
             (Some(from), None) => {
@@ -48,10 +46,6 @@ impl Engine {
             return Account { other: to.0, virtual_server, ..Account::from(from) };
         }
         Account { virtual_server: self.sent_to_service(&was, &became), ..nobodys }
-    }
-
-    fn member_at(&self, address: Ipv4Addr) -> Option<MemberId> {
-        if let AddressClass::Member(id, _) = self.snapshot.class(address) { Some(id) } else { None }
     }
 
     /// The virtual server whose service has sent what became this, as its virtual address.

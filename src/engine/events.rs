@@ -20,6 +20,7 @@ ways! {
         ArpUnlearnt = "arp_unlearnt": "An ARP request for one of our addresses was answered without the management core, which is sent only so many a second.",
         FilterOpened = "snat_filter_opened": "A member's UDP port talks to more than four addresses at once: any host that sends to it is let in.",
         PersistenceFull = "persistence_full": "A worker holds as many persistence records as it can (262,144, or flows_per_worker): the one unused longest gave way to a new one.",
+        AccountsFull = "accounts_full": "A packet that could have left by a shorter way was decided about in full, as a worker counts for as many (65,536 pairs of members, virtual servers and directions) as it can: it begins anew with the next snapshot.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }

@@ -117,9 +117,16 @@ impl Sums {
             self.settle_some(old, 0, self.used(old).iter().sum());
         }
         self.at = usize::MAX;
+        self.renew_numbers(new.life != old.life);
         if new.life != old.life {
-            self.forget_numbers();
             self.traffic.reserve(new);
+        }
+    }
+
+    /// Numbers are given anew, where ids mean something else or all were given: cached routes, which hold them, are of the snapshot before.
+    fn renew_numbers(&mut self, ids_are_others: bool) {
+        if ids_are_others || self.accounts.len() == NUMBERS {
+            self.forget_numbers();
         }
     }
 
@@ -186,5 +193,21 @@ mod tests {
         assert_eq!([sums.number(another), sums.number(account(7))], [None, Some(8)]);
         sums.forget_numbers();
         assert_eq!([Account::NOBODY, another, account(7)].map(|it| sums.number(it)), [Some(0), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn numbers_are_given_anew_with_the_next_snapshot_once_all_are_given() {
+        let mut sums = Sums::empty();
+        let account = |id: u16| Account::to(MemberId(id));
+        assert_eq!([7, 9].map(|id| sums.number(account(id))), [Some(1), Some(2)]);
+        sums.renew_numbers(false);
+        assert_eq!(sums.number(account(9)), Some(2), "there is room: nothing is given anew");
+        (0..u16::MAX).for_each(|id| assert!(sums.number(account(id)).is_some()));
+        let newcomer = Account { is_from_member: true, ..account(7) };
+        assert_eq!(sums.number(newcomer), None);
+        sums.renew_numbers(false);
+        assert_eq!([newcomer, account(9)].map(|it| sums.number(it)), [Some(1), Some(2)]);
+        sums.renew_numbers(true);
+        assert_eq!(sums.number(account(9)), Some(1), "ids mean others now");
     }
 }

@@ -48,9 +48,15 @@ impl<'a> Walk<'a> {
     /// no number left, so each has to be asked about.
     pub(super) fn number(&mut self, account: impl FnOnce(&Self) -> Option<Account>) -> Option<u16> {
         match self.snapshot.limits.traffic_counters {
-            true => self.state.sums.number(account(self)?),
+            true => self.state.sums.number(account(self)?).or_else(|| self.note_accounts_full()),
             false => Some(0),
         }
+    }
+
+    #[cold]
+    fn note_accounts_full(&mut self) -> Option<u16> {
+        self.count_event(EngineEvent::AccountsFull);
+        None
     }
 
     /// The packet is from a member.

@@ -3,7 +3,7 @@
 //! Owns its descriptor, and that the kernel's side of it is as it is to be. Its name is given up with the last descriptor: nothing stays behind
 //! when the process ends, however it ends, unless the service manager keeps one for the next.
 
-use super::kept::{self, Kept};
+use super::kept::Kept;
 use super::kernel_settings;
 use super::wanted::Wanted;
 use crate::netlink::{Link, Netlink, NetlinkError};
@@ -27,8 +27,14 @@ impl Device {
         kept: &mut Kept,
         netlink: &mut Netlink,
     ) -> Result<(Device, Option<String>), String> {
-        let Some(back) = kept.take(&wanted.name) else { return Device::make(wanted, netlink) };
+        let unknown =
+            |error| format!("{} may be that of the process before, which cannot be known: {error}", wanted.name);
+        if !kept.has(&wanted.name).map_err(unknown)? {
+            return Device::make(wanted, kept, netlink);
+        }
+        // Before it is taken: where it cannot be found, it is there at the next look.
         let link = find(&wanted.name, netlink)?;
+        let Some(back) = kept.take(&wanted.name) else { return Device::make(wanted, kept, netlink) };
         tracing::info!(
             "host device {} is that of the process before, whoever speaks over it has seen nothing: {} that had waited are dropped",
             wanted.name,
@@ -39,7 +45,7 @@ impl Device {
         Ok((device, trouble))
     }
 
-    fn make(wanted: &Wanted, netlink: &mut Netlink) -> Result<(Device, Option<String>), String> {
+    fn make(wanted: &Wanted, kept: &mut Kept, netlink: &mut Netlink) -> Result<(Device, Option<String>), String> {
         let name = &wanted.name;
         let file = open(name).map_err(|error| {
             let remedy = match error.kind() {
@@ -51,7 +57,7 @@ impl Device {
             format!("{name} cannot be made: {error}{remedy}")
         })?;
         let link = find(name, netlink)?;
-        kept::keep(name, file.as_fd());
+        kept.add(name, file.as_fd());
         let mut device = Device { file, link };
         let trouble = device.conform(wanted, netlink).err();
         Ok((device, trouble))
@@ -77,9 +83,19 @@ impl Device {
         settings.map_err(|error| format!("{} is not as it is to be: {error}", wanted.name))
     }
 
-    /// What has none of the addresses that are to be there gets them; those that others have put there stay.
+    /// What has none of the addresses that are to be there gets them, and loses those that it was given by this program, be it by the process
+    /// before, and that are not wanted any more; those that others have put there stay.
     fn give_addresses(&self, wanted: &[Ipv4Net], netlink: &mut Netlink) -> Result<(), String> {
-        let has = netlink.addresses(&self.link).map_err(|error| error.to_string())?;
+        let text = |error: NetlinkError| error.to_string();
+        let mut has = netlink.addresses_by_giver(&self.link).map_err(text)?;
+        let is_over = |(net, is_ours): &(Ipv4Net, bool)| *is_ours && !wanted.contains(net);
+        let gone: Vec<Ipv4Net> = has.iter().filter(|one| is_over(one)).map(|(net, _)| *net).collect();
+        if !gone.is_empty() {
+            self.take_addresses(&gone, netlink)?;
+            // With the first of a network the kernel may take the others of it.
+            has = netlink.addresses_by_giver(&self.link).map_err(text)?;
+        }
+        let has: Vec<Ipv4Net> = has.into_iter().map(|(net, _)| net).collect();
         let missing: Vec<Ipv4Net> = wanted.iter().filter(|net| !has.contains(net)).copied().collect();
         if missing.is_empty() {
             return Ok(());

@@ -48,8 +48,8 @@ struct Served {
     trouble: Option<String>,
     /// The same of what keepalived has above it.
     above: Option<String>,
-    /// Since when the port's link is down.
-    down_since: Option<Instant>,
+    /// From when on the kernel sees no carrier, as the port's link is down.
+    dark_from: Option<Instant>,
     /// The kernel is shown one.
     carrier: bool,
     counts: Arc<Counts>,
@@ -64,7 +64,6 @@ impl Service {
     /// Serves until nobody can order anything any more; says when the first devices have been tried.
     pub(super) fn run(mut self, first: Vec<Wanted>, begun: &Sender<()>) {
         self.follow(first);
-        self.kept.close_rest();
         _ = begun.send(());
         let (mut looked, mut in_vain) = (Instant::now(), 0);
         loop {
@@ -112,6 +111,7 @@ impl Service {
 
     /// Each device is made as it is to be.
     fn look(&mut self) {
+        self.kept.close_others(self.served.iter().map(|served| served.wanted.name.as_str()));
         match Netlink::open() {
             Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut self.kept, &mut netlink)),
             Err(error) => self.served.iter_mut().for_each(|served| served.trouble = Some(error.to_string())),
@@ -171,7 +171,7 @@ impl Service {
 impl Served {
     fn new(wanted: Wanted) -> Served {
         let counts = Arc::default();
-        Served { wanted, device: None, trouble: None, above: None, down_since: None, carrier: true, counts }
+        Served { wanted, device: None, trouble: None, above: None, dark_from: None, carrier: true, counts }
     }
 
     /// The same device for what its interface is now.
@@ -195,6 +195,10 @@ impl Served {
             None => match Device::get(&self.wanted, kept, netlink) {
                 Ok((device, trouble)) => {
                     self.carrier = device.has_carrier();
+                    if !self.carrier {
+                        // The process before has turned it off: that stays until a port says that its link is up.
+                        self.dark_from = Some(Instant::now());
+                    }
                     self.device = Some(device);
                     trouble
                 }
@@ -204,10 +208,16 @@ impl Served {
         self.pass_on_link(netlink);
     }
 
-    /// The kernel sees no carrier once the link has been down for a while, and one at once when it is back.
+    /// The kernel sees no carrier once the link has been down for a while, and one at once when it is back; what it sees stays until the link is
+    /// known.
     fn pass_on_link(&mut self, netlink: &mut Netlink) {
-        self.down_since = if self.wanted.link { None } else { self.down_since.or_else(|| Some(Instant::now())) };
-        let carrier = self.down_since.is_none_or(|since| since.elapsed() < LINK_PATIENCE);
+        let now = Instant::now();
+        self.dark_from = match self.wanted.link {
+            Some(true) => None,
+            Some(false) => self.dark_from.or(Some(now + LINK_PATIENCE)),
+            None => self.dark_from,
+        };
+        let carrier = self.dark_from.is_none_or(|from| now < from);
         if carrier != self.carrier
             && let Some(device) = &self.device
         {

@@ -22,15 +22,15 @@ pub struct Wanted {
     pub mtu: u16,
     /// Its addresses, each with the length of its network.
     pub addresses: Vec<Ipv4Net>,
-    /// The link of the interface's port.
-    pub link: bool,
+    /// The link of the interface's port; `None`: the port has not said yet.
+    pub link: Option<bool>,
     /// The kernel's own interface that the port stands on, where it does (af_packet, af_xdp): the kernel sees every frame there as well,
     /// and is told to take none of them for itself.
     pub beneath: Option<String>,
 }
 
 /// The devices of an intent's interfaces; `macs` and `links` are those of its ports, in their order.
-pub fn devices(intent: &Intent, macs: &[Mac], links: impl Fn(usize) -> bool) -> Vec<Wanted> {
+pub fn devices(intent: &Intent, macs: &[Mac], links: impl Fn(usize) -> Option<bool>) -> Vec<Wanted> {
     let with_device = |(interface, meant): (InterfaceId, &Interface)| {
         let port = meant.port.index();
         Some(Wanted {

@@ -11,7 +11,7 @@ use ipnet::Ipv4Net;
 use netlink_packet_route::RouteNetlinkMessage::{
     DelAddress, DelLink, GetAddress, GetLink, NewAddress, NewLink, SetLink,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rustix::io::Errno;
@@ -20,6 +20,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// More queues than any device may have: a device of that many is not made, but only where its kind is known.
 const TOO_MANY_QUEUES: u32 = 4_097;
+
+/// Whom the kernel names as the giver of the addresses that are given here (IFA_PROTO of linux/if_addr.h, Linux 5.18; kernels before name
+/// nobody). The kernel's own are 1 to 3, keepalived's is 18.
+const GIVER: AddressProtocol = AddressProtocol::Other(70);
 
 type Result<T> = std::result::Result<T, NetlinkError>;
 
@@ -121,11 +125,17 @@ impl Netlink {
 
     /// The IPv4 addresses of a link, each with the length of its network.
     pub fn addresses(&mut self, link: &Link) -> Result<Vec<Ipv4Net>> {
+        let all = self.addresses_by_giver(link)?;
+        Ok(all.into_iter().map(|(address, _)| address).collect())
+    }
+
+    /// The same, each with whether this program has given it, this process or one before. A kernel before Linux 5.18 does not know.
+    pub fn addresses_by_giver(&mut self, link: &Link) -> Result<Vec<(Ipv4Net, bool)>> {
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet;
         let what = || format!("the addresses of link {} cannot be read", link.name);
         let all = self.exchange.dump(GetAddress(message)).map_err(NetlinkError::of(what))?;
-        Ok(all.iter().filter_map(|message| address_on(link, message)).collect())
+        Ok(all.iter().filter_map(|message| Some((address_on(link, message)?, is_given_here(message)))).collect())
     }
 
     /// Whether any link has one of these IPv4 addresses.
@@ -195,12 +205,17 @@ fn address_message(link: &Link, address: Ipv4Net) -> AddressMessage {
     message.header.prefix_len = address.prefix_len();
     message.header.index = link.index;
     let own = IpAddr::V4(address.addr());
-    message.attributes = vec![AddressAttribute::Local(own), AddressAttribute::Address(own)];
+    let giver = AddressAttribute::Protocol(GIVER);
+    message.attributes = vec![AddressAttribute::Local(own), AddressAttribute::Address(own), giver];
     message
 }
 
 fn address_on(link: &Link, message: &RouteNetlinkMessage) -> Option<Ipv4Net> {
     address_of(message).filter(|(index, _)| *index == link.index).map(|(_, own)| own)
+}
+
+fn is_given_here(message: &RouteNetlinkMessage) -> bool {
+    matches!(message, NewAddress(message) if message.attributes.contains(&AddressAttribute::Protocol(GIVER)))
 }
 
 /// The number of the link, and the address that it has.

@@ -120,6 +120,32 @@ fn s162_what_members_open_and_visitors_send_counts_for_the_member_alone() {
 }
 
 #[test]
+fn s162_a_visitor_counts_for_whom_it_calls_though_the_id_has_become_another_member_s() {
+    let mut lab = lab();
+    let visit = Build::udp(at(VISITOR, 50_124), at(B, 161)).payload(b"get");
+    thrice(&mut lab, ROUTER, &visit, HOST_B, &visit);
+    let rig = &mut lab.rig;
+    let (b, health) = (rig.intent.members.pop().unwrap(), rig.health.members.pop().unwrap());
+    rig.intent.pools[0].members.pop();
+    rig.publish();
+    // Each takes the lowest id that is free: C has that of B now, and B, who is back, another one.
+    for (place, one) in [(1, member("sip-c", "10.20.0.19", 0)), (2, b)] {
+        rig.intent.members.push(one);
+        rig.intent.pools[0].members.push(MemberId(place));
+        rig.health.members.push(health);
+        rig.publish();
+    }
+    let ids = [B, "10.20.0.19"].map(|it| rig.installed().members.find_id(|member| member.address == addr(it)).unwrap());
+    assert_eq!(ids, [MemberId(2), MEMBER_B]);
+    rig.wait(SHOWN);
+    let before = ids.map(|id| lab.rig.forwarded(id));
+    assert_eq!(before[0], Forwarded::default());
+    thrice(&mut lab, ROUTER, &visit, HOST_B, &visit);
+    lab.rig.wait(SHOWN);
+    assert_eq!(ids.map(|id| lab.rig.forwarded(id)), [of([&visit; 3], []), before[1]]);
+}
+
+#[test]
 fn s162_a_hairpin_counts_for_both_members_and_for_the_virtual_server_that_was_called() {
     let mut lab = lab();
     let syn = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), SYN, 1, 0);
