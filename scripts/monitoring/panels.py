@@ -79,7 +79,8 @@ def _by_port(metric: str, factor: str = "") -> str:
 
 OVERVIEW = Row("Overview", [
     _number("Appliance", f"up{OF}", states=("not answering", "up")),
-    _number("Virtual servers down", f"sum by (instance) (fairlead_virtual_server_up{OF} == bool 0)", red=1),
+    _number("Virtual servers down", f"sum by (instance) (fairlead_virtual_server_enabled{OF} - fairlead_virtual_server_up{OF})", red=1,
+            help="Without those that are disabled."),
     _number("Alarms", f"fairlead_alarms{OF}", red=1, help="`fairlead alarms` lists them, with what to do about each."),
     _number("Up for", f"fairlead_uptime_seconds{OF}", "s"),
     _number("Switchovers in 24 hours", f"round(sum by (instance) (increase(fairlead_switchovers_total{BY_MONITOR}[1d])))", red=1,

@@ -91,7 +91,10 @@ kill -TERM "$process"
 wait "$process" || fail "it does not end well"
 is_there /var/lib/fairlead/operator.json || true
 touch /var/lib/fairlead/operator.json
+mkdir /etc/fairlead/machine
+echo 2-3 >/etc/fairlead/machine/cores
 apt-get remove -qq -y fairlead >"$folder/remove.log" 2>&1 || fail "it cannot be removed"
+grep -q 'fairlead-machine undo cores' "$folder/remove.log" || fail "it does not say what fairlead-machine has left"
 is_gone /usr/bin/fairlead
 is_there /etc/fairlead/fairlead.toml
 is_there /var/lib/fairlead/operator.json

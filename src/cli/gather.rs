@@ -16,7 +16,7 @@ use crate::doctor::{
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -182,12 +182,22 @@ impl Sources<'_> {
 fn keepalived(file: &Configuration) -> Option<Result<PairFile, LeftOut>> {
     let pair = file.intent.pair.as_ref()?;
     let name = pair.keepalived_config.clone();
-    let mut bytes = Vec::new();
-    match fs::File::open(&name).and_then(|file| file.take(LARGEST_OTHER).read_to_end(&mut bytes)) {
-        Ok(_) => Some(Ok(PairFile { name, text: String::from_utf8_lossy(&bytes).into_owned() })),
-        Err(_) if pair.keepalived.is_none() => None,
+    match whole(Path::new(&name)) {
+        Ok(bytes) => Some(Ok(PairFile { name, text: String::from_utf8_lossy(&bytes).into_owned() })),
+        Err(error) if pair.keepalived.is_none() && error.kind() != io::ErrorKind::FileTooLarge => None,
         Err(error) => Some(Err(LeftOut::because(format!("{name} cannot be read ([pair] keepalived_config): {error}")))),
     }
+}
+
+/// All of another program's file: a part of one says things that the whole does not.
+fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST_OTHER + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_OTHER {
+        let why = format!("it is larger than {} MiB", LARGEST_OTHER >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
 }
 
 /// It is there, or may be.
@@ -310,6 +320,21 @@ mod tests {
         let (_folder, socket) = answering(0);
         let tables = sources(&socket).tables(&mut |_| {});
         assert!(tables.unheard.is_some_and(|it| it.is_silent) && tables.nobody.is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_left_out_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keepalived.conf");
+        let largest = vec![b'\n'; LARGEST_OTHER as usize];
+        fs::write(&path, &largest).unwrap();
+        assert_eq!(whole(&path).unwrap().len(), largest.len());
+        fs::write(&path, [largest, vec![b'}']].concat()).unwrap();
+        let error = whole(&path).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (io::ErrorKind::FileTooLarge, "it is larger than 1 MiB")
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What a `keepalived.conf` says of VRRP, for whoever compares it with a file of ours.
 //!
-//! Owns what keepalived (2.2.7, its manual) takes for granted where the file is silent: version 2, an advertisement each second. Judges
-//! nothing.
+//! Owns what keepalived (2.2.7, its manual) takes for granted where the file is silent: an advertisement each second. Judges nothing.
 
 use super::source::Unreadable;
 use super::syntax::{Dialect, Item, all_words, block, find, items, word};
@@ -34,7 +33,8 @@ pub struct Vrrp {
     pub groups: Vec<Vec<String>>,
     /// Its instances, in their order.
     pub instances: Vec<Instance>,
-    /// What is not read, as it stands in the file: included files, and lines that only some hosts heed.
+    /// What is not read, as it stands in the file: included files, lines that only some hosts heed, and whatever has a parameter (`$NAME`) in
+    /// it. While there is any, what is not in the rest may still be written. Of a password nothing is said.
     pub unread: Vec<String>,
 }
 
@@ -49,8 +49,8 @@ pub struct Instance {
     pub interface: String,
     /// `virtual_router_id`, if it is a number that one may have.
     pub router: Option<u8>,
-    /// Of the protocol, 2 or 3.
-    pub version: u8,
+    /// Of the protocol, 2 or 3; `None`: not written, which is 2.
+    pub version: Option<u8>,
     /// `advert_int`, as it is written.
     pub interval: String,
     /// `auth_type` is written.
@@ -114,8 +114,11 @@ fn first(item: &Item) -> &str {
 }
 
 fn not_read(item: &Item, unread: &mut Vec<String>) {
-    if first(item) == "include" || first(item).starts_with(['@', '$', '~']) {
-        unread.push(format!("line {}: {}", item.line, item.words.join(" ")));
+    let has_parameter = item.words.iter().any(|word| word.contains('$'));
+    if first(item).starts_with("include") || first(item).starts_with(['@', '~']) || has_parameter {
+        let is_password = item.words.iter().any(|word| word == "auth_pass");
+        let text = if is_password { "auth_pass".to_owned() } else { item.words.join(" ") };
+        unread.push(format!("line {}: {text}", item.line));
     }
     item.block.iter().for_each(|inner| not_read(inner, unread));
 }
@@ -139,7 +142,7 @@ fn instance(item: &Item, global: &[Item]) -> Instance {
         line: item.line,
         interface: own.into(),
         router: word(here, "virtual_router_id").and_then(|text| text.parse().ok()).filter(|id| *id != 0),
-        version: if is_of_ipv6 { 3 } else { version.unwrap_or(2) },
+        version: if is_of_ipv6 { Some(3) } else { version },
         interval: word(here, "advert_int").unwrap_or("1").into(),
         auth: find(block(here, "authentication"), "auth_type").is_some(),
         unicast: find(here, "unicast_peer").is_some(),
@@ -192,7 +195,7 @@ mod tests {
             line: 9,
             interface: "fl-a".into(),
             router: Some(20),
-            version: 2,
+            version: None,
             interval: "1".into(),
             auth: true,
             unicast: true,
@@ -207,13 +210,23 @@ mod tests {
         let second = Instance {
             name: "b".into(),
             line: 28,
-            version: 3,
+            version: Some(3),
             interval: "0.2".into(),
             vmac: true,
             ..Instance::default()
         };
         assert_eq!(read.instances, [first, second]);
         assert!(Vrrp::read("k.conf", "vrrp_instance a {\n").is_err());
+    }
+
+    #[test]
+    fn what_has_a_parameter_is_not_read_and_no_password_is_shown() {
+        let text = "$ID=20\nincluder a.conf\nvrrp_instance a {\n interface fl-a\n virtual_router_id $ID\n advert_int ${ADV}\n authentication {\n \
+                    auth_pass a$b\n }\n @one auth_pass secret\n virtual_ipaddress {\n 10.0.0.1/24 dev $LINK\n }\n}\n";
+        let lines = ["1: $ID=20", "2: includer a.conf", "5: virtual_router_id $ID", "6: advert_int $", "8: auth_pass"];
+        let lines = lines.into_iter().chain(["10: auth_pass", "12: 10.0.0.1/24 dev $LINK"]);
+        let expected: Vec<String> = lines.map(|line| format!("line {line}")).collect();
+        assert_eq!(Vrrp::read("k.conf", text).unwrap().unread, expected);
     }
 
     #[test]
@@ -226,7 +239,7 @@ mod tests {
     fn the_shipped_file_is_read_whole() {
         let read = Vrrp::read("k.conf", include_str!("../../dpdk-config/keepalived/keepalived.conf")).unwrap();
         let [instance] = &read.instances[..] else { panic!("{read:?}") };
-        assert_eq!((instance.version, instance.interval.as_str(), instance.router), (3, "0.2", Some(20)));
+        assert_eq!((instance.version, instance.interval.as_str(), instance.router), (Some(3), "0.2", Some(20)));
         assert_eq!((instance.addresses.len(), read.unread.len(), read.script_security), (2, 0, true));
     }
 }

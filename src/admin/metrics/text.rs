@@ -144,6 +144,8 @@ fn virtual_server(page: &mut Page, row: &VirtualServerRow) {
         &labels,
         flag(row.state == VirtualServerState::Up),
     );
+    let enabled = flag(row.state != VirtualServerState::Disabled);
+    page.gauge("virtual_server_enabled", "1 unless disabled in the file.", &labels, enabled);
     if row.advertise != Advertise::Never {
         let help = "1 while its address stands where routing daemons see it; where it is to at times.";
         page.gauge("virtual_server_advertised", help, &labels, flag(row.advertised_since.is_some()));
@@ -539,7 +541,9 @@ mod tests {
     /// The one that most alerts are made of.
     #[test]
     fn a_virtual_server_that_serves_nobody_has_a_gauge_of_zero() {
-        for (state, up) in [(VirtualServerState::Up, 1), (VirtualServerState::Down, 0)] {
+        for (state, up, enabled) in
+            [(VirtualServerState::Up, 1, 1), (VirtualServerState::Down, 0, 1), (VirtualServerState::Disabled, 0, 0)]
+        {
             let row = VirtualServerRow {
                 name: "sip-1".into(),
                 address: [10, 20, 0, 100].into(),
@@ -559,7 +563,7 @@ mod tests {
             let mut page = Page::default();
             virtual_server(&mut page, &row);
             let labels = "{virtual_server=\"sip-1\",pool=\"pair-1\"}";
-            for (name, value) in [("up", up), ("advertised", up), ("connection_limit", 100)] {
+            for (name, value) in [("up", up), ("enabled", enabled), ("advertised", up), ("connection_limit", 100)] {
                 let line = format!("\nfairlead_virtual_server_{name}{labels} {value}\n");
                 assert!(page.text().contains(&line), "{}", page.text());
             }

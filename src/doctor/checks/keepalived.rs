@@ -4,11 +4,14 @@
 
 use crate::doctor::facts::{Facts, PairFile};
 use crate::doctor::found::{Found, Looked};
-use crate::import::{Instance, Vrrp};
+use crate::import::{Held, Instance, Vrrp};
 use crate::policy::Intent;
 use crate::policy::intent::{Interface, Pair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+/// Lines that are not read are shown so far.
+const UNREAD_SHOWN: usize = 10;
 
 /// One file beside another.
 struct Compared<'f> {
@@ -34,7 +37,13 @@ pub(super) fn keepalived(facts: &Facts, found: &mut Found) -> Looked {
             return Ok(());
         }
     };
-    vrrp.unread.iter().for_each(|line| found.left_out(format!("of {name} this is not read: {line}")));
+    vrrp.unread
+        .iter()
+        .take(UNREAD_SHOWN)
+        .for_each(|line| found.left_out(format!("of {name} this is not read: {line}")));
+    if let more @ 1.. = vrrp.unread.len().saturating_sub(UNREAD_SHOWN) {
+        found.left_out(format!("of {name} {more} more such lines are not read"));
+    }
     let compared = Compared { file: name, vrrp: &vrrp, intent, pair };
     compared.fifo(found);
     compared.scripts(found);
@@ -55,10 +64,20 @@ impl Compared<'_> {
         format!("{}:{line}", self.file)
     }
 
+    /// What is not in the file is nowhere. Otherwise it may be written where nobody has looked, and nothing is said about it but that.
+    fn is_nowhere(&self, what: &str, found: &mut Found) -> bool {
+        let is_read = self.vrrp.unread.is_empty();
+        if !is_read {
+            found.left_out(format!("not known, as not all of {} is read: {what}", self.file));
+        }
+        is_read
+    }
+
     fn fifo(&self, found: &mut Found) {
         let written = &self.vrrp.fifos;
         match &self.pair.keepalived {
             Some(ours) if written.contains(ours) => {}
+            Some(_) if !self.is_nowhere("whether keepalived writes to the FIFO that Fairlead reads", found) => {}
             Some(ours) => found.error(
                 "keepalived does not write to the FIFO that Fairlead reads: who is active is not heard",
                 format!("[pair] keepalived = \"{ours}\"; {}: {}", self.file, listed("vrrp_notify_fifo", written)),
@@ -74,6 +93,9 @@ impl Compared<'_> {
 
     fn scripts(&self, found: &mut Found) {
         let Some((script, line)) = self.vrrp.script.as_ref().filter(|_| !self.vrrp.script_security) else { return };
+        if !self.is_nowhere("whether scripts are run with script security", found) {
+            return;
+        }
         found.warning(
             "keepalived runs scripts without script security: one that others may write to is run as root",
             format!("{}: {script}, and no enable_script_security", self.at(*line)),
@@ -86,7 +108,7 @@ impl Compared<'_> {
         let all = &self.vrrp.instances;
         let Some(name) = &self.pair.instance else { return all.iter().collect() };
         let named: Vec<&Instance> = all.iter().filter(|instance| instance.name == *name).collect();
-        if named.is_empty() {
+        if named.is_empty() && self.is_nowhere(&format!("whether there is an instance {name}"), found) {
             let names: Vec<String> = all.iter().map(|instance| instance.name.clone()).collect();
             found.error(
                 format!("keepalived has no instance {name}, whose lines alone count: who is active is not heard"),
@@ -103,14 +125,19 @@ impl Compared<'_> {
     fn protocol(&self, instance: &Instance, found: &mut Found) {
         let Instance { name, line, version, interval, .. } = instance;
         let whole = interval.parse::<f64>().is_ok_and(|seconds| seconds >= 1.0 && seconds.fract() == 0.0);
-        if *version == 2 && !whole {
+        let is_known = !interval.contains('$');
+        let version_is_2 = |found: &mut Found| match version {
+            Some(version) => *version == 2,
+            None => self.is_nowhere(&format!("which version of VRRP instance {name} speaks"), found),
+        };
+        if is_known && !whole && version_is_2(found) {
             found.error(
                 format!("instance {name} speaks VRRP version 2, which has no fractions of a second: it takes more than 3 s to find a silence"),
                 format!("{}: advert_int {interval}", self.at(*line)),
                 "write version 3 into the instance, or vrrp_version 3 under global_defs, on both appliances",
             );
         }
-        if *version == 3 && instance.auth {
+        if *version == Some(3) && instance.auth {
             found.warning(
                 format!("instance {name} has a password, which VRRP version 3 does not: it is left out"),
                 format!("{}: auth_type", self.at(*line)),
@@ -155,6 +182,9 @@ impl Compared<'_> {
         let floating = self.floating();
         let mut held = instances.iter().flat_map(|instance| &instance.addresses);
         if instances.is_empty() || floating.is_empty() || held.any(|held| floating.contains(&held.address)) {
+            return;
+        }
+        if !self.is_nowhere("whether keepalived moves a floating address", found) {
             return;
         }
         found.warning(
@@ -212,20 +242,23 @@ impl Compared<'_> {
                 format!("{at}: virtual_router_id {id}, use_vmac; no [pair] virtual_mac with vrid"),
                 format!("write virtual_mac = true under [pair] and vrid = {id} under the interface, or remove use_vmac"),
             ),
-            (Some(mac), Some(false)) => found.warning(
-                format!("what floats on {name} is at {mac}, and keepalived announces it at the device's own MAC"),
-                format!("{at}: an address there without use_vmac"),
-                "write use_vmac; or, on another link than the instance's, leave the address out: Fairlead announces it by itself",
-            ),
+            (Some(mac), Some(false)) if self.is_nowhere(&format!("at which MAC keepalived announces {name}"), found) => found
+                .warning(
+                    format!("what floats on {name} is at {mac}, and keepalived announces it at the device's own MAC"),
+                    format!("{at}: an address there without use_vmac"),
+                    "write use_vmac; or, on another link than the instance's, leave the address out: Fairlead announces it by itself",
+                ),
             _ => {}
         }
     }
 
     /// A device that an address has above another link than the instance's is made once only.
     fn second_link(&self, instance: &Instance, found: &mut Found) {
-        let Some(held) = instance.addresses.iter().find(|held| held.vmac && held.device != instance.interface) else {
+        let is_elsewhere = |held: &&Held| held.vmac && held.device != instance.interface && !held.device.contains('$');
+        let Some(held) = instance.addresses.iter().find(is_elsewhere) else { return };
+        if instance.interface.is_empty() || instance.interface.contains('$') {
             return;
-        };
+        }
         found.warning(
             format!(
                 "instance {} has {} with use_vmac on a second link: once Fairlead's devices were made anew it stays in FAULT, and a reload \
@@ -395,10 +428,64 @@ mod tests {
     }
 
     #[test]
+    fn s157_what_may_stand_where_nobody_has_read_is_no_fault() {
+        let include = ("vrrp_script healthy", "include more.conf\nvrrp_script healthy");
+        let vmac = [
+            ("host = \"fl-servers\"", "host = \"fl-servers\"\nvrid = 20"),
+            ("host = \"fl-clients\"", "host = \"fl-clients\"\nvrid = 77"),
+            ("instance = \"fairlead\"\n", "instance = \"fairlead\"\nvirtual_mac = true\n"),
+        ];
+        let none = [("\t\t10.20.0.1/24 dev fl-servers\n", ""), ("\t\t192.0.2.4/24 dev fl-clients\n", "")];
+        let own: &[(&str, &str)] = &[];
+        for (theirs, ours_too, what) in [
+            (&[("vrrp_instance fairlead", "vrrp_instance other"), include][..], own, "instance fairlead"),
+            (&[("vrrp_notify_fifo /run/fairlead/keepalived.fifo", ""), include], own, "writes to the FIFO"),
+            (&[("\tenable_script_security\n", ""), include], own, "script security"),
+            (&[("\tversion 3\n", ""), include], own, "which version of VRRP"),
+            (&[("\tversion 3\n", "\t@one version 3\n")], own, "which version of VRRP"),
+            (&[none[0], none[1], include], own, "moves a floating address"),
+            (&[include], &vmac, "at which MAC"),
+        ] {
+            let Diagnosis { findings, left_out, .. } = look(theirs, ours(ours_too));
+            assert!(findings.iter().all(|row| row.severity == Well), "{findings:?}");
+            let why: Vec<&str> = left_out.iter().map(|row| row.why.as_str()).collect();
+            assert!(why.iter().any(|why| why.starts_with("not known") && why.contains(what)), "{why:?}");
+        }
+        // What is written is judged all the same.
+        let fraction = look(&[("\tversion 3\n", "\tversion 2\n"), include], ours(&[])).findings;
+        assert!(fraction.len() == 1 && fraction[0].severity == Error, "{fraction:?}");
+    }
+
+    #[test]
+    fn s157_what_a_parameter_stands_for_is_not_guessed() {
+        let interval = [("advert_int 0.2", "advert_int $ADV"), ("\tversion 3\n", "\tversion 2\n")];
+        let router = [("virtual_router_id 20", "virtual_router_id $ID")];
+        let link = [("\tinterface fl-servers\n", "\tinterface $LINK\n")];
+        for (theirs, line) in
+            [(&interval[..], "advert_int $ADV"), (&router, "virtual_router_id $ID"), (&link, "interface $LINK")]
+        {
+            let Diagnosis { findings, left_out, .. } = look(theirs, ours(&[]));
+            assert!(findings.iter().all(|row| row.severity == Well), "{findings:?}");
+            assert!(left_out.len() == 1 && left_out[0].why.contains(line), "{left_out:?}");
+        }
+        // Which link is the second one is not known either.
+        let both = ours(&[
+            ("host = \"fl-servers\"", "host = \"fl-servers\"\nvrid = 20"),
+            ("host = \"fl-clients\"", "host = \"fl-clients\"\nvrid = 77"),
+            ("instance = \"fairlead\"\n", "instance = \"fairlead\"\nvirtual_mac = true\n"),
+        ]);
+        let Diagnosis { findings, .. } = look(&[link[0], ("dev fl-servers", "dev fl-servers use_vmac")], both);
+        assert!(findings.iter().all(|row| row.severity == Well), "{findings:?}");
+    }
+
+    #[test]
     fn s157_what_is_not_read_is_said() {
         let more = ("vrrp_script healthy", "include more.conf\nvrrp_script healthy");
         let said = look(&[more], ours(&[])).left_out;
         assert!(said.len() == 1 && said[0].why.contains("include more.conf"), "{said:?}");
+        let many = format!("{}vrrp_script healthy", "include more.conf\n".repeat(UNREAD_SHOWN + 7));
+        let said = look(&[("vrrp_script healthy", &many)], ours(&[])).left_out;
+        assert!(said.len() == UNREAD_SHOWN + 1 && said[UNREAD_SHOWN].why.contains("7 more"), "{said:?}");
         let broken = look(&[("vrrp_instance fairlead {", "vrrp_instance fairlead")], ours(&[])).findings;
         assert!(broken.len() == 1 && broken[0].severity == Error && broken[0].evidence.contains("conf:"), "{broken:?}");
         let facts = |keepalived, file| Facts { file: Some(file), keepalived, ..Facts::default() };
