@@ -49,6 +49,8 @@ impl Question {
         }
         Duration::from_secs(match self.request {
             Request::ProbeNow { .. } => 120,
+            // The other appliance has twenty seconds.
+            Request::PairPush { .. } => 25,
             Request::MemberSet { .. }
             | Request::PoolForce { .. }
             | Request::PoolAuto { .. }
