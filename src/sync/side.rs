@@ -284,18 +284,7 @@ impl Sync {
             return Err(out_of_place("nobody has said who speaks"));
         }
         let batch = match message {
-            Message::Hello(hello) if hello.process == self.hello.process => return Err(Refusal::Ourselves),
-            Message::Hello(hello) => {
-                match &connection.other {
-                    Some(known) if *known == *hello => return Err(out_of_place("that was said before")),
-                    Some(known) if known.process != hello.process => {
-                        return Err(out_of_place("another process speaks"));
-                    }
-                    _ => connection.other = Some((*hello).clone()),
-                }
-                self.tell(News::Up(hello));
-                return Ok(());
-            }
+            Message::Hello(hello) => return self.hear_hello(hello, number),
             Message::Text(topic, is_last, part) => return self.hear_part((topic, is_last), &part, number),
             Message::Role(feeds) => {
                 connection.other_feeds = feeds;
@@ -340,6 +329,25 @@ impl Sync {
         if !self.feeds {
             connection.pending = Some((Arc::new(batch), 0, number));
         }
+        Ok(())
+    }
+
+    /// It is said who speaks: at first, and again where that one says something else of itself.
+    fn hear_hello(&mut self, hello: Box<Hello>, frame: u32) -> Result<(), Refusal> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if hello.process == self.hello.process {
+            return Err(Refusal::Ourselves);
+        }
+        let what = match &connection.other {
+            Some(known) if *known == *hello => Some("that was said before"),
+            Some(known) if known.process != hello.process => Some("another process speaks"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(Refusal::OutOfPlace { frame, what });
+        }
+        connection.other = Some((*hello).clone());
+        self.tell(News::Up(hello));
         Ok(())
     }
 
