@@ -127,7 +127,7 @@ fn s148_what_stands_at_one_goes_on_at_the_other_after_each_takeover() {
         let says = report(&mut twins, 0);
         let link = says.link.unwrap();
         assert_eq!((says.in_sync, says.lag_flows, link.state), (Some(true), Some(0), SyncWord::InSync));
-        assert_eq!((link.name.as_deref(), link.differences_count), (Some("lead-2"), 0), "{:?}", link.differences);
+        assert_eq!((link.name.as_deref(), link.differences_count), (Some("lead-2"), Some(0)), "{:?}", link.differences);
         let taken = report(&mut twins, 1).link.unwrap();
         assert!(taken.flows_taken >= 3 && taken.flows_left_out == 0 && taken.records_received > 0, "{taken:?}");
         for active in [1, 0, 1] {
