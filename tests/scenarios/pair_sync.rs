@@ -178,6 +178,36 @@ fn s149_a_connection_that_is_cut_is_an_alarm_at_both_until_all_is_there_again() 
     twins.shut_down();
 }
 
+/// However many there are, and however long.
+#[test]
+fn s136_words_that_cannot_be_read_are_an_event_a_connection_and_a_count() {
+    let mut twins = twins(1);
+    for _ in 0..500 {
+        twins.tell(0, PairNews::Unread(format!("no such word: {}", "x".repeat(100_000))));
+    }
+    twins.run(ms(50));
+    let said = |twins: &Twins, what: &str| -> Vec<String> {
+        let lines = twins.leads[0].log.iter().filter(|line| line.message.contains(what));
+        lines.map(|line| line.message.clone()).collect()
+    };
+    let lines = said(&twins, "cannot be read");
+    assert_eq!(lines.len(), 1);
+    assert!(
+        lines[0].starts_with("what lead-2 says cannot be read: no such word: xxx") && lines[0].len() < 300,
+        "{lines:?}"
+    );
+    assert_eq!(said(&twins, "could not be read").len(), 0);
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.rest(secs(2));
+    assert_eq!(said(&twins, "could not be read"), ["500 words of lead-2 could not be read over that connection"]);
+    twins.wire.as_mut().unwrap().is_cut = false;
+    twins.rest(secs(1));
+    twins.tell(0, PairNews::Unread("again".into()));
+    twins.run(ms(50));
+    assert_eq!(said(&twins, "cannot be read").len(), 2);
+    twins.shut_down();
+}
+
 #[test]
 fn s150_files_that_differ_are_an_alarm_with_the_keys_and_only_those_that_should_be_the_same() {
     let mut twins = twins(1);
@@ -190,9 +220,20 @@ fn s150_files_that_differ_are_an_alarm_with_the_keys_and_only_those_that_should_
         assert_eq!(alarm(&mut twins, lead, "pair.configuration").as_deref(), Some(expected));
         assert_eq!(report(&mut twins, lead).link.unwrap().differences, ["monitor sip-options: fall", "pair: settle"]);
     }
+    // While they do not hear each other, and one changes, nobody knows better.
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.rest(secs(2));
     twins.leads[1].file = two_files()[1].clone();
     twins.ask(1, Request::reload()).unwrap();
+    twins.rest(secs(1));
+    for lead in 0..2 {
+        assert_eq!(alarm(&mut twins, lead, "pair.configuration").as_deref(), Some(expected));
+        let link = report(&mut twins, lead).link.unwrap();
+        assert_eq!((link.state, link.differences_count, link.differences.len()), (SyncWord::Away, None, 0));
+    }
+    twins.wire.as_mut().unwrap().is_cut = false;
     twins.run(ms(500));
+    assert_eq!([0, 1].map(|lead| report(&mut twins, lead).link.unwrap().differences_count), [Some(0); 2]);
     assert_eq!([0, 1].map(|lead| alarm(&mut twins, lead, "pair.configuration")), [None, None]);
     twins.shut_down();
 }
