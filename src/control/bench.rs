@@ -206,6 +206,23 @@ fn two_servers_and_a_router() -> Vec<Host> {
     vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router]
 }
 
+/// Two workers on two ports, and what the process before has left.
+fn machine_of(counters: Still, (saved, configurations, events): Found, handover: Option<HandoverFound>) -> Machine {
+    Machine {
+        macs: MACS.to_vec(),
+        ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
+        workers: 2,
+        counters: Box::new(counters),
+        log: LogLevel::Info,
+        began: Instant::ZERO,
+        start: Wall(1_795_352_645_000_000),
+        saved,
+        configurations,
+        events,
+        handover,
+    }
+}
+
 impl Bench {
     /// Links up, both members alive: sip-a answers, sip-b refuses.
     pub(crate) fn new() -> Bench {
@@ -256,24 +273,12 @@ impl Bench {
     }
 
     fn begun(file: Configuration, ports: &[PortId], found: Found, handover: Option<HandoverFound>) -> Bench {
-        let (saved, configurations, events) = found;
         let snat_ports = SnatPorts::new(file.intent.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
         let owned = [Owned::default(), Owned::default()];
-        let machine = Machine {
-            macs: MACS.to_vec(),
-            ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
-            workers: 2,
-            counters: Box::new(Still(Arc::clone(&asleep_since), Arc::clone(&uses), owned.clone())),
-            log: LogLevel::Info,
-            began: Instant::ZERO,
-            start: Wall(1_795_352_645_000_000),
-            saved,
-            configurations,
-            events,
-            handover,
-        };
+        let counters = Still(Arc::clone(&asleep_since), Arc::clone(&uses), owned.clone());
+        let machine = machine_of(counters, found, handover);
         let mut bench = Bench {
             controller: Controller::new(file, machine, snat_ports, 7, Instant::ZERO),
             now: Instant::ZERO,
