@@ -5,17 +5,14 @@
 //! by its priority after a second. Knows no packets and no threads: what was heard comes as [`PairNews`].
 
 use super::keepalived::{Line, line};
-use super::operator_state::OperatorState;
 use super::pair_facts::LinkFacts;
 pub use super::pair_facts::{PeerState, SyncState};
 use super::pair_word::PairWord;
-use crate::admin::rows::{Reloaded, RoleCause};
-use crate::handover::Remembered;
+use crate::admin::rows::RoleCause;
 use crate::policy::Epoch;
 use crate::policy::health::PairHealth;
 use crate::policy::intent::{Pair, PairRole};
 use crate::time::{Duration, Instant};
-use crate::wire::Mac;
 use std::net::Ipv4Addr;
 
 /// Both were active for so long before one yields: at a take-over they are for a moment.
@@ -34,16 +31,12 @@ pub enum PairNews {
     KeepalivedGone,
     /// Devices of the kernel's hold the addresses that keepalived moves (true), or do not.
     Kernel(bool),
-    /// The other appliance says what it is.
-    Peer(PeerState),
+    /// The other appliance's management says this.
+    Word(PairWord),
     /// Nothing is heard of the other appliance any more.
     PeerLost,
     /// How far this appliance has what the other one knows.
     Sync(SyncState),
-    /// The other one, which is active, says who is active in its pools, and what was lost with whom.
-    Pools(Remembered),
-    /// The other one, which is active, says what an operator has set there.
-    Settings(Box<OperatorState>),
     /// There is a connection to the other appliance, or it says something else of itself.
     Connected {
         /// What it calls itself.
@@ -53,22 +46,6 @@ pub enum PairNews {
     },
     /// How the connection stands.
     Link(Box<LinkFacts>),
-    /// The other one sends its configuration, to be taken over here.
-    Push {
-        /// Goes back with what came of it.
-        number: u64,
-        /// What the file of the configuration says.
-        text: String,
-        /// Within so many seconds it must be confirmed.
-        confirm_s: u64,
-    },
-    /// What came of a configuration that was sent there.
-    Pushed {
-        /// As it was sent.
-        number: u64,
-        /// In words for an operator where nothing did.
-        outcome: Result<Box<Reloaded>, String>,
-    },
     /// Something that the other one says cannot be read, and why.
     Unread(String),
 }
@@ -76,17 +53,7 @@ pub enum PairNews {
 impl PairNews {
     /// What is heard where the other one's management says this.
     pub fn of_word(text: &str) -> PairNews {
-        match PairWord::read(text) {
-            Ok(PairWord::State { role, priority, address, macs, order }) => {
-                let macs = macs.into_iter().map(Mac).collect();
-                PairNews::Peer(PeerState { role, priority, address, macs, order })
-            }
-            Ok(PairWord::Pools(remembered)) => PairNews::Pools(remembered),
-            Ok(PairWord::Settings(settings)) => PairNews::Settings(settings),
-            Ok(PairWord::Push { number, text, confirm_s }) => PairNews::Push { number, text, confirm_s },
-            Ok(PairWord::Pushed { number, outcome }) => PairNews::Pushed { number, outcome },
-            Err(why) => PairNews::Unread(why),
-        }
+        PairWord::read(text).map_or_else(PairNews::Unread, PairNews::Word)
     }
 }
 
@@ -247,19 +214,14 @@ impl Pairing {
             PairNews::Kernel(holds) if self.kernel.replace(holds) == Some(holds) => {}
             PairNews::Kernel(true) => self.say(PairRole::Active, RoleCause::Kernel, now),
             PairNews::Kernel(false) => self.say(PairRole::Standby, RoleCause::Kernel, now),
-            PairNews::Peer(peer) => self.on_peer(peer, now),
+            PairNews::Word(PairWord::State(peer)) => self.on_peer(peer, now),
             PairNews::PeerLost => {
                 (self.is_peer_lost, self.sync) = (true, None);
                 self.resume(now);
             }
             PairNews::Sync(sync) => self.sync = Some(sync),
             PairNews::Link(facts) => self.sync = facts.sync(),
-            PairNews::Pools(_)
-            | PairNews::Settings(_)
-            | PairNews::Connected { .. }
-            | PairNews::Push { .. }
-            | PairNews::Pushed { .. }
-            | PairNews::Unread(_) => {}
+            PairNews::Word(_) | PairNews::Connected { .. } | PairNews::Unread(_) => {}
         }
         let standing = Some(self.standing()).filter(|standing| standing.role != before);
         // What the other one is it has said before.

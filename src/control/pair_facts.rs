@@ -4,10 +4,11 @@ use crate::policy::intent::PairRole;
 use crate::sync::{Report, State};
 use crate::time::Duration;
 use crate::wire::Mac;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// What the other appliance says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerState {
     /// What it is.
     pub role: PairRole,
@@ -16,8 +17,10 @@ pub struct PeerState {
     /// Its address, by which two of the same priority are told apart.
     pub address: Ipv4Addr,
     /// Its MACs on its ports, by which its ARP is known.
+    #[serde(serialize_with = "octets", deserialize_with = "macs")]
     pub macs: Vec<Mac>,
     /// It is active by an operator's word: the number of that word, higher than any that it had heard of then; 0: by somebody else's.
+    #[serde(default)]
     pub order: u64,
 }
 
@@ -61,4 +64,13 @@ impl LinkFacts {
 /// All is being told, or has to be.
 pub(super) fn is_copying(state: State) -> bool {
     matches!(state, State::Copying | State::CopyDue)
+}
+
+/// MACs as lists of six octets.
+fn octets<S: Serializer>(macs: &[Mac], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(macs.iter().map(|mac| mac.0))
+}
+
+fn macs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Mac>, D::Error> {
+    Ok(Vec::<[u8; 6]>::deserialize(from)?.into_iter().map(Mac).collect())
 }

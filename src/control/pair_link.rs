@@ -107,7 +107,7 @@ impl Controller {
         }
         let own = self.own_peer_state();
         if let Some(own) = own.filter(|own| self.pair_link.said.as_ref() != Some(own)) {
-            self.say_to_peer(PairWord::state(&own));
+            self.say_to_peer(PairWord::State(own.clone()));
             self.pair_link.said = Some(own);
         }
         if !self.has_standby() {

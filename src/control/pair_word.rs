@@ -7,28 +7,14 @@ use super::operator_state::OperatorState;
 use super::pair_facts::PeerState;
 use crate::admin::rows::Reloaded;
 use crate::handover::Remembered;
-use crate::policy::intent::PairRole;
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
 
 /// What is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PairWord {
     /// What who speaks is.
-    State {
-        /// Active, or standby.
-        role: PairRole,
-        /// Its `[pair] priority`.
-        priority: u16,
-        /// By which two of the same priority are told apart.
-        address: Ipv4Addr,
-        /// Its MACs on its ports.
-        macs: Vec<[u8; 6]>,
-        /// By which word of an operator's it is active: its number, 0 if by none.
-        #[serde(default)]
-        order: u64,
-    },
+    State(PeerState),
     /// The active one: who is active in some of its pools, and what was lost with whom.
     Pools(Remembered),
     /// The active one: all that an operator has set there.
@@ -52,12 +38,6 @@ pub enum PairWord {
 }
 
 impl PairWord {
-    /// What this one is.
-    pub(super) fn state(state: &PeerState) -> PairWord {
-        let PeerState { role, priority, address, ref macs, order } = *state;
-        PairWord::State { role, priority, address, macs: macs.iter().map(|mac| mac.0).collect(), order }
-    }
-
     /// As it is written.
     pub fn text(&self) -> String {
         // Nothing in it can fail to be written: keys are texts, numbers are whole.

@@ -5,6 +5,7 @@
 
 use super::controller::Controller;
 use super::pair::{PairNews, Pairing, PeerState, Standing, Takeover, why};
+use super::pair_word::PairWord;
 use crate::admin::events::Subject;
 use crate::admin::rows::RoleCause;
 use crate::config::LogLevel;
@@ -32,11 +33,13 @@ impl Controller {
         self.hear_of_link(&news);
         let is_standby = self.pairing.is_some() && !self.is_active();
         match &news {
-            PairNews::Pools(remembered) if is_standby => return self.follow_active(remembered, now),
-            PairNews::Settings(settings) if is_standby => return self.follow_settings(settings, now),
-            PairNews::Push { number, text, confirm_s } => return self.on_push(*number, text, *confirm_s, now),
-            PairNews::Pushed { number, outcome } => return self.waiting.on_pushed(*number, outcome),
-            PairNews::Peer(peer) => {
+            PairNews::Word(PairWord::Pools(remembered)) if is_standby => return self.follow_active(remembered, now),
+            PairNews::Word(PairWord::Settings(settings)) if is_standby => return self.follow_settings(settings, now),
+            PairNews::Word(PairWord::Push { number, text, confirm_s }) => {
+                return self.on_push(*number, text, *confirm_s, now);
+            }
+            PairNews::Word(PairWord::Pushed { number, outcome }) => return self.waiting.on_pushed(*number, outcome),
+            PairNews::Word(PairWord::State(peer)) => {
                 self.link.set_peer_macs(peer.macs.iter().copied());
                 // It may have been active until now, and have taken nothing of what it heard then.
                 if peer.role == PairRole::Standby {

@@ -4,7 +4,7 @@ use crate::with_workers;
 use fairlead::admin::pair::{HealthReport, PairReport, PairRole};
 use fairlead::admin::rows::{Fitness, RoleCause};
 use fairlead::admin::{Data, Request};
-use fairlead::control::{Input, PairNews, PeerState, SyncState};
+use fairlead::control::{Input, PairNews, PairWord, PeerState, SyncState};
 use fairlead::engine::DropReason;
 use fairlead::handover::{Remembered, RememberedMember, RememberedPool};
 use fairlead::wire::Mac;
@@ -351,7 +351,8 @@ fn s123_a_standby_does_not_take_frames_for_the_virtual_router() {
 }
 
 fn peer(role: PairRole, priority: u16) -> PairNews {
-    PairNews::Peer(PeerState { role, priority, address: "192.0.2.3".parse().unwrap(), macs: vec![OTHER], order: 0 })
+    let address = "192.0.2.3".parse().unwrap();
+    PairNews::Word(PairWord::State(PeerState { role, priority, address, macs: vec![OTHER], order: 0 }))
 }
 
 /// The other one claims both addresses for so many seconds.
@@ -481,7 +482,7 @@ fn pools(active: &str, generation: u32) -> PairNews {
         generation,
         members: [A, B].map(member).to_vec(),
     };
-    PairNews::Pools(Remembered { pools: vec![pool], ..Remembered::default() })
+    PairNews::Word(PairWord::Pools(Remembered { pools: vec![pool], ..Remembered::default() }))
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::Mac;
 use PairRole::{Active, Standby};
 
 fn at(ms: u64) -> Instant {
@@ -31,7 +32,7 @@ fn peer(role: PairRole, priority: u16) -> PairNews {
 /// It is what it is by an operator's word, the one of this number.
 fn peer_by_word(role: PairRole, priority: u16, order: u64) -> PairNews {
     let (address, macs) = (Ipv4Addr::new(192, 0, 2, 3), vec![Mac([2, 0, 0, 0, 0, 9])]);
-    PairNews::Peer(PeerState { role, priority, address, macs, order })
+    PairNews::Word(PairWord::State(PeerState { role, priority, address, macs, order }))
 }
 
 /// Priority and address of this one: equal priorities leave the role to the peer, whose address is the higher.

@@ -364,7 +364,7 @@ fn what_the_file_has_said_for_a_while_is_the_operators_again() {
 #[test]
 fn a_configuration_of_the_other_appliance_is_refused_where_another_was_taken_over_meanwhile() {
     let mut kept = Kept::start(None, OLD);
-    kept.bench.give(Input::Pair(PairNews::Push { number: 7, text: OLD.into(), confirm_s: 60 }));
+    kept.bench.give(Input::Pair(PairNews::Word(PairWord::Push { number: 7, text: OLD.into(), confirm_s: 60 })));
     let (request_id, _) = kept.bench.texts.pop().expect("it is read");
     kept.file = NEW;
     _ = kept.reload(None);
