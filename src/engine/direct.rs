@@ -111,6 +111,7 @@ impl Walk<'_> {
     fn keep_mark(&mut self, member: MemberId, tuple: Tuple, track: Option<Track>) {
         let mut flow = Flow::routed(tuple);
         (flow.member, flow.opener, flow.inside) = (NO_MEMBER, member.0, Direction::Reply);
+        flow.life = self.snapshot.life.0;
         flow.track = track;
         if let Err(Refused::Full) = self.state.flows.keep(self.snapshot, flow, self.now) {
             self.count_event(EngineEvent::FlowTableFullRouted);

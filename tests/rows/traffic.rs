@@ -143,6 +143,11 @@ fn s162_a_visitor_counts_for_whom_it_calls_though_the_id_has_become_another_memb
     thrice(&mut lab, ROUTER, &visit, HOST_B, &visit);
     lab.rig.wait(SHOWN);
     assert_eq!(ids.map(|id| lab.rig.forwarded(id)), [of([&visit; 3], []), before[1]]);
+    // Who comes now is a visitor of B's, by the id that it has now.
+    let another = Build::udp(at(VISITOR, 50_125), at(B, 161)).payload(b"get");
+    thrice(&mut lab, ROUTER, &another, HOST_B, &another);
+    let direct = |id| lab.rig.workers.iter().map(|it| it.engine().member_use().of(id).direct).sum::<u64>();
+    assert_eq!(ids.map(direct), [1, 0]);
 }
 
 #[test]
