@@ -3,13 +3,9 @@
 //! Owns the cells, by id: written by one worker, as flows come and go, and read by management at any time. What counts as a connection is
 //! the writer's to know.
 
+use super::pages::Pages;
 use crate::policy::intent::{MemberId, VirtualServerId};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Ids in a page, and pages: together every id there can be.
-const PAGE: usize = 256;
-const PAGES: usize = 256;
 
 /// The cells of all members and virtual servers.
 #[derive(Default)]
@@ -18,8 +14,9 @@ pub struct ConnectionUse {
     pub(super) servers: Cells,
 }
 
-/// Cells by id. Pages are added as ids come, and never taken away.
-pub(super) struct Cells([OnceLock<Box<[Cell; PAGE]>>; PAGES]);
+/// Cells by id.
+#[derive(Default)]
+pub(super) struct Cells(Pages<Cell>);
 
 #[derive(Default)]
 struct Cell {
@@ -48,23 +45,15 @@ impl ConnectionUse {
     }
 }
 
-impl Default for Cells {
-    fn default() -> Cells {
-        Cells([const { OnceLock::new() }; PAGES])
-    }
-}
-
 impl Cells {
     /// Room for the ids below `bound`.
     pub(super) fn reserve(&self, bound: usize) {
-        for page in self.0.iter().take(bound.div_ceil(PAGE)) {
-            page.get_or_init(|| Box::new(std::array::from_fn(|_| Cell::default())));
-        }
+        self.0.reserve(bound);
     }
 
     /// How many ids there is room for.
     pub(super) fn bound(&self) -> usize {
-        self.0.iter().take_while(|page| page.get().is_some()).count() * PAGE
+        self.0.bound()
     }
 
     /// How many stand.
@@ -74,7 +63,7 @@ impl Cells {
 
     /// One more stands, or one less.
     pub(super) fn count(&self, id: u16, comes: bool) {
-        if let Some(Cell { now, .. }) = self.at(id) {
+        if let Some(Cell { now, .. }) = self.0.at(id) {
             let before = now.load(Ordering::Relaxed);
             debug_assert!(comes || before > 0, "what ends has been counted");
             // There is one writer, so no addition of another is lost.
@@ -84,29 +73,24 @@ impl Cells {
 
     /// One has begun.
     pub(super) fn begin(&self, id: u16) {
-        if let Some(Cell { begun, .. }) = self.at(id) {
+        if let Some(Cell { begun, .. }) = self.0.at(id) {
             begun.store(begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     }
 
     /// The id is somebody else's from now on, of whom none stands.
     pub(super) fn clear(&self, id: u16) {
-        if let Some(Cell { now, .. }) = self.at(id) {
+        if let Some(Cell { now, .. }) = self.0.at(id) {
             now.store(0, Ordering::Relaxed);
         }
     }
 
     fn of(&self, id: u16) -> Connections {
-        let at = self.at(id);
+        let at = self.0.at(id);
         at.map_or_else(Connections::default, |Cell { now, begun }| Connections {
             now: now.load(Ordering::Relaxed),
             begun: begun.load(Ordering::Relaxed),
         })
-    }
-
-    fn at(&self, id: u16) -> Option<&Cell> {
-        let id = usize::from(id);
-        self.0[id / PAGE].get().map(|page| &page[id % PAGE])
     }
 }
 

@@ -3,19 +3,14 @@
 //! Owns a row of cells for each member, by its id: written by one worker, as things change, and read by management at any time.
 //! Ids and lives are the writer's.
 
+use super::pages::Pages;
 use crate::policy::intent::MemberId;
 use crate::time::Instant;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Members in a page, and pages: together every id there can be.
-const PAGE: usize = 256;
-const PAGES: usize = 256;
-
-/// The cells of all members. Pages are added as members come, and never taken away.
-pub struct MemberUse {
-    pages: [OnceLock<Box<[Cells; PAGE]>>; PAGES],
-}
+/// The cells of all members.
+#[derive(Default)]
+pub struct MemberUse(Pages<Cells>);
 
 #[derive(Default)]
 struct Cells {
@@ -42,12 +37,6 @@ pub struct Uses {
     pub datagram: Option<Instant>,
     /// When it last sent a datagram from a service port whose requests are delivered again: see [`super::CopyAction`].
     pub spoke: Option<Instant>,
-}
-
-impl Default for MemberUse {
-    fn default() -> MemberUse {
-        MemberUse { pages: [const { OnceLock::new() }; PAGES] }
-    }
 }
 
 impl MemberUse {
@@ -77,14 +66,12 @@ impl MemberUse {
 
     /// Room for the members with ids below `bound`.
     pub fn reserve(&self, bound: usize) {
-        for page in self.pages.iter().take(bound.div_ceil(PAGE)) {
-            page.get_or_init(|| Box::new(std::array::from_fn(|_| Cells::default())));
-        }
+        self.0.reserve(bound);
     }
 
     /// What was written of a member last.
     pub fn of(&self, member: MemberId) -> Uses {
-        let Some(cells) = self.cells(member.0) else { return Uses::default() };
+        let Some(cells) = self.0.at(member.0) else { return Uses::default() };
         let at = |cell: &AtomicU64| cell.load(Ordering::Relaxed).checked_sub(1).map(Instant::from_nanos);
         Uses {
             flows: cells.flows.load(Ordering::Relaxed),
@@ -97,19 +84,19 @@ impl MemberUse {
 
     /// The id is somebody else's from now on.
     pub(super) fn clear(&self, member: u16) {
-        if let Some(Cells { flows, connections, direct, datagram, spoke }) = self.cells(member) {
+        if let Some(Cells { flows, connections, direct, datagram, spoke }) = self.0.at(member) {
             [flows, connections, direct, datagram, spoke].iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
         }
     }
 
     /// A flow more that belongs to it, or one less.
     pub(super) fn count_flow(&self, member: u16, comes: bool) {
-        self.cells(member).into_iter().for_each(|cells| count(&cells.flows, comes));
+        self.0.at(member).into_iter().for_each(|cells| count(&cells.flows, comes));
     }
 
     /// Likewise of a connection.
     pub(super) fn count_connection(&self, member: u16, comes: bool) {
-        if let Some(cells) = self.cells(member) {
+        if let Some(cells) = self.0.at(member) {
             count(&cells.flows, comes);
             count(&cells.connections, comes);
         }
@@ -117,13 +104,13 @@ impl MemberUse {
 
     /// Likewise of one that calls it at its own address.
     pub(super) fn count_direct(&self, member: u16, comes: bool) {
-        self.cells(member).into_iter().for_each(|cells| count(&cells.direct, comes));
+        self.0.at(member).into_iter().for_each(|cells| count(&cells.direct, comes));
     }
 
     /// A datagram of a service port.
     #[inline]
     pub(super) fn saw_datagram(&self, member: MemberId, now: Instant) {
-        if let Some(cells) = self.cells(member.0) {
+        if let Some(cells) = self.0.at(member.0) {
             cells.datagram.store(now.nanos() + 1, Ordering::Relaxed);
         }
     }
@@ -131,15 +118,9 @@ impl MemberUse {
     /// A datagram that it sends from a service port.
     #[inline]
     pub(super) fn spoke(&self, member: MemberId, now: Instant) {
-        if let Some(cells) = self.cells(member.0) {
+        if let Some(cells) = self.0.at(member.0) {
             cells.spoke.store(now.nanos() + 1, Ordering::Relaxed);
         }
-    }
-
-    #[inline]
-    fn cells(&self, member: u16) -> Option<&Cells> {
-        let member = usize::from(member);
-        self.pages[member / PAGE].get().map(|page| &page[member % PAGE])
     }
 }
 

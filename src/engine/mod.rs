@@ -35,6 +35,7 @@ mod lost_peers;
 mod member_use;
 mod on_flow;
 mod outbound;
+mod pages;
 mod party;
 pub mod path;
 mod persistence;

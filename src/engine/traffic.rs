@@ -4,18 +4,14 @@
 //! for the reader to remember: they only grow. What a packet is counted in as it leaves by the fast path: `sums`.
 
 use super::account::Account;
+use super::pages::Pages;
 use crate::flow::NO_MEMBER;
 use crate::policy::Snapshot;
 use crate::policy::intent::{MemberId, VirtualServerId};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Of an id: packets and bytes to it, packets and bytes from it.
 type Row = [AtomicU64; 4];
-
-/// Ids in a page, and pages: together every id there can be but the last, which is nobody's.
-const PAGE: usize = 256;
-const PAGES: usize = 256;
 
 /// What one worker has forwarded, by whose it is.
 #[derive(Default)]
@@ -24,8 +20,9 @@ pub struct Traffic {
     servers: Table,
 }
 
-/// Rows by id. Pages are added as ids come, and never taken away.
-struct Table([OnceLock<Box<[Row; PAGE]>>; PAGES]);
+/// Rows by id; the last id there can be is nobody's.
+#[derive(Default)]
+struct Table(Pages<Row>);
 
 /// What was forwarded for a member, or of a virtual server: datagrams, or fragments that were forwarded one by one, as they came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +35,6 @@ pub struct Forwarded {
     pub bytes_in: u64,
     /// Bytes of those from it.
     pub bytes_out: u64,
-}
-
-impl Default for Table {
-    fn default() -> Table {
-        Table([const { OnceLock::new() }; PAGES])
-    }
 }
 
 impl Traffic {
@@ -60,15 +51,15 @@ impl Traffic {
     /// The same, for the tests of those who read it.
     #[cfg(test)]
     pub(crate) fn forward(&self, account: &Account, bytes: u64) {
-        self.members.reserve(PAGE);
-        self.servers.reserve(PAGE);
+        self.members.0.reserve(1);
+        self.servers.0.reserve(1);
         self.add(account, [1, bytes]);
     }
 
     /// Room for all that a snapshot names.
     pub(super) fn reserve(&self, snapshot: &Snapshot) {
-        self.members.reserve(snapshot.members.bound());
-        self.servers.reserve(snapshot.virtual_servers.bound());
+        self.members.0.reserve(snapshot.members.bound());
+        self.servers.0.reserve(snapshot.virtual_servers.bound());
     }
 
     /// So many packets leave, and so many bytes.
@@ -83,12 +74,6 @@ impl Traffic {
 }
 
 impl Table {
-    fn reserve(&self, bound: usize) {
-        for page in self.0.iter().take(bound.div_ceil(PAGE)) {
-            page.get_or_init(|| Box::new(std::array::from_fn(|_| Row::default())));
-        }
-    }
-
     fn add(&self, id: u16, is_from: bool, [packets, bytes]: [u64; 2]) {
         if let Some(row) = self.row(id) {
             let at = 2 * usize::from(is_from);
@@ -104,8 +89,7 @@ impl Table {
     }
 
     fn row(&self, id: u16) -> Option<&Row> {
-        let id = usize::from(id);
-        self.0[id / PAGE].get().filter(|_| id < usize::from(NO_MEMBER)).map(|page| &page[id % PAGE])
+        self.0.at(id).filter(|_| id != NO_MEMBER)
     }
 }
 
@@ -127,8 +111,8 @@ mod tests {
         let traffic = Traffic::default();
         traffic.add(&Account::to(MemberId(3)), [1, 1]);
         assert_eq!(traffic.member(MemberId(3)), Forwarded::default(), "there is no room yet");
-        traffic.members.reserve(65_535);
-        traffic.servers.reserve(65_535);
+        traffic.members.0.reserve(65_535);
+        traffic.servers.0.reserve(65_535);
         traffic
     }
 
