@@ -14,7 +14,7 @@ from lab.shell import LabError
 from lab.toolchain import REPOSITORY
 
 from .steps import Step, all_steps
-from .tally import Tally, of_output
+from .tally import Tally, failures, of_output
 
 LOGS = REPOSITORY / "target" / "suite"
 TAIL = 80
@@ -72,7 +72,7 @@ def run_all(steps: list[Step]) -> Tally:
 
 
 def _outcome(running: Running, began: float) -> Tally:
-    """Waits for a step, and says how it ended; if it failed, with the end of its output."""
+    """Waits for a step, and says how it ended; if it failed, with the end of its output and the names of the tests that did."""
     well = running.ends_well()
     said = running.log.read_text(errors="replace")
     tally = of_output(said, well)
@@ -80,6 +80,7 @@ def _outcome(running: Running, began: float) -> Tally:
     print(f"  {mark} {tally.passed} passed, {tally.failed} failed in {time.monotonic() - began:.0f} s", flush=True)
     if not well:
         print("".join(f"  │ {line}\n" for line in said.splitlines()[-TAIL:]))
+        print("".join(f"  ✘ {name}\n" for name in failures(said)), end="")
         print(f"  full output: {running.log}", flush=True)
     return tally
 

@@ -3,8 +3,6 @@
 Owns: the command line of each. Never: running or counting them.
 """
 
-import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 
@@ -58,7 +56,8 @@ def _short_steps() -> list[Step]:
         Step("format", cargo("fmt", "--all", "--check")),
         Step("clippy", cargo("clippy", "--workspace", *strict)),
         Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", "--features", "instructions", *strict)),
-        Step("rust", _rust_tests()),
+        # A process for each binary, not for each test: starting DPDK takes a third of a second, and a thousand rows share one.
+        Step("rust", cargo("test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests")),
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
         # What the steps after it run; clippy reads the other programs of benches/. Much of it takes one core, as much of theirs does.
         Step("build", cargo("build", "--release", "--locked", "--features", "instructions", *programs), goes_beside=True),
@@ -89,15 +88,3 @@ def _long_steps() -> list[Step]:
         Step("packages", ["scripts/packages"], needs_root=True, is_long=True),
         Step("vm", ["scripts/vm"], needs_root=True, is_long=True),
     ]
-
-
-def _rust_tests() -> list[str]:
-    if _has_nextest():
-        return cargo("nextest", "run", "--workspace", "--locked", "--no-fail-fast")
-    # DPDK can be initialised once per process; tests that need it have processes of their own, so cargo's own runner will do.
-    return cargo("test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests")
-
-
-def _has_nextest() -> bool:
-    home = os.path.expanduser(f"~{os.environ.get('SUDO_USER', '')}")
-    return bool(shutil.which("cargo-nextest") or shutil.which("cargo-nextest", path=f"{home}/.cargo/bin"))
