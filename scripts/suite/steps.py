@@ -63,7 +63,7 @@ def _short_steps() -> list[Step]:
         Step("build", cargo("build", "--release", "--locked", "--features", "instructions", *programs), goes_beside=True),
         Step("instructions", [sys.executable, "-m", "rigs.instructions", "--program", "target/release/instructions"]),
         Step("files", [sys.executable, "-m", "rigs.instructions", "--files", "--program", "target/release/instructions"]),
-        Step("lab", [sys.executable, *DISCOVER.split(), "tests/lab"], needs_root=True, environment=lab),
+        Step("lab", [sys.executable, "-m", "suite.side_by_side", "tests/lab"], needs_root=True, environment=lab),
     ]
 
 

@@ -1,6 +1,10 @@
 """What the runners of tests print is counted, and a failure is never counted as none."""
 
+import subprocess
+import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 import standing  # noqa: F401 (finds the scripts)
 from suite.tally import Tally, failures, of_output
@@ -25,6 +29,36 @@ class Counting(unittest.TestCase):
     def test_failures_are_named(self):
         said = "test a::b ... ok\ntest a::c ... FAILED\nFAIL: test_x (test_y.Y.test_x)\nERROR: setUpClass (test_z.Z)\n"
         self.assertEqual(failures(said), ["a::c", "test_x (test_y.Y.test_x)", "setUpClass (test_z.Z)"])
+
+
+class SideBySide(unittest.TestCase):
+    """Modules that run in processes of their own are counted as one run."""
+
+    MODULES = {
+        "test_good": "def test_1(self): pass\n    @unittest.skip('no')\n    def test_2(self): pass",
+        "test_bad": "def test_3(self): self.fail()\n    def test_4(self): pass",
+        "test_dead": "def test_5(self): __import__('os')._exit(0)",
+        "test_worse": "def test_6(self): __import__('atexit').register(__import__('os').abort)",
+    }
+
+    def run_all(self, names: list[str]) -> tuple[str, int]:
+        with tempfile.TemporaryDirectory(prefix="fl-side-") as folder:
+            for name in names:
+                Path(folder, f"{name}.py").write_text(f"import unittest\nclass T(unittest.TestCase):\n    {self.MODULES[name]}\n")
+            done = subprocess.run([sys.executable, "-m", "suite.side_by_side", folder], capture_output=True, text=True)
+        return done.stdout, done.returncode
+
+    def test_all_are_counted_and_one_that_dies_has_failed(self):
+        said, code = self.run_all(list(self.MODULES))
+        self.assertEqual((of_output(said, code == 0), code), (Tally(3, 3), 1), said)
+        named = failures(said)
+        self.assertIn("test_3 (test_bad.T.test_3)", named)
+        for name in ("test_dead", "test_worse"):
+            self.assertTrue(any(line.startswith(f"{name} ended with") for line in named), named)
+
+    def test_where_none_fails_all_is_well(self):
+        said, code = self.run_all(["test_good"])
+        self.assertEqual((of_output(said, code == 0), code), (Tally(1, 0), 0), said)
 
 
 if __name__ == "__main__":
