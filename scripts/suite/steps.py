@@ -10,6 +10,11 @@ from lab.toolchain import REPOSITORY, cargo
 
 DISCOVER = "-m unittest discover -v -s"
 
+#: For what is compiled to be run once: line numbers of backtraces are a quarter of the work, and what a next build would take over is more.
+ONCE = ["--config", "profile.dev.debug=false", "--config", "profile.dev.incremental=false"]
+WITHOUT_DPDK = ["--no-default-features", "--features", "instructions"]
+STRICT = ["--locked", "--", "-D", "warnings"]
+
 #: Frames that the long seeded run compares with its model.
 SEEDED_FRAMES = 10_000_000
 #: Seeds of the long simulation.
@@ -49,16 +54,17 @@ def all_steps() -> list[Step]:
 
 
 def _short_steps() -> list[Step]:
-    strict = ["--all-targets", "--locked", "--", "-D", "warnings"]
+    differing = ["--lib", "--bins", "--test", "programs"]
     programs = [word for name in ("fairlead", "instructions", "pace") for word in ("--bin", name)]
     lab = {"PYTHONPATH": str(REPOSITORY / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
     return [
         Step("format", cargo("fmt", "--all", "--check")),
-        Step("clippy", cargo("clippy", "--workspace", *strict)),
-        Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", "--features", "instructions", *strict)),
+        Step("clippy", cargo("clippy", *ONCE, "--workspace", "--all-targets", *STRICT)),
+        # What is another source then. `--long` reads everything again.
+        Step("clippy-without-dpdk", cargo("clippy", *ONCE, *WITHOUT_DPDK, *differing, *STRICT)),
         # A process for each binary, not for each test: starting DPDK takes a third of a second, and a thousand rows share one.
-        Step("rust", cargo("test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests")),
-        Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
+        Step("rust", cargo("test", *ONCE, "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests")),
+        Step("documentation", cargo("test", *ONCE, "--workspace", "--locked", "--doc")),
         # What the steps after it run; clippy reads the other programs of benches/. Much of it takes one core, as much of theirs does.
         Step("build", cargo("build", "--release", "--locked", "--features", "instructions", *programs), goes_beside=True),
         Step("instructions", [sys.executable, "-m", "rigs.instructions", "--program", "target/release/instructions"]),
@@ -77,7 +83,8 @@ def _long_steps() -> list[Step]:
         for module, test in FUZZED.items()
     ]
     return [
-        Step("rust-without-dpdk", cargo("test", "--locked", "--no-default-features", "--lib", "--bins"), is_long=True),
+        Step("clippy-all-without-dpdk", cargo("clippy", *ONCE, *WITHOUT_DPDK, "--all-targets", *STRICT), is_long=True),
+        Step("rust-without-dpdk", cargo("test", *ONCE, "--locked", "--no-default-features", "--lib", "--bins"), is_long=True),
         Step("seeded", cargo("test", *seeded, "seeded", "--", "--nocapture"), is_long=True, environment=frames),
         Step("simulation", cargo("test", *seeded, "simulation"), is_long=True, environment=seeds),
         Step("handover", cargo("test", *seeded, "handover", "--", "--ignored", "--nocapture"), is_long=True),
