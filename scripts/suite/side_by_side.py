@@ -61,6 +61,7 @@ def main() -> int:
     total, failed, began = Tally(), "", time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = {pool.submit(run_module, folder, name): name for name in modules(folder)}
+        print(f"{len(running)} modules, {AT_ONCE} at once", flush=True)
         try:
             for number, ended in enumerate(as_completed(running), 1):
                 said, count = ended.result()
