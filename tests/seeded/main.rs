@@ -67,7 +67,7 @@ fn seeds(few: u64, group: u64) -> impl Iterator<Item = u64> {
 fn every_frame_is_what_a_simple_model_says(group: u64) {
     let (mut packets, mut skipped, mut met) = (0, BTreeMap::<_, u64>::new(), BTreeMap::<_, u64>::new());
     let enough = said("FAIRLEAD_FRAMES").map(|frames| frames.div_ceil(GROUPS));
-    for seed in seeds(if enough.is_some() { u64::MAX } else { 16 }, group) {
+    for seed in seeds(if enough.is_some() { u64::MAX } else { 8 }, group) {
         if enough.is_some_and(|enough| packets >= enough) {
             break;
         }
