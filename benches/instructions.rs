@@ -8,11 +8,11 @@
 
 mod support;
 
-use fairlead::engine::{Classified, Departure, Engine, Lookup, Path, Steering, Verdict};
+use fairlead::engine::{Classified, Departure, Engine, Lookup, Steering, Verdict};
 use fairlead::policy::intent::PortId;
 use fairlead::policy::snapshot::DatagramPort;
 use fairlead::time::{Duration, Instant};
-use fairlead::wire::{Packet, sip};
+use fairlead::wire::{Endpoint, Packet, sip};
 use std::hint::black_box;
 use std::process::exit;
 use support::{Frames, Traffic};
@@ -44,7 +44,7 @@ fn main() {
     for at in 0..CONVERSATIONS {
         // The first steady packet may take the slow path; what is counted comes after it.
         for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
-            pass::<true>(&mut engine, &mut { Packet::BLANK }, &mut frame.bytes(), port, Instant::from_millis(1));
+            pass::<true>(&mut engine, &mut Place::on(port), &mut frame.bytes(), Instant::from_millis(1));
         }
     }
     let frames = Frames::steady(traffic, CONVERSATIONS);
@@ -56,7 +56,7 @@ fn main() {
 
 /// Every stage copies the frame, so that the difference of two is the packet's alone.
 fn run<const COUNTS: bool>(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, packets: usize) {
-    let (mut scratch, mut facts) = (frames.at(0).to_vec(), Packet::BLANK);
+    let (mut scratch, mut place) = (frames.at(0).to_vec(), Place::on(traffic.port()));
     let mut now = Instant::from_millis(10);
     let stage = match stage {
         "copy" => 0,
@@ -73,93 +73,80 @@ fn run<const COUNTS: bool>(engine: &mut Engine, traffic: Traffic, frames: &Frame
                 black_box(&mut scratch);
             }
             1 => {
-                black_box(facts.read(black_box(&scratch)).is_ok());
+                black_box(place.packet.read(black_box(&scratch)).is_ok());
             }
-            _ => pass::<COUNTS>(engine, &mut facts, &mut scratch, traffic.port(), now),
+            _ => pass::<COUNTS>(engine, &mut place, &mut scratch, now),
         }
     }
 }
 
-/// Parse, look up, leave by the cached route or else the slow path, apply: as a worker does.
-#[inline(never)]
-fn pass<const COUNTS: bool>(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId, now: Instant) {
-    assert!(packet.read(frame).is_ok(), "a frame of the bench is whole");
-    let mut lookup = Lookup::NOTHING;
-    engine.look_up(packet, &mut lookup);
-    engine.prefetch_entry(&mut lookup);
-    match engine.by_cached_route::<COUNTS>(packet, port, &lookup, now) {
-        Some(departure) => send(packet, frame, &departure),
-        None => by_path::<COUNTS>(engine, packet, lookup, frame, port, now),
-    }
-}
-
-/// The path of a service port, or whatever else it is.
-#[inline(never)]
-fn by_path<const COUNTS: bool>(
-    engine: &mut Engine,
-    packet: &Packet,
+/// What is known of a frame.
+struct Place {
+    packet: Packet,
     lookup: Lookup,
-    frame: &mut [u8],
     port: PortId,
-    now: Instant,
-) {
-    match lookup.service_port() {
-        Some(DatagramPort::In(_)) => service_in::<COUNTS>(engine, packet, &lookup, frame, port, now),
-        Some(DatagramPort::Out(_)) => service_out::<COUNTS>(engine, packet, &lookup, frame, port, now),
-        None => decide::<COUNTS>(engine, packet, &lookup, frame, port, now),
+}
+
+impl Place {
+    fn on(port: PortId) -> Place {
+        Place { packet: Packet::BLANK, lookup: Lookup::NOTHING, port }
     }
 }
 
-/// A datagram to a service port: steer, decide, apply.
+/// Parse, look up, leave by the cached route or else by the path of a service port or the slow one, apply: in the steps in which a
+/// worker takes a frame of a burst, what it calls called and what is a part of its loop a part of this one.
 #[inline(always)]
-fn service_in<const COUNTS: bool>(
-    engine: &mut Engine,
-    packet: &Packet,
-    lookup: &Lookup,
-    frame: &mut [u8],
-    port: PortId,
-    now: Instant,
-) {
-    let Some(found) = engine.service_in(packet, port, lookup) else { panic!("a frame of the bench is a stranger's") };
-    black_box(STEERING.worker(packet, Path::ServiceIn(found.0), engine.snapshot()));
-    match engine.service_in_at_once::<COUNTS>(packet, found, now) {
-        Some(departure) => send(packet, frame, &departure),
-        None => decide_in_full(engine, packet, found.1, frame, now),
+fn pass<const COUNTS: bool>(engine: &mut Engine, place: &mut Place, frame: &mut [u8], now: Instant) {
+    assert!(place.packet.read(frame).is_ok(), "a frame of the bench is whole");
+    engine.look_up(&place.packet, &mut place.lookup);
+    engine.prefetch_entry(&mut place.lookup);
+    match engine.by_cached_route::<COUNTS>(&place.packet, place.port, &place.lookup, now) {
+        Some(departure) => send(&place.packet, frame, &departure),
+        None => match place.lookup.service_port() {
+            Some(DatagramPort::In(_)) => decide_service::<true, COUNTS>(engine, place, frame, now),
+            Some(DatagramPort::Out(_)) => decide_service::<false, COUNTS>(engine, place, frame, now),
+            None => decide::<COUNTS>(engine, place, frame, now),
+        },
     }
 }
 
-/// A datagram from a service port.
-#[inline(always)]
-fn service_out<const COUNTS: bool>(
+/// A datagram to a service port, or from one: steer, decide, apply.
+#[inline(never)]
+fn decide_service<const IN: bool, const COUNTS: bool>(
     engine: &mut Engine,
-    packet: &Packet,
-    lookup: &Lookup,
+    place: &Place,
     frame: &mut [u8],
-    port: PortId,
     now: Instant,
 ) {
-    let Some(found) = engine.service_out(packet, port, lookup) else { panic!("a frame of the bench is to a stranger") };
-    black_box(STEERING.worker(packet, Path::ServiceOut(found.0), engine.snapshot()));
-    match engine.service_out_at_once::<COUNTS>(packet, found, now) {
+    let Place { packet, lookup, port } = place;
+    let found = match IN {
+        true => engine.service_in(packet, *port, lookup),
+        false => engine.service_out(packet, *port, lookup),
+    };
+    let Some(found) = found else { panic!("a frame of the bench is neither a stranger's nor to one") };
+    let outside = match IN {
+        true => Endpoint::new(packet.src(), packet.src_port()),
+        false => Endpoint::new(packet.dst(), packet.dst_port()),
+    };
+    black_box(STEERING.worker_of(outside));
+    let departure = match IN {
+        true => engine.service_in_at_once::<COUNTS>(packet, found, now),
+        false => engine.service_out_at_once::<COUNTS>(packet, found, now),
+    };
+    match departure {
         Some(departure) => send(packet, frame, &departure),
         None => decide_in_full(engine, packet, found.1, frame, now),
     }
 }
 
 /// Leave by the kept route; or else classify, steer, decide, apply.
-#[inline(always)]
-fn decide<const COUNTS: bool>(
-    engine: &mut Engine,
-    packet: &Packet,
-    lookup: &Lookup,
-    frame: &mut [u8],
-    port: PortId,
-    now: Instant,
-) {
-    if let Some(departure) = engine.by_kept_route::<COUNTS>(packet, port, lookup) {
+#[inline(never)]
+fn decide<const COUNTS: bool>(engine: &mut Engine, place: &Place, frame: &mut [u8], now: Instant) {
+    let Place { packet, lookup, port } = place;
+    if let Some(departure) = engine.by_kept_route::<COUNTS>(packet, *port, lookup) {
         return send(packet, frame, &departure);
     }
-    let classified = engine.classify_found(packet, port, lookup);
+    let classified = engine.classify_found(packet, *port, lookup);
     black_box(STEERING.worker(packet, classified.path, engine.snapshot()));
     match engine.decide_at_once::<COUNTS>(packet, classified, now) {
         Some(departure) => send(packet, frame, &departure),
