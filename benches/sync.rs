@@ -1,8 +1,8 @@
 //! What it costs a worker that another appliance is kept up to date with its flows.
 //!
 //! `cargo bench --no-default-features --bench sync`, with two cores that do nothing else. Of two appliances one feeds a third over TLS on
-//! the loopback; both are given the same frames, block by block in turns. Printed are ratios of rates, with the feed over without, the
-//! median of all pairs with the least and the most:
+//! the loopback; both are given the same frames, block by block in turns. Printed are ratios of rates by the worker's CPU time, with the
+//! feed over without, the median of all pairs with the least and the most. What it costs in instructions is counted by `beside`.
 //!
 //! * `new_flows`: nothing but new flows, as many as a core can take (P4). More than a connection carries: the feed breaks off, and begins
 //!   anew after a pause that grows;
@@ -18,6 +18,8 @@ use fairlead::sync::{Hello, News, Report, State};
 use fairlead::time::Instant;
 use fairlead::worker::mailbox::Command;
 use fairlead::worker::sync::{SyncLink, sync_links};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +70,7 @@ fn new_flows(what: &str, traffic: Traffic, one_in: usize) {
     let opening = Rc::new(Frames::opening(traffic, 0..LOOP));
     let steady = Rc::new(Frames::steady(Traffic::ServiceUdpIn, 4_096));
     let step = lifetime.mul_f64(1.1) / (LOOP / BURST * one_in) as u32;
-    let mut sides = [false, true].map(|fed| Side::new(&intent, fed, step));
+    let mut sides = Side::both(&intent, step);
     for side in &mut sides {
         let rounds = if one_in == 1 { LOOP / BURST + 1 } else { 200 * one_in };
         side.run(traffic, &opening, &steady, one_in, rounds);
@@ -77,8 +79,7 @@ fn new_flows(what: &str, traffic: Traffic, one_in: usize) {
 }
 
 fn standing_flows(traffic: Traffic, count: usize) {
-    let mut sides =
-        [false, true].map(|fed| Side::new(&intent(count + count / 8 + 1_000), fed, Duration::from_micros(2)));
+    let mut sides = Side::both(&intent(count + count / 8 + 1_000), Duration::from_micros(2));
     let frames = Rc::new(Frames::steady(traffic, count));
     for side in &mut sides {
         side.appliance.open(traffic, shuffled(count));
@@ -93,9 +94,9 @@ fn report(what: &str, traffic: Traffic, sides: &mut [Side; 2], mut block: impl F
     for pair in 0..PAIRS {
         let mut times = [0.0; 2];
         for at in [pair % 2, 1 - pair % 2] {
-            let begun = std::time::Instant::now();
+            let before = cpu_time();
             block(&mut sides[at]);
-            times[at] = begun.elapsed().as_secs_f64();
+            times[at] = cpu_time() - before;
         }
         ratios.push(times[0] / times[1]);
     }
@@ -112,6 +113,20 @@ fn report(what: &str, traffic: Traffic, sides: &mut [Side; 2], mut block: impl F
     );
 }
 
+/// How long this thread has run, in seconds: what others do on its core is not in it.
+fn cpu_time() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// This thread runs on this core from now on, and so do those that it starts.
+fn keep_to(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    // With one core there is nothing to choose.
+    _ = sched_setaffinity(None, &cores);
+}
+
 /// An appliance, and the one that it feeds.
 struct Side {
     appliance: Appliance,
@@ -122,6 +137,14 @@ struct Side {
 }
 
 impl Side {
+    /// Without and with. What a machine of its own does in the field, and management's core, share the second core here.
+    fn both(intent: &Intent, step: Duration) -> [Side; 2] {
+        keep_to(1);
+        let sides = [false, true].map(|fed| Side::new(intent, fed, step));
+        keep_to(0);
+        sides
+    }
+
     fn new(intent: &Intent, is_fed: bool, step: Duration) -> Side {
         let mut appliance = Appliance::new(intent, 1);
         appliance.step = step;
