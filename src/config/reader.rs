@@ -355,6 +355,7 @@ fn title(row: &SectionRow, table: &DeTable, owner: Option<&str>) -> String {
     let name = text("name").filter(|name| !name.is_empty());
     let inside = row.path.rsplit('.').next().unwrap_or(row.path);
     match (owner, row.most, name, text("pool")) {
+        (Some(owner), Some(_), ..) if row.path == "direct_access.rules" => format!("a rule of {owner}"),
         (Some(owner), Some(_), Some(name), _) => format!("member \"{name}\" of {owner}"),
         (Some(owner), Some(_), None, _) => format!("a member of {owner}"),
         (Some(owner), None, ..) => format!("{owner}, {inside}"),

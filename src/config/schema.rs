@@ -391,6 +391,8 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
     pool: String = (required "pair-1"), Name, live, "The name of the [[pool]] behind it.";
     listen: Vec<intent::Listen> = ["udp/5060", "tcp/5060", "tcp/5061"], Many(&Listen, 1, 64), live,
         "Service ports, the same on the member; TLS is passed through as tcp.";
+    allow: Vec<Ipv4Net> = ["default"], Many(&Network, 1, 65_536), live,
+        "Networks and hosts outside that may send to its service ports; \"default\": everybody. What others send there is dropped in silence and counted as virtual_server_denied, that of connections that stand included when a reload shuts them out; nothing that members send is, nor an ICMP error, nor what answers a TCP connection that a member has opened from a service port. A datagram is judged by its source alone, as UDP of a pair is in no flow: name also whom the members call by UDP from their service ports. Members of all pools always may. Ping, and ports where nothing listens, are as icmp_echo and unmatched say. While everybody may, this costs nothing.";
     enabled: bool = true, Flag, live, "false: what arrives is rejected as if no member were there, never routed onward.";
     icmp_echo: EchoPolicy = "always", choice::<EchoPolicy>(&[]), live,
         "When the address answers a ping: always, or (selective) only while a member is active.";
@@ -424,8 +426,18 @@ section! { "snat", Some(4_096), Snat, compared intent::Snat;
 section! { "direct_access", ONCE, DirectAccess, compared intent::DirectAccess;
     "Who may reach the members at their own addresses, past the virtual ones. Without this section everybody may, and each start says so."
     {
-    allow: Vec<Ipv4Net> = (absent "everybody, as long as this is not written"), Many(&Network, 0, 65_536), live,
-        "Networks and hosts that may; the exclusion group of a pool always may. [\"0.0.0.0/0\"]: everybody. What others send to a member's own address is dropped and counted as direct_access_denied, answers to what it sent them untranslated included (no_snat_udp_ports, a pool without [[snat]], connections begun under an exclusion that was taken away). Members of other pools always may.";
+    allow: Vec<Ipv4Net> = (absent "everybody, as long as neither this nor rules is written"), Many(&Network, 0, 65_536), live,
+        "Networks and hosts that may, whatever they send; the exclusion group of a pool always may. [\"0.0.0.0/0\"]: everybody. What others send to a member's own address is dropped and counted as direct_access_denied, answers to what it sent them untranslated included (no_snat_udp_ports, a pool without [[snat]], connections begun under an exclusion that was taken away), and what stands when a reload shuts it out. Members of other pools always may.";
+    rules: Tables<AccessRule> = (absent "no others may"), Inside(AccessRule::ROW), live,
+        "Who else may reach which members at which ports. Without allow beside it, nobody but these and the exclusion groups may.";
+} }
+
+section! { "direct_access.rules", Some(256), AccessRule;
+    "A rule of [direct_access]: whoever it names may." {
+    from: Vec<Ipv4Net> = (required ["172.16.7.0/24"]), Many(&Network, 1, 4_096), live, "Networks and hosts.";
+    to: Vec<String> = [], Many(&Name, 0, 4_096), live, "Names of members, or of pools for all of theirs; empty: all members.";
+    ports: Vec<intent::Listen> = [], Many(&Listen, 0, 64), live,
+        "Ports of the members; empty: whatever is sent to them. Where ports are named, ping passes as well, and the fragments of datagrams to them, but no other protocol.";
 } }
 
 section! { "timeouts", ONCE, Timeouts, built intent::Timeouts;
@@ -508,6 +520,7 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     VirtualServer::ROW,
     Snat::ROW,
     DirectAccess::ROW,
+    AccessRule::ROW,
     Timeouts::ROW,
     Limits::ROW,
     Sip::ROW,

@@ -94,7 +94,7 @@ pub(crate) fn two_arm() -> Intent {
             no_snat_udp_ports: Vec::new(),
             resumes: true,
         }],
-        direct_access: DirectAccess { allow: Some(vec![Default::default()]) },
+        direct_access: DirectAccess { allow: Some(vec![Default::default()]), rules: vec![] },
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         sip: Default::default(),

@@ -432,6 +432,8 @@ pub struct VirtualServer {
     pub pool: PoolId,
     /// Its service ports. The member's port is the same: translation is a bijection.
     pub listen: Vec<Listen>,
+    /// Who may send to them from outside. Never empty.
+    pub allow: Vec<Ipv4Net>,
     /// `false`: what arrives is refused as if no member were there, never routed onward.
     pub enabled: bool,
     /// Echo requests to the address are answered: always, or only while a member is active.
@@ -461,6 +463,7 @@ impl VirtualServer {
             address,
             pool,
             listen,
+            allow: vec![Ipv4Net::default()],
             enabled: true,
             icmp_echo: EchoPolicy::Always,
             unmatched: Unmatched::default(),
@@ -556,8 +559,30 @@ pub struct Snat {
 /// Who may reach members at their own addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectAccess {
-    /// These, and the exclusion groups; `None`: everybody, as nothing was said.
+    /// These, and the exclusion groups, whatever they send; `None`: everybody, as nothing was said.
     pub allow: Option<Vec<Ipv4Net>>,
+    /// Whom else some members answer, on some of their ports. Where there is one, `allow` is said.
+    pub rules: Vec<AccessRule>,
+}
+
+/// Who may reach which members at which of their ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRule {
+    /// They may. Never empty.
+    pub from: Vec<Ipv4Net>,
+    /// Reach these; empty: all.
+    pub to: Vec<AccessTarget>,
+    /// At these ports; empty: whatever they send.
+    pub ports: Vec<Listen>,
+}
+
+/// Whom an [`AccessRule`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTarget {
+    /// All members of this pool.
+    Pool(PoolId),
+    /// This one.
+    Member(MemberId),
 }
 
 /// How long a flow is kept after its last packet.

@@ -18,6 +18,7 @@ pub mod prefix;
 pub mod sharing;
 pub mod slots;
 pub mod snapshot;
+pub mod sources;
 pub mod spread;
 pub mod words;
 

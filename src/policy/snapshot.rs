@@ -8,8 +8,8 @@ mod parts;
 mod views;
 
 pub use views::{
-    AddressClass, AddressOwners, DatagramPort, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Ready,
-    Served, ServiceView, SnatView, VirtualView,
+    AccessRules, AddressClass, AddressOwners, DatagramPort, DatagramsIn, DatagramsOut, Exclusion, Guarded, MemberView,
+    PoolView, Ready, Served, ServiceView, SnatView, VirtualView, Visit,
 };
 
 use super::address_map::{AddressMap, FastMap, WordMap};
@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub pair: PairHealth,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
+    /// Who else may reach some of them; `None`: nobody.
+    access_rules: Option<AccessRules>,
     /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
     hints: Option<Arc<PersistenceHints>>,
     classes: AddressMap<AddressClass>,
@@ -145,6 +147,7 @@ impl Snapshot {
             sip: intent.sip,
             pair: health.pair,
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
+            access_rules: parts::access_rules(intent),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
             class_bits: 0,
             classes: parts::classes(intent, &virtuals),
@@ -211,11 +214,12 @@ impl Snapshot {
         self.hints.as_deref()
     }
 
-    /// Somebody at `address` outside may reach `member` at its own address: by `[direct_access]`, or as one of the exclusion group.
+    /// Somebody at `address` outside may do this at `member`'s own address: by `[direct_access]`, or as one of the exclusion group.
     #[inline]
-    pub fn may_visit(&self, address: Ipv4Addr, member: MemberId) -> bool {
+    pub fn may_visit(&self, address: Ipv4Addr, member: MemberId, visit: Visit) -> bool {
         let is_allowed = self.visitors.as_ref().is_none_or(|allowed| allowed.find(address).is_some());
-        is_allowed || self.member(member).exclude.holds(address)
+        let by_rule = || self.access_rules.as_ref().is_some_and(|rules| rules.allow(address, member, visit));
+        is_allowed || self.member(member).exclude.holds(address) || by_rule()
     }
 
     /// Who owns `address`.
@@ -507,7 +511,15 @@ impl Snapshot {
             let (at, service) = (usize::from(place.0), usize::from(place.1));
             let ready = self.ready(self.virtuals[at].address, &self.virtuals[at].services[service]);
             if let Ok(datagrams) = self.datagrams_in.binary_search_by_key(&place, |datagrams| datagrams.place) {
-                self.datagrams_in[datagrams].ready.clone_from(&ready);
+                let (allow, entry) =
+                    (&self.virtuals[at].services[service].allow, &mut self.datagrams_in[datagrams]);
+                match allow {
+                    None => entry.ready.clone_from(&ready),
+                    Some(allow) => {
+                        let guarded = ready.clone().map(|ready| Box::new(Guarded { ready, allow: allow.clone() }));
+                        entry.guarded = guarded;
+                    }
+                }
             }
             self.virtuals[at].services[service].ready = ready;
         }

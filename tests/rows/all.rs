@@ -1,6 +1,7 @@
 //! All rows. Whoever includes this file says before it what they run on: `Setting`.
 
 mod affinity;
+mod allowed;
 mod background;
 mod capture;
 mod commands;

@@ -364,7 +364,7 @@ fn floating(interface: &Interface) -> Vec<Ipv4Net> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    let access = option::of(vec(prefix(), 0..4)).prop_map(|allow| DirectAccess { allow });
+    let access = option::of(vec(prefix(), 0..4)).prop_map(|allow| DirectAccess { allow, rules: vec![] });
     let others = ((0..=1_000_000_u32).prop_map(|sample| SipStatistics { sample }), option::of(pair()));
     (network(), hosts(), monitors(), vec(pool_choice(), 0..4), access, timeouts(), limits(), others).prop_map(
         |(net, hosts, monitors, choices, direct_access, timeouts, limits, (sip, pair))| {
@@ -395,6 +395,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 lives: Default::default(),
             };
             choices.into_iter().for_each(|choice| add_pool(&mut intent, choice));
+            add_rules(&mut intent);
             order_monitors(&mut intent);
             intent
         },
@@ -466,6 +467,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         address,
         pool,
         listen,
+        allow: exclude.first().map_or_else(|| vec![Ipv4Net::default()], |net| vec![*net]),
         enabled,
         icmp_echo,
         unmatched,
@@ -477,6 +479,21 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         withdraw_delay: if place % 3 == 1 { Duration::from_secs(place as u64) } else { Duration::ZERO },
     });
     intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
+}
+
+/// Where the file says who may reach members, for each pool a rule about that, and one about its first member.
+fn add_rules(intent: &mut Intent) {
+    if intent.direct_access.allow.is_none() {
+        return;
+    }
+    for (place, pool) in intent.pools.iter().enumerate() {
+        let from = |last: usize| vec![Ipv4Net::new_assert(Ipv4Addr::new(172, 16, place as u8, last as u8), 32)];
+        let ports = vec![Listen { protocol: Protocol::Tcp, port: 22 }];
+        let (whole, one) = (AccessTarget::Pool(PoolId(place as u16)), AccessTarget::Member(pool.members[0]));
+        let to = if place == 0 { vec![] } else { vec![whole] };
+        intent.direct_access.rules.push(AccessRule { from: from(1), to, ports: vec![] });
+        intent.direct_access.rules.push(AccessRule { from: from(2), to: vec![one], ports });
+    }
 }
 
 /// Monitors stand in the order in which pools name them; those that none names do not stand.

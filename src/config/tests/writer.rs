@@ -17,7 +17,7 @@ pub(super) fn written(configuration: &Configuration) -> String {
     intent.pools.iter().for_each(|entry| pool(&mut file, intent, entry));
     intent.virtual_servers.iter().for_each(|entry| server(&mut file, intent, entry));
     intent.snats.iter().for_each(|entry| snat(&mut file, intent, entry));
-    direct_access(&mut file, &intent.direct_access);
+    direct_access(&mut file, intent);
     limits(&mut file, intent);
     intent.pair.iter().for_each(|entry| pair(&mut file, entry));
     file.0
@@ -271,6 +271,7 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("address", server.address);
     file.text("pool", &intent.pools[server.pool.index()].name);
     file.texts("listen", server.listen.iter().map(|listen| listen_text(*listen)));
+    file.texts("allow", &server.allow);
     file.bare("enabled", server.enabled);
     file.text("icmp_echo", server.icmp_echo);
     file.text("unmatched", server.unmatched);
@@ -291,10 +292,19 @@ fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
     file.bare("no_snat_udp_ports", format!("{:?}", snat.no_snat_udp_ports));
 }
 
-fn direct_access(file: &mut Lines, access: &DirectAccess) {
-    if let Some(allow) = &access.allow {
-        file.header("[direct_access]");
-        file.texts("allow", allow);
+fn direct_access(file: &mut Lines, intent: &Intent) {
+    let Some(allow) = &intent.direct_access.allow else { return };
+    file.header("[direct_access]");
+    file.texts("allow", allow);
+    for rule in &intent.direct_access.rules {
+        let name = |target: &AccessTarget| match target {
+            AccessTarget::Pool(id) => &intent.pools[id.index()].name,
+            AccessTarget::Member(id) => &intent.members[id.index()].name,
+        };
+        file.header("[[direct_access.rules]]");
+        file.texts("from", &rule.from);
+        file.texts("to", rule.to.iter().map(name));
+        file.texts("ports", rule.ports.iter().map(|listen| listen_text(*listen)));
     }
 }
 
