@@ -254,6 +254,10 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         redeliver: entry.redeliver.meant().filter(|_| is_pair).unwrap_or_default(),
         connection_limit: entry.connection_limit.meant()?,
         connection_rate_limit: entry.connection_rate_limit.meant()?,
+        half_open_limit: entry.half_open_limit.meant()?,
+        client_connection_limit: entry.client_connection_limit.meant()?,
+        client_connection_rate_limit: entry.client_connection_rate_limit.meant()?,
+        client_half_open_limit: entry.client_half_open_limit.meant()?,
         advertise: entry.advertise.meant()?,
         withdraw_delay: entry.withdraw_delay.meant()?,
     })

@@ -406,6 +406,14 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
         "Connections to its service ports at a time, at most, whichever member they are with; 0: no limit. What a connection is and what happens at the limit is the same as for a member's, but that no other member can help.";
     connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
         "New connections to its service ports in a second, at most; 0: no limit. As a member's.";
+    half_open_limit: u32 = 0, integer(0, 1_000_000, "connections"), live,
+        "TCP connections to its service ports whose handshake is not finished, at most; 0: no limit. At the limit the one that was idle longest gives way to a new one at once, without a word to anybody (a worker looks for it among the 16 that are idle longest, of all services), counted as event_half_open_gave_way; if none can, the SYN is dropped in silence, counted as half_open_limit, and its sender repeats it. Give it at least the new connections of a second times the round trip to the farthest client, and a multiple of that for bursts.";
+    client_connection_limit: u32 = 0, integer(0, 1_000_000, "connections"), live,
+        "Connections to its service ports that one client, which is one address outside, has at a time, at most; 0: no limit. Beyond it a SYN is reset and a datagram dropped in silence, counted as client_limit; members calling each other are no clients. About 40,000 clients at a time can be told apart over all virtual servers that limit theirs: of one that finds no place, counted as event_client_uncounted, nothing is limited. What stood when the limit was written is not counted. Behind a NAT or a proxy many phones are one client.";
+    client_connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
+        "New connections that one client makes in a second, at most; 0: no limit.";
+    client_half_open_limit: u32 = 0, integer(0, 1_000_000, "connections"), live,
+        "Connections of one client whose handshake is not finished, at most; 0: no limit. At the limit its own that was idle longest gives way, as with half_open_limit; if none can, the SYN is dropped in silence, counted as client_limit.";
     advertise: Advertise = "never", choice::<Advertise>(&[]), live,
         "When routing daemons on this machine are told of the address, as [routes] says: never; while the virtual server is up, that is enabled and with an active member that is not down (when-active); or as long as packets are forwarded (always). Of several virtual servers of one address, any that is to be advertised is enough.";
     withdraw_delay: Duration = "0s", span(0, HOUR, ""), live,
@@ -466,6 +474,12 @@ section! { "limits", ONCE, Limits, built intent::Limits; "Bounds of the data pat
         "Where an interface has a host device: frames of each class that one worker hands to the kernel, at most. What routing daemons live by (BGP, BFD, OSPF, VRRP, multicast) is a class of its own from hosts on each link, of which one has a quarter at most, and one from hosts beyond it, as are copies of ARP and of echo replies: a flood of the rest takes nothing from it.";
     fragments_per_worker: usize = 2048, integer(64, 1_048_576, "packet buffers"), restart,
         "Fragments one worker holds until the rest of their datagrams is there, at most; all workers together not more than a quarter of [dpdk] mbufs.";
+    connection_limit: u32 = 0, integer(0, 1_000_000_000, "connections"), live,
+        "Connections to the service ports of all virtual servers together, at most; 0: no limit. As a virtual server's.";
+    connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
+        "New connections to all virtual servers together in a second, at most; 0: no limit.";
+    half_open_limit: u32 = 0, integer(0, 67_108_864, "connections"), live,
+        "Those of all virtual servers together whose handshake is not finished, at most; 0: no limit. As a virtual server's.";
     traffic_counters: bool = false, Flag, live,
         "Packets and bytes are counted for each member and virtual server, in each direction, for `fairlead traffic`, `top` and metrics. Costs 3 to 7 instructions a packet, of 300 to 430; false costs nothing. What is counted is shown within 10 ms; connections are counted in any case.";
 } }

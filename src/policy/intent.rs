@@ -449,6 +449,14 @@ pub struct VirtualServer {
     pub connection_limit: u32,
     /// New ones a second, at most; 0: no limit.
     pub connection_rate_limit: u32,
+    /// Handshakes under way, at most; 0: no limit.
+    pub half_open_limit: u32,
+    /// Connections of each client at a time, at most; 0: no limit.
+    pub client_connection_limit: u32,
+    /// New ones of each in a second, at most; 0: no limit.
+    pub client_connection_rate_limit: u32,
+    /// Handshakes of each that are under way, at most; 0: no limit.
+    pub client_half_open_limit: u32,
     /// When routing daemons on this machine are told of the address.
     pub advertise: Advertise,
     /// With [`Advertise::WhenActive`]: how long the address stays after the last member was lost.
@@ -471,10 +479,45 @@ impl VirtualServer {
             redeliver: Duration::from_secs(4),
             connection_limit: 0,
             connection_rate_limit: 0,
+            half_open_limit: 0,
+            client_connection_limit: 0,
+            client_connection_rate_limit: 0,
+            client_half_open_limit: 0,
             advertise: Advertise::Never,
             withdraw_delay: Duration::ZERO,
         }
     }
+}
+
+impl VirtualServer {
+    /// What all of its clients may have together.
+    pub fn all(&self) -> NewConnections {
+        NewConnections {
+            most: self.connection_limit,
+            per_second: self.connection_rate_limit,
+            half_open: self.half_open_limit,
+        }
+    }
+
+    /// What each of them may have.
+    pub fn each_client(&self) -> NewConnections {
+        NewConnections {
+            most: self.client_connection_limit,
+            per_second: self.client_connection_rate_limit,
+            half_open: self.client_half_open_limit,
+        }
+    }
+}
+
+/// How many connections there may be. 0: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewConnections {
+    /// At a time.
+    pub most: u32,
+    /// New ones a second.
+    pub per_second: u32,
+    /// Half-open at a time.
+    pub half_open: u32,
 }
 
 /// A service port.
@@ -622,6 +665,23 @@ pub struct Limits {
     pub host_packets_per_second: u32,
     /// Fragments of datagrams one worker holds until the rest is there, at most.
     pub fragments_per_worker: usize,
+    /// Connections of all virtual servers together, at most; 0: no limit.
+    pub connection_limit: u32,
+    /// New ones a second, at most; 0: no limit.
+    pub connection_rate_limit: u32,
+    /// Handshakes under way, at most; 0: no limit.
+    pub half_open_limit: u32,
     /// What is forwarded is counted for members and virtual servers.
     pub traffic_counters: bool,
+}
+
+impl Limits {
+    /// What all virtual servers may have together.
+    pub const fn new_connections(&self) -> NewConnections {
+        NewConnections {
+            most: self.connection_limit,
+            per_second: self.connection_rate_limit,
+            half_open: self.half_open_limit,
+        }
+    }
 }

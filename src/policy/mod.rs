@@ -7,6 +7,7 @@
 mod address_map;
 pub mod addresses;
 pub mod adjacency;
+pub mod client_counts;
 pub mod connection_limits;
 mod follow;
 pub mod health;

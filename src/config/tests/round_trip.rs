@@ -323,6 +323,9 @@ fn limits() -> impl Strategy<Value = Limits> {
         icmp_errors_per_second: errors,
         host_packets_per_second: host,
         fragments_per_worker: pieces,
+        connection_limit: host,
+        connection_rate_limit: errors,
+        half_open_limit: rejects,
         traffic_counters,
     })
 }
@@ -416,6 +419,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     let is_pair = mode == Mode::ActiveStandby;
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     // Where nothing is a connection, nothing can be limited.
+    let handshakes = listen.iter().any(|listen| listen.protocol == Protocol::Tcp);
     let counts = mode != Mode::ActiveStandby || listen.iter().any(|listen| listen.protocol == Protocol::Tcp);
     let limit = |number: usize| if counts { (number * require) as u32 } else { 0 };
     let first = intent.members.len();
@@ -475,6 +479,10 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         redeliver,
         connection_limit: limit(2),
         connection_rate_limit: limit(5),
+        half_open_limit: if handshakes { limit(1) } else { 0 },
+        client_connection_limit: limit(4),
+        client_connection_rate_limit: limit(6),
+        client_half_open_limit: if handshakes { limit(3) } else { 0 },
         advertise: [Advertise::Never, Advertise::WhenActive, Advertise::Always][place % 3],
         withdraw_delay: if place % 3 == 1 { Duration::from_secs(place as u64) } else { Duration::ZERO },
     });

@@ -279,6 +279,10 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("redeliver", duration_text(server.redeliver));
     file.bare("connection_limit", server.connection_limit);
     file.bare("connection_rate_limit", server.connection_rate_limit);
+    file.bare("half_open_limit", server.half_open_limit);
+    file.bare("client_connection_limit", server.client_connection_limit);
+    file.bare("client_connection_rate_limit", server.client_connection_rate_limit);
+    file.bare("client_half_open_limit", server.client_half_open_limit);
     file.text("advertise", server.advertise);
     let waits = server.advertise == Advertise::WhenActive;
     file.optional("withdraw_delay", waits.then(|| quoted(duration_text(server.withdraw_delay))));
@@ -322,6 +326,9 @@ fn limits(file: &mut Lines, intent: &Intent) {
         icmp_errors_per_second,
         host_packets_per_second,
         fragments_per_worker,
+        connection_limit,
+        connection_rate_limit,
+        half_open_limit,
         traffic_counters,
     } = intent.limits;
     file.header("[limits]");
@@ -330,6 +337,9 @@ fn limits(file: &mut Lines, intent: &Intent) {
     file.bare("icmp_errors_per_second", icmp_errors_per_second);
     file.bare("host_packets_per_second", host_packets_per_second);
     file.bare("fragments_per_worker", fragments_per_worker);
+    file.bare("connection_limit", connection_limit);
+    file.bare("connection_rate_limit", connection_rate_limit);
+    file.bare("half_open_limit", half_open_limit);
     file.bare("traffic_counters", traffic_counters);
     file.header("[sip]");
     file.bare("sample", intent.sip.sample);

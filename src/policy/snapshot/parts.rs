@@ -3,8 +3,8 @@
 //! Owns the compilation of every list and table of a snapshot; how they are asked is the snapshot's.
 
 use super::views::{
-    AccessRuleView, AccessRules, AddressClass, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served, ServiceView, SnatView,
-    VirtualView,
+    AccessRuleView, AccessRules, AddressClass, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served,
+    ServiceView, SnatView, VirtualView,
 };
 use crate::policy::address_map::{AddressMap, FastMap};
 use crate::policy::addresses::InterfaceView;
@@ -203,7 +203,7 @@ pub(super) fn virtuals(intent: &Intent, limits: &ConnectionLimits) -> Vec<Virtua
             allow: allow.clone(),
             listen,
             virtual_server: id,
-            is_limited: of_members || limits.server(id).is_some(),
+            is_limited: of_members || limits.server(id).is_some() || limits.all().is_some(),
             pool: server.pool,
             enabled: server.enabled,
             holds: server.unreachable == Unreachable::Hold,
