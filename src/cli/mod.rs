@@ -136,7 +136,11 @@ fn carry(file: &Path, question: &mut Question) -> Result<(), ExitCode> {
     let is_said = matches!(question.request, Request::Explain(_));
     let text = match is_said && file == Path::new("-") {
         true => io::read_to_string(io::stdin().take(CONTENT_MAX as u64 + 1)),
-        false => std::fs::read_to_string(file),
+        false if is_said => std::fs::read_to_string(file),
+        false => match config::bytes_of(file) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why)),
+            Err(errors) => return Err(fail(BAD, &errors.to_string())),
+        },
     };
     let text = text.map_err(|why| {
         fail(BAD, &format!("cannot use {name}: {why}: pass a file that exists, that is text, and that you may read"))

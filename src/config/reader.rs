@@ -227,6 +227,12 @@ impl<'r, 't> Reader<'r, 't> {
         let tops: Vec<&str> = sections.iter().map(|row| row.path).filter(|path| !path.contains('.')).collect();
         for name in root.keys().filter(|name| !tops.contains(&name.get_ref().as_ref())) {
             let word = name.get_ref();
+            if matches!(word.as_ref(), "include" | "template") {
+                let message = format!("{word} is read in a file only, and before its first table");
+                let remedy = "pass the file by its name instead of its text, and write this before its first [table]";
+                report.error(&name.span(), word, message).remedy(remedy);
+                continue;
+            }
             let remedy = match sections.iter().find(|row| row.key(word).is_some()) {
                 Some(row) => format!("the key \"{word}\" belongs under {}", row.header()),
                 None => did_you_mean(word, tops.iter().copied(), "remove it"),
