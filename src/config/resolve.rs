@@ -92,6 +92,7 @@ fn interface(document: &Document, entry: &schema::Interface) -> Option<Interface
         vlan: entry.vlan.meant().and_then(VlanId::new),
         addresses: entry.addresses.meant()?,
         mtu: entry.mtu.meant().or_else(|| document.ports[port].mtu.meant())?,
+        mss: entry.mss.meant()?,
         host: entry.host.meant()?,
         floating: entry.floating.meant()?,
         vrid: entry.vrid.meant()?,

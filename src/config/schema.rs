@@ -250,6 +250,8 @@ section! { "interface", Some(1_024), Interface, compared intent::Interface; "An 
     addresses: Vec<Ipv4Net> = (required ["192.0.2.2/24"]), Many(&SelfAddress, 1, 64), live,
         "Self-IPs, each with the length of the network it is in; the servers' default gateway is one.";
     mtu: u16 = (absent "the port's"), integer(576, 9_216, "bytes"), live, "Largest IP datagram sent on it.";
+    mss: u16 = (absent "whatever the two ends offer"), integer(536, 9_176, "bytes"), live,
+        "The largest TCP segment that may be offered over it: in every SYN and SYN-ACK that comes in or leaves by the interface a larger value is lowered to this (RFC 9293 3.7.1), never raised, and none is added. For paths with a smaller MTU than the link on which ICMP is filtered: MTU - 40. Between two interfaces the smaller value holds.";
     host: String = (absent "no device"), Name, live,
         "A kernel device of this name, 15 characters at most, made beside the data path with the interface's MAC, MTU and addresses: what comes for a self-IP and is not Fairlead's own, and multicast to 224.0.0.0/24, goes to the kernel there, and what the kernel sends there leaves by the interface as it is. So routing daemons, keepalived, SSH and ping work over the port. Echo requests and ARP are still answered by the data path, and the ports from 49152 on are those of probes: they are added to ip_local_reserved_ports, so that the kernel chooses none of them. Of the device, and of an interface of the kernel's that the port stands on (af_packet, af_xdp), arp_ignore becomes 8; of the latter also rp_filter 1. keepalived's devices above it (`vrrp.ID`) are kept as silent. Needs CAP_NET_ADMIN and /dev/net/tun.";
     floating: Vec<Ipv4Net> = [], Many(&SelfAddress, 0, 64), live,

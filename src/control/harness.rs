@@ -19,6 +19,7 @@ fn interface(name: &str, port: u8, address: &str) -> Interface {
         vlan: None,
         addresses: vec![address.parse().unwrap()],
         mtu: 1500,
+        mss: None,
         host: None,
         floating: vec![],
         vrid: None,

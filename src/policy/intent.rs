@@ -146,6 +146,8 @@ pub struct Interface {
     pub addresses: Vec<Ipv4Net>,
     /// Largest IP datagram sent on it, in bytes; the port's unless said.
     pub mtu: u16,
+    /// The largest segment that connections over it may offer, in bytes; `None`: what they like.
+    pub mss: Option<u16>,
     /// The kernel device beside the data path that has its MAC, MTU and addresses; `None`: the kernel sees nothing of it.
     pub host: Option<String>,
     /// Addresses of the same networks that belong to whichever appliance of the pair is active.

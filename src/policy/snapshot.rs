@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub sip: SipStatistics,
     /// What this appliance is in its pair.
     pub pair: PairHealth,
+    /// An interface says how large a segment may be offered over it at most.
+    pub lowers_mss: bool,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
     /// Who else may reach some of them; `None`: nobody.
@@ -146,6 +148,7 @@ impl Snapshot {
             connection_limits,
             sip: intent.sip,
             pair: health.pair,
+            lowers_mss: intent.interfaces.iter().any(|interface| interface.mss.is_some()),
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
             access_rules: parts::access_rules(intent),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
@@ -306,6 +309,14 @@ impl Snapshot {
     #[inline(always)]
     pub fn is_ingress(&self, interface: InterfaceId, port: PortId, rx: RxKey) -> bool {
         self.ingress.get(usize::from(interface.0)).is_some_and(|of| *of == (rx, port))
+    }
+
+    /// The largest segment that a SYN may offer that came in on `port` with this tag and leaves this way, if the file says one.
+    pub fn mss_between(&self, port: PortId, vlan: Option<VlanId>, egress: EgressId) -> Option<u16> {
+        let out = self.egress(egress);
+        let ends = [(port, vlan), (out.port, out.link.link().vlan)];
+        let interfaces = ends.into_iter().filter_map(|(port, vlan)| self.interface_of(port, vlan));
+        interfaces.filter_map(|id| self.interface(id).mss).min()
     }
 
     /// The interface itself.
@@ -511,8 +522,7 @@ impl Snapshot {
             let (at, service) = (usize::from(place.0), usize::from(place.1));
             let ready = self.ready(self.virtuals[at].address, &self.virtuals[at].services[service]);
             if let Ok(datagrams) = self.datagrams_in.binary_search_by_key(&place, |datagrams| datagrams.place) {
-                let (allow, entry) =
-                    (&self.virtuals[at].services[service].allow, &mut self.datagrams_in[datagrams]);
+                let (allow, entry) = (&self.virtuals[at].services[service].allow, &mut self.datagrams_in[datagrams]);
                 match allow {
                     None => entry.ready.clone_from(&ready),
                     Some(allow) => {

@@ -20,6 +20,7 @@ mod hostile;
 mod icmp;
 mod impact;
 mod learned_routes;
+mod mss;
 mod neighbours;
 mod own_answers;
 mod persistence;

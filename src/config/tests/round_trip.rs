@@ -217,6 +217,7 @@ fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Rout
             vlan: vlan.and_then(VlanId::new),
             addresses: vec![Ipv4Net::new_assert(Ipv4Addr::new(10, n as u8, 0, 1), 16)],
             mtu: *mtu,
+            mss: (*mtu > 1_000).then(|| *mtu - 40),
             host: host.then(|| format!("fl-net-{n}")),
             floating: vec![],
             vrid: None,

@@ -111,6 +111,7 @@ fn interfaces(file: &mut Lines, intent: &Intent) {
         file.optional("vlan", interface.vlan);
         file.texts("addresses", &interface.addresses);
         file.bare("mtu", interface.mtu);
+        file.optional("mss", interface.mss);
         file.optional("host", interface.host.as_ref().map(quoted));
         file.texts("floating", &interface.floating);
         file.optional("vrid", interface.vrid);
