@@ -85,6 +85,33 @@ pub(super) fn whole(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, ConfigErrors
     Ok(whole.into_bytes())
 }
 
+/// The files that the one at `path` includes or fills in, besides itself, each once.
+///
+/// # Errors
+/// As of [`whole`].
+pub fn files_included(path: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
+    let name = path.display().to_string();
+    let bytes = bytes_from(&name, || File::open(path))?;
+    let Ok(text) = String::from_utf8(bytes) else { return Ok(Vec::new()) };
+    let Ok(table) = DeTable::parse(head(&text)) else { return Ok(Vec::new()) };
+    let main = Main { folder: path.parent().unwrap_or(Path::new(".")), name: &name, text: &text };
+    let mut files = BTreeSet::new();
+    for (key, node) in table.get_ref().iter() {
+        match key.get_ref().as_ref() {
+            "include" => files.extend(main.paths(node)?),
+            "template" => {
+                for item in node.get_ref().as_array().into_iter().flat_map(|items| items.iter()) {
+                    let table = item.get_ref().as_table();
+                    let named = ["file", "with"].into_iter().filter_map(|key| table?.get(key)?.get_ref().as_str());
+                    files.extend(named.map(|name| main.folder.join(name)));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(files.into_iter().collect())
+}
+
 /// All before the first table.
 fn head(text: &str) -> &str {
     let mut at = 0;
@@ -127,6 +154,10 @@ impl Main<'_> {
     }
 
     fn included(&self, node: &Spanned<DeValue>) -> Result<Vec<Part>, ConfigErrors> {
+        self.paths(node)?.iter().map(|path| self.part(path)).collect()
+    }
+
+    fn paths(&self, node: &Spanned<DeValue>) -> Result<Vec<PathBuf>, ConfigErrors> {
         let example = "write include = [\"pairs.d/*.toml\"]";
         let DeValue::Array(items) = node.get_ref() else {
             return Err(self.refused(&node.span(), "include is no list of files", example));
@@ -145,7 +176,7 @@ impl Main<'_> {
                 return Err(self.refused(&item.span(), why, "put several pairs into one file"));
             }
         }
-        paths.iter().map(|path| self.part(path)).collect()
+        Ok(paths)
     }
 
     fn part(&self, path: &Path) -> Result<Part, ConfigErrors> {
@@ -243,13 +274,21 @@ fn check_part(name: &str, text: &str) -> Result<(), ConfigErrors> {
         match node.get_ref() {
             DeValue::Table(_) if is_list => {
                 report
-                    .error(&key.span(), word, format!("what stands in [[{word}]] has no [[{word}]] before it in this file"))
+                    .error(
+                        &key.span(),
+                        word,
+                        format!("what stands in [[{word}]] has no [[{word}]] before it in this file"),
+                    )
                     .remedy(format!("begin with [[{word}]] and its own keys"));
             }
             DeValue::Table(_) | DeValue::Array(_) if word != "include" && word != "template" => {}
             _ => {
                 report
-                    .error(&key.span(), word, format!("the key \"{word}\" stands before the first table of a file that is included"))
+                    .error(
+                        &key.span(),
+                        word,
+                        format!("the key \"{word}\" stands before the first table of a file that is included"),
+                    )
                     .remedy("put it under the [table] that it belongs to; only the main file includes others");
             }
         }
@@ -291,16 +330,19 @@ fn fill((file, text): (&str, &str), (with, table): (&str, &str)) -> Result<Vec<P
             report.error(&span, "template", format!("there are more than {ROWS} rows")).remedy("remove the others");
             break;
         } else {
-            let filled = columns.iter().zip(&cells).fold(text.to_owned(), |text, (column, cell)| {
-                text.replace(&format!("${{{column}}}"), cell)
-            });
+            let filled = columns
+                .iter()
+                .zip(&cells)
+                .fold(text.to_owned(), |text, (column, cell)| text.replace(&format!("${{{column}}}"), cell));
             let name = format!("{file}, filled from {with}:{number}");
             check_part(&name, &filled)?;
             parts.push(Part { name, text: filled });
         }
     }
     if columns.is_none() {
-        report.error_of_file("template", "no line of it names columns").remedy("begin with a line such as: name, address");
+        report
+            .error_of_file("template", "no line of it names columns")
+            .remedy("begin with a line such as: name, address");
     }
     if report.refused() { Err(report.refusal("", "")) } else { Ok(parts) }
 }
@@ -356,7 +398,9 @@ pool = "pair-${n}"
 
     fn filled(n: u8) -> String {
         let cells = [("n", n), ("a", n + 20), ("b", n + 21), ("v", n + 120)];
-        cells.iter().fold(PAIR.to_owned(), |text, (column, cell)| text.replace(&format!("${{{column}}}"), &cell.to_string()))
+        cells
+            .iter()
+            .fold(PAIR.to_owned(), |text, (column, cell)| text.replace(&format!("${{{column}}}"), &cell.to_string()))
     }
 
     fn refused(head: &str, others: &[(&str, &str)]) -> String {
@@ -392,8 +436,7 @@ pool = "pair-${n}"
     fn a_template_is_filled_from_a_table() {
         let table = "# the sites\nn, a, b, v\n\n30, 50, 51, 150\n40, 60, 61, 160\n";
         let others = [("pair.template", PAIR), ("pairs.csv", table)];
-        let (_folder, main) =
-            folder("template = [{ file = \"pair.template\", with = \"pairs.csv\" }]\n", &others);
+        let (_folder, main) = folder("template = [{ file = \"pair.template\", with = \"pairs.csv\" }]\n", &others);
         let whole = load(&main).unwrap_or_else(|errors| panic!("{errors}"));
         let one = super::super::parse("one", &format!("{GOOD}{}{}", filled(30), filled(40))).unwrap();
         assert_eq!(digests(&whole), digests(&one));
@@ -402,11 +445,18 @@ pool = "pair-${n}"
     #[test]
     fn errors_name_the_file_and_the_line_in_it() {
         let bad = filled(30).replace("vs-30", "vs 30");
-        let text = refused("include = [\"pairs.d/*.toml\"]\n", &[("pairs.d/a.toml", &bad), ("pairs.d/b.toml", &filled(40))]);
+        let text =
+            refused("include = [\"pairs.d/*.toml\"]\n", &[("pairs.d/a.toml", &bad), ("pairs.d/b.toml", &filled(40))]);
         assert!(text.contains("--> pairs.d/a.toml:7:8"), "{text}");
-        let twice = refused("include = [\"pairs.d/a.toml\"]\n", &[("pairs.d/a.toml", "\n[timeouts]\nudp = \"10m\"\nudp = \"9m\"\n")]);
+        let twice = refused(
+            "include = [\"pairs.d/a.toml\"]\n",
+            &[("pairs.d/a.toml", "\n[timeouts]\nudp = \"10m\"\nudp = \"9m\"\n")],
+        );
         assert!(twice.contains("--> pairs.d/a.toml:4:1"), "{twice}");
-        let of_two = refused("include = [\"pairs.d/a.toml\"]\n", &[("pairs.d/a.toml", "[[port]]\nname = \"outer\"\ndevice = \"x\"\n")]);
+        let of_two = refused(
+            "include = [\"pairs.d/a.toml\"]\n",
+            &[("pairs.d/a.toml", "[[port]]\nname = \"outer\"\ndevice = \"x\"\n")],
+        );
         assert!(of_two.contains("--> pairs.d/a.toml:2:8") && of_two.contains("::: fairlead.toml:"), "{of_two}");
         let table = "n, a, b, v\n30, 50, 51, 150\n40, 60, 61, 999\n";
         let head = "template = [{ file = \"pair.template\", with = \"pairs.csv\" }]\n";
@@ -417,7 +467,8 @@ pool = "pair-${n}"
 
     #[test]
     fn what_cannot_be_included_is_refused_where_it_is_named() {
-        let of = |head: &str, others: &[(&str, &str)]| refused(head, others).lines().take(2).collect::<Vec<_>>().join(" ");
+        let of =
+            |head: &str, others: &[(&str, &str)]| refused(head, others).lines().take(2).collect::<Vec<_>>().join(" ");
         for (head, others, expected) in [
             ("include = [\"other.toml\"]\n", &[][..], "there is no such file"),
             ("include = [\"none/*.toml\"]\n", &[], "No such file"),
