@@ -429,7 +429,7 @@ fn spiced(mut intent: Intent, seed: u64) -> Intent {
     let most = dice.pick(&[0, 0, 2]);
     intent.members.iter_mut().for_each(|member| member.connection_limit = most);
     if dice.once_in(3) {
-        intent.direct_access = DirectAccess { allow: Some(vec!["172.16.7.0/24".parse().unwrap()]) };
+        intent.direct_access = DirectAccess { allow: Some(vec!["172.16.7.0/24".parse().unwrap()]), rules: vec![] };
     }
     for snat in &mut intent.snats {
         snat.no_snat_udp_ports = if dice.once_in(3) { vec![7000] } else { vec![] };

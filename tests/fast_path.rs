@@ -8,13 +8,13 @@ use fairlead::engine::{Account, Engine, EngineEvent, Forward, Lookup, Path, Verd
 use fairlead::flow::{Direction, Flow, FlowId, NO_MEMBER, NO_VIRTUAL_SERVER, SnatPorts};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::Adjacency;
-use fairlead::policy::intent::{Intent, MemberId, Mode, PortId, VirtualServerId};
+use fairlead::policy::intent::{AccessRule, DirectAccess, Intent, Listen, MemberId, Mode, PortId, VirtualServerId};
 use fairlead::policy::snapshot::DatagramPort;
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::wire::sip;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{self, Endpoint};
+use fairlead::wire::{self, Endpoint, Protocol};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -111,6 +111,20 @@ struct Twins {
     hits: BTreeMap<String, usize>,
     /// How many packets left at once, by for whom they are counted.
     accounts: BTreeMap<&'static str, usize>,
+}
+
+/// In one of four snapshots not everybody may call the first virtual server, and in one of four not everybody may visit members.
+fn guard(intent: &mut Intent, epoch: u64) {
+    let phones = || vec!["172.16.5.0/24".parse().expect("a network")];
+    match epoch % 4 {
+        0 => intent.virtual_servers.iter_mut().take(1).for_each(|server| server.allow = phones()),
+        1 => {
+            let ports = vec![Listen { protocol: Protocol::Tcp, port: 7000 }];
+            let rules = vec![AccessRule { from: phones(), to: vec![], ports }];
+            intent.direct_access = DirectAccess { allow: Some(vec![]), rules };
+        }
+        _ => {}
+    }
 }
 
 /// For whom a packet is counted.
@@ -306,6 +320,7 @@ impl Twins {
         self.epoch += 1;
         let mut intent = self.plan.intent();
         (intent.limits.flows_per_worker, intent.limits.traffic_counters) = (flows_at_most(self.lags), true);
+        guard(&mut intent, self.epoch);
         let known = SnapshotInput::of(&self.known, &intent, &self.plan.health(), &self.adjacency);
         let snapshot = Arc::new(known.compile(Epoch(self.epoch)));
         self.known = known.intent;

@@ -55,7 +55,7 @@ pub struct Status {
 }
 
 /// A worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerRow {
     /// Its place in `[cores] workers`.
     pub id: u16,
@@ -73,6 +73,15 @@ pub struct WorkerRow {
     pub ignored: u64,
     /// Flows in its table now.
     pub flows: u64,
+    /// How many it may have.
+    #[serde(default)]
+    pub flows_max: u64,
+    /// Fragments that wait for the rest of their datagrams now.
+    #[serde(default)]
+    pub fragments: u64,
+    /// How many may.
+    #[serde(default)]
+    pub fragments_max: u64,
 }
 
 /// A member.

@@ -45,6 +45,8 @@ pub struct CheckReport {
 /// One thing that is wrong with the file, or unwise.
 #[derive(Debug, Serialize)]
 pub struct MistakeRow {
+    /// The file that is included there; `None`: the one that was named.
+    pub file: Option<String>,
     /// Line, from 1; `None`: the file as a whole is meant.
     pub line: Option<u64>,
     /// Column in characters, from 1; `None`: the file as a whole is meant.
@@ -63,6 +65,7 @@ impl From<&Finding> for MistakeRow {
     fn from(finding: &Finding) -> MistakeRow {
         let place = finding.place.as_ref();
         MistakeRow {
+            file: place.and_then(|place| place.file.clone()),
             line: place.map(|place| place.line as u64),
             column: place.map(|place| place.column as u64),
             key: finding.key.clone(),

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where the appliance's file is unless said otherwise.
-const USUAL_FILE: &str = "/etc/fairlead/fairlead.toml";
+pub(super) const USUAL_FILE: &str = "/etc/fairlead/fairlead.toml";
 /// Between two looks at the counters.
 const APART: Duration = Duration::from_secs(1);
 /// Flows that are read at most.

@@ -1,10 +1,11 @@
 //! The command: what an operator types and reads.
 //!
 //! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
-//! all but `run`, `check`, `import`, `replay`, `pair init` and `explain --file` (and what `doctor` and `support` read of the box) go through the admin
+//! all but `run`, `check`, `import`, `replay`, `backup`, `restore`, `pair init` and `explain --file` (and what `doctor` and `support` read of the box) go through the admin
 //! socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
+mod backup;
 mod capture;
 pub mod check;
 pub mod checked;
@@ -20,11 +21,13 @@ mod golden;
 mod grid;
 mod here;
 mod import;
+mod kept;
 mod manual;
 mod pair_init;
 mod parse;
 mod readable;
 mod replay;
+mod restore;
 mod save;
 mod support;
 mod top;
@@ -79,6 +82,8 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
         Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
         Command::Check { file, here, quiet, json } => checked::run(&file, checked::How { here, quiet, json }),
         Command::Import(import) => import::run(&import),
+        Command::Backup(asked) => backup::run(&asked),
+        Command::Restore(asked) => restore::run(&asked),
         Command::Replay(asked) => replay::run(&asked),
         Command::Completion { shell } => print(&completion::script(shell)),
         Command::Manual => print(&manual::page()),
@@ -136,7 +141,11 @@ fn carry(file: &Path, question: &mut Question) -> Result<(), ExitCode> {
     let is_said = matches!(question.request, Request::Explain(_));
     let text = match is_said && file == Path::new("-") {
         true => io::read_to_string(io::stdin().take(CONTENT_MAX as u64 + 1)),
-        false => std::fs::read_to_string(file),
+        false if is_said => std::fs::read_to_string(file),
+        false => match config::bytes_of(file) {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why)),
+            Err(errors) => return Err(fail(BAD, &errors.to_string())),
+        },
     };
     let text = text.map_err(|why| {
         fail(BAD, &format!("cannot use {name}: {why}: pass a file that exists, that is text, and that you may read"))

@@ -14,7 +14,7 @@ pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
 /// The environment's word for it.
 const SOCKET_VARIABLE: &str = "FAIRLEAD_SOCKET";
 /// Commands that ask no appliance: `--socket` and `--timeout` mean nothing to them, and whoever types these is not refused.
-const OFFLINE: [&str; 5] = ["check", "completion", "import", "manual", "replay"];
+const OFFLINE: [&str; 7] = ["backup", "check", "completion", "import", "manual", "replay", "restore"];
 
 /// What the program may end with.
 pub const EXIT_CODES: &str = "  0  done

@@ -12,7 +12,7 @@ use crate::admin::configurations::Preview;
 use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
 use crate::admin::save::{SavePlan, SavedExclusionsRow, SavedMemberRow};
-use crate::config::{ExclusionEdit, MemberEdit, count, visible, with_edits};
+use crate::config::{ExclusionEdit, MemberEdit, bytes_of, count, is_of_several, visible, with_edits};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -36,6 +36,14 @@ pub fn run(socket: &Path, timeout: Option<u64>, json: bool) -> Result<ExitCode, 
     let ask = |request| client::ask(socket, &request, patience);
     let plan: SavePlan = read(ask(Request::SavePlan {})?)?;
     let path = PathBuf::from(&plan.file);
+    if is_of_several(&plan.text) && !is_empty(&plan) {
+        let why = format!(
+            "nothing was written: {} includes other files, and which of them is to be written is yours to say: write what `fairlead \
+             state lines` prints into the right one, and reload",
+            plan.file
+        );
+        return Ok(fail(FAILED, &why));
+    }
     if let Err(why) = is_in_force(&path, &plan.text) {
         return Ok(fail(FAILED, &why));
     }
@@ -122,7 +130,7 @@ fn said(plan: &SavePlan) -> String {
 /// The file says what the appliance goes by.
 fn is_in_force(path: &Path, text: &str) -> Result<(), String> {
     let found =
-        fs::read(path).map_err(|why| format!("{} cannot be read: {why}: ask as root (sudo)", path.display()))?;
+        bytes_of(path).map_err(|why| format!("{} cannot be read: {why}: ask as root (sudo)", path.display()))?;
     match String::from_utf8_lossy(&found) == text {
         true => Ok(()),
         false => Err(format!(

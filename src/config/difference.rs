@@ -109,17 +109,24 @@ pub fn bounds(intent: &Intent) -> Vec<(&'static str, String)> {
             format!("{} and the exclusion groups", allow.join(", "))
         }
     };
-    let mut bounds = vec![
-        ("direct access", direct),
-        ("timeouts", text(intent.timeouts.keys(intent))),
-        ("limits", text(intent.limits.keys(intent))),
-    ];
+    let rules = intent.direct_access.rules.iter().map(|rule| ("direct access", access_rule_text(rule, intent)));
+    let narrowed = intent.virtual_servers.iter().filter(|server| server.allow.iter().all(|net| net.prefix_len() > 0));
+    let mut bounds: Vec<_> = narrowed.map(|server| ("who may call", callers(server))).collect();
+    bounds.push(("direct access", direct));
+    bounds.extend(rules);
+    bounds.extend([("timeouts", text(intent.timeouts.keys(intent))), ("limits", text(intent.limits.keys(intent)))]);
     match intent.sip.sample {
         0 => {}
         1 => bounds.push(("SIP statistics", "of all transactions".into())),
         sample => bounds.push(("SIP statistics", format!("of one transaction in {sample}"))),
     }
     bounds
+}
+
+/// `sip-1: 172.16.5.0/24, 172.16.6.0/24`
+fn callers(server: &VirtualServer) -> String {
+    let networks: Vec<String> = server.allow.iter().map(|net| network_text(*net)).collect();
+    format!("{}: {}", server.name, networks.join(", "))
 }
 
 /// `SIP OPTIONS over udp to port 5060`
@@ -440,6 +447,22 @@ shown! {
     PoolId => |id, intent| intent.pools[*id].name;
     MemberId => |id, intent| intent.members[*id].name;
     MonitorId => |id, intent| intent.monitors[*id].name;
+    AccessRule => |rule, intent| access_rule_text(rule, intent);
+}
+
+/// `172.16.7.0/24 to pair-1 on tcp/22`
+fn access_rule_text(rule: &AccessRule, intent: &Intent) -> String {
+    let name = |target: &AccessTarget| match target {
+        AccessTarget::Pool(id) => &*intent.pools[*id].name,
+        AccessTarget::Member(id) => &*intent.members[*id].name,
+    };
+    let joined = |words: Vec<String>, before: &str| match words.is_empty() {
+        true => String::new(),
+        false => format!("{before}{}", words.join(", ")),
+    };
+    let from = joined(rule.from.iter().map(|net| network_text(*net)).collect(), "");
+    let to = joined(rule.to.iter().map(|target| name(target).to_owned()).collect(), " to ");
+    from + &to + &joined(rule.ports.iter().map(|listen| listen_text(*listen)).collect(), " on ")
 }
 
 impl<W: Word> Compares for W {

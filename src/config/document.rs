@@ -114,6 +114,11 @@ impl Document {
         self.index.pool(name).map(Id::of)
     }
 
+    /// The pool called `name`.
+    pub(super) fn pool_named(&self, name: &str) -> Option<PoolId> {
+        self.index.pool_named(name).map(Id::of)
+    }
+
     /// Some pool is asked by the monitor of this name.
     pub(super) fn is_used(&self, monitor: &str) -> bool {
         self.index.is_used(monitor)

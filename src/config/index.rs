@@ -84,6 +84,10 @@ impl Index {
         self.pools.get(&named(name)).copied()
     }
 
+    pub(super) fn pool_named(&self, name: &str) -> Option<usize> {
+        self.pools.get(&Some(name.to_owned())).copied()
+    }
+
     pub(super) fn servers_of(&self, pool: &Field<String>) -> &[usize] {
         self.servers.get(&named(pool)).map_or(&[], Vec::as_slice)
     }

@@ -10,8 +10,10 @@ mod document;
 mod edit;
 mod edit_members;
 mod form;
+mod include;
 mod index;
 mod names;
+mod origins;
 mod pem;
 mod reader;
 mod report;
@@ -19,6 +21,7 @@ mod resolve;
 mod schema;
 mod settings;
 mod shared;
+mod source;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,8 @@ pub use difference::{Change, ChangeKind, bounds, difference, good_answer, questi
 pub use edit::{ExclusionEdit, with_edits};
 pub use edit_members::MemberEdit;
 pub use form::duration_text;
+pub use include::files_included;
+pub use origins::is_of_several;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Routes, Settings};
 pub use shared::{digests, for_this_one};
@@ -37,16 +42,14 @@ pub use visible::{escaped, is_obeyed, visible};
 
 use document::Document;
 use report::Report;
+use source::{bytes_from, unread};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
-
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 64 << 20;
 
 /// The reference of every key, as Markdown.
 pub fn reference() -> String {
-    form::reference(schema::SECTIONS) + &names::lists()
+    form::reference(schema::SECTIONS) + include::ABOUT + &names::lists()
 }
 
 /// Reads the file at `path`.
@@ -65,23 +68,12 @@ pub fn load_from(name: &str, from: impl Read) -> Result<Configuration, ConfigErr
     parse_bytes(name, &bytes_from(name, || Ok(from))?)
 }
 
-/// The bytes of the file at `path`.
+/// The bytes of the file at `path`, with those of the files that it includes behind them.
 ///
 /// # Errors
-/// That it cannot be read.
+/// That one of them cannot be read, or is not what may be included.
 pub fn bytes_of(path: &Path) -> Result<Vec<u8>, ConfigErrors> {
-    bytes_from(&path.display().to_string(), || File::open(path))
-}
-
-fn bytes_from<R: Read>(name: &str, open: impl FnOnce() -> io::Result<R>) -> Result<Vec<u8>, ConfigErrors> {
-    let mut bytes = Vec::new();
-    match open().and_then(|from| from.take(LARGEST + 1).read_to_end(&mut bytes)) {
-        Ok(length) if length as u64 > LARGEST => {
-            Err(unread(name, "it is larger than 64 MiB", "pass the configuration file; this is not one"))
-        }
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(unread(name, &error.to_string(), "pass a file that exists and that this user may read")),
-    }
+    include::whole(path, bytes_from(&path.display().to_string(), || File::open(path))?)
 }
 
 /// Reads `bytes`, which must be UTF-8, as the file that messages call `name`.
@@ -141,8 +133,4 @@ pub fn parse_for(cores: usize, name: &str, text: &str) -> Result<Configuration, 
                 .refusal("a value is missing that no check has named", "report this file: this is a bug in Fairlead"))
         }
     }
-}
-
-fn unread(name: &str, why: &str, remedy: &str) -> ConfigErrors {
-    Report::new(name, "").refusal(&format!("cannot use {name}: {why}"), remedy)
 }

@@ -227,6 +227,12 @@ impl<'r, 't> Reader<'r, 't> {
         let tops: Vec<&str> = sections.iter().map(|row| row.path).filter(|path| !path.contains('.')).collect();
         for name in root.keys().filter(|name| !tops.contains(&name.get_ref().as_ref())) {
             let word = name.get_ref();
+            if matches!(word.as_ref(), "include" | "template") {
+                let message = format!("{word} is read in a file only, and before its first table");
+                let remedy = "pass the file by its name instead of its text, and write this before its first [table]";
+                report.error(&name.span(), word, message).remedy(remedy);
+                continue;
+            }
             let remedy = match sections.iter().find(|row| row.key(word).is_some()) {
                 Some(row) => format!("the key \"{word}\" belongs under {}", row.header()),
                 None => did_you_mean(word, tops.iter().copied(), "remove it"),
@@ -355,6 +361,7 @@ fn title(row: &SectionRow, table: &DeTable, owner: Option<&str>) -> String {
     let name = text("name").filter(|name| !name.is_empty());
     let inside = row.path.rsplit('.').next().unwrap_or(row.path);
     match (owner, row.most, name, text("pool")) {
+        (Some(owner), Some(_), ..) if row.path == "direct_access.rules" => format!("a rule of {owner}"),
         (Some(owner), Some(_), Some(name), _) => format!("member \"{name}\" of {owner}"),
         (Some(owner), Some(_), None, _) => format!("a member of {owner}"),
         (Some(owner), None, ..) => format!("{owner}, {inside}"),

@@ -3,6 +3,7 @@
 //! Owns the collection of findings and how one reads: file, line, column, the line itself with a caret, the key, what is
 //! allowed, the remedy. Decides nothing about what is right: the reader and the checks do.
 
+use super::origins::origins;
 use super::visible::is_obeyed;
 use std::collections::HashSet;
 use std::fmt;
@@ -31,6 +32,8 @@ pub enum Severity {
 /// A place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// The file that is included there; `None`: the one that was named.
+    pub file: Option<String>,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -138,7 +141,10 @@ impl Finding {
     fn brief(&self) -> String {
         let message = self.message.split_whitespace().collect::<Vec<_>>().join(" ");
         match &self.place {
-            Some(place) => format!("{}:{}:{}: {message}", self.file, place.line, place.column),
+            Some(place) => {
+                let file = place.file.as_ref().unwrap_or(&self.file);
+                format!("{file}:{}:{}: {message}", place.line, place.column)
+            }
             None => format!("{}: {message}", self.file),
         }
     }
@@ -154,7 +160,7 @@ pub(super) struct Note<'r> {
     finding: &'r mut Finding,
     is_kept: bool,
     text: &'r str,
-    lines: &'r [usize],
+    lines: &'r Lines,
 }
 
 impl Note<'_> {
@@ -184,8 +190,7 @@ pub(super) struct Report<'t> {
     file: &'t str,
     /// What it holds.
     pub(super) text: &'t str,
-    /// Where its lines begin.
-    lines: Vec<usize>,
+    lines: Lines,
     findings: Vec<Finding>,
     /// The last error, once so many are kept that it is not, and how many those are.
     beyond: Option<Finding>,
@@ -201,7 +206,7 @@ impl<'t> Report<'t> {
         Report {
             file,
             text,
-            lines: lines(text),
+            lines: Lines::of(text),
             findings: Vec::new(),
             beyond: None,
             more: 0,
@@ -328,19 +333,31 @@ pub fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     lines
 }
 
-/// Where the lines of a text begin.
-fn lines(text: &str) -> Vec<usize> {
-    [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+/// Where the lines of a text begin, and where those of files that are included.
+struct Lines {
+    all: Vec<usize>,
+    /// See [`origins`].
+    origins: Vec<(usize, String)>,
 }
 
-fn place(text: &str, lines: &[usize], span: &Span) -> Place {
+impl Lines {
+    fn of(text: &str) -> Lines {
+        let all = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Lines { all, origins: origins(text) }
+    }
+}
+
+fn place(text: &str, lines: &Lines, span: &Span) -> Place {
     let start = floor(text, span.start);
-    let line = lines.partition_point(|at| *at <= start);
-    let line_start = lines[line - 1];
+    let number = lines.all.partition_point(|at| *at <= start);
+    let line_start = lines.all[number - 1];
+    let origin = lines.origins[..lines.origins.partition_point(|(at, _)| *at <= start)].last();
+    let before = origin.map_or(0, |(at, _)| lines.all.partition_point(|line| line < at));
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     let end = floor(text, span.end).clamp(start, line_end.max(start));
     Place {
-        line,
+        file: origin.map(|(_, name)| printable(name)),
+        line: number - before,
         column: text[line_start..start].chars().count() + 1,
         width: text[start..end].trim_end().chars().count().max(1),
         source: printable(text[line_start..line_end.max(line_start)].trim_end()),
@@ -367,6 +384,7 @@ fn printable(text: &str) -> String {
 }
 
 fn write_place(f: &mut fmt::Formatter<'_>, file: &str, place: &Place, margin: &str, arrow: &str) -> fmt::Result {
+    let file = place.file.as_deref().unwrap_or(file);
     let (source, column) = window(place);
     let width = place.width.min(source.chars().count().saturating_sub(column - 1).max(1));
     writeln!(f, "{margin}{arrow} {file}:{}:{}", place.line, place.column)?;
@@ -391,7 +409,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str, span: Span) -> Place {
-        place(text, &lines(text), &span)
+        place(text, &Lines::of(text), &span)
     }
 
     #[test]

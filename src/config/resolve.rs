@@ -75,7 +75,7 @@ fn intent(document: &Document) -> Option<Intent> {
         members: members.into(),
         virtual_servers: document.virtual_servers.iter().map(|entry| server(document, entry)).collect::<Option<_>>()?,
         snats: document.snats.iter().map(|entry| snat(document, entry)).collect::<Option<_>>()?,
-        direct_access: direct_access(&document.direct_access)?,
+        direct_access: direct_access(document)?,
         timeouts: document.timeouts.meant()?,
         limits: document.limits.meant()?,
         sip: document.sip.meant()?,
@@ -92,6 +92,7 @@ fn interface(document: &Document, entry: &schema::Interface) -> Option<Interface
         vlan: entry.vlan.meant().and_then(VlanId::new),
         addresses: entry.addresses.meant()?,
         mtu: entry.mtu.meant().or_else(|| document.ports[port].mtu.meant())?,
+        mss: entry.mss.meant()?,
         host: entry.host.meant()?,
         floating: entry.floating.meant()?,
         vrid: entry.vrid.meant()?,
@@ -245,6 +246,7 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         address: entry.address.meant()?,
         pool,
         listen: entry.listen.meant()?,
+        allow: entry.allow.meant()?,
         enabled: entry.enabled.meant()?,
         icmp_echo: entry.icmp_echo.meant()?,
         unmatched: entry.unmatched.meant()?,
@@ -253,6 +255,10 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         redeliver: entry.redeliver.meant().filter(|_| is_pair).unwrap_or_default(),
         connection_limit: entry.connection_limit.meant()?,
         connection_rate_limit: entry.connection_rate_limit.meant()?,
+        half_open_limit: entry.half_open_limit.meant()?,
+        client_connection_limit: entry.client_connection_limit.meant()?,
+        client_connection_rate_limit: entry.client_connection_rate_limit.meant()?,
+        client_half_open_limit: entry.client_half_open_limit.meant()?,
         advertise: entry.advertise.meant()?,
         withdraw_delay: entry.withdraw_delay.meant()?,
     })
@@ -268,8 +274,24 @@ fn snat(document: &Document, entry: &schema::Snat) -> Option<Snat> {
     })
 }
 
-/// An empty list is not an absent one: nobody may, instead of everybody.
-fn direct_access(entry: &schema::DirectAccess) -> Option<DirectAccess> {
+/// An empty list is not an absent one: nobody may, instead of everybody. With rules alone, nobody else may.
+fn direct_access(document: &Document) -> Option<DirectAccess> {
+    let entry = &document.direct_access;
     let allow: Vec<_> = entry.allow.meant()?;
-    Some(DirectAccess { allow: entry.head.written("allow").map(|_| allow) })
+    let is_said = entry.head.written("allow").is_some() || !entry.rules.is_empty();
+    let rules: Vec<_> = entry.rules.iter().map(|rule| access_rule(document, rule)).collect::<Option<_>>()?;
+    Some(DirectAccess { allow: is_said.then_some(allow), rules })
+}
+
+fn access_rule(document: &Document, entry: &schema::AccessRule) -> Option<AccessRule> {
+    let target = |name: &String| {
+        let member = document.members().position(|member| member.name.meant().as_ref() == Some(name));
+        let member = member.map(|at| AccessTarget::Member(Id::of(at)));
+        member.or_else(|| Some(AccessTarget::Pool(document.pool_named(name)?)))
+    };
+    Some(AccessRule {
+        from: entry.from.meant()?,
+        to: entry.to.iter().map(|name| target(&name.value)).collect::<Option<_>>()?,
+        ports: entry.ports.meant()?,
+    })
 }

@@ -250,6 +250,8 @@ section! { "interface", Some(1_024), Interface, compared intent::Interface; "An 
     addresses: Vec<Ipv4Net> = (required ["192.0.2.2/24"]), Many(&SelfAddress, 1, 64), live,
         "Self-IPs, each with the length of the network it is in; the servers' default gateway is one.";
     mtu: u16 = (absent "the port's"), integer(576, 9_216, "bytes"), live, "Largest IP datagram sent on it.";
+    mss: u16 = (absent "whatever the two ends offer"), integer(536, 9_176, "bytes"), live,
+        "The largest TCP segment that may be offered over it: in every SYN and SYN-ACK that comes in or leaves by the interface a larger value is lowered to this (RFC 9293 3.7.1), never raised, and none is added. For paths with a smaller MTU than the link on which ICMP is filtered: MTU - 40. Between two interfaces the smaller value holds.";
     host: String = (absent "no device"), Name, live,
         "A kernel device of this name, 15 characters at most, made beside the data path with the interface's MAC, MTU and addresses: what comes for a self-IP and is not Fairlead's own, and multicast to 224.0.0.0/24, goes to the kernel there, and what the kernel sends there leaves by the interface as it is. So routing daemons, keepalived, SSH and ping work over the port. Echo requests and ARP are still answered by the data path, and the ports from 49152 on are those of probes: they are added to ip_local_reserved_ports, so that the kernel chooses none of them. Of the device, and of an interface of the kernel's that the port stands on (af_packet, af_xdp), arp_ignore becomes 8; of the latter also rp_filter 1. keepalived's devices above it (`vrrp.ID`) are kept as silent. Needs CAP_NET_ADMIN and /dev/net/tun.";
     floating: Vec<Ipv4Net> = [], Many(&SelfAddress, 0, 64), live,
@@ -391,6 +393,8 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
     pool: String = (required "pair-1"), Name, live, "The name of the [[pool]] behind it.";
     listen: Vec<intent::Listen> = ["udp/5060", "tcp/5060", "tcp/5061"], Many(&Listen, 1, 64), live,
         "Service ports, the same on the member; TLS is passed through as tcp.";
+    allow: Vec<Ipv4Net> = ["default"], Many(&Network, 1, 65_536), live,
+        "Networks and hosts outside that may send to its service ports; \"default\": everybody. What others send there is dropped in silence and counted as virtual_server_denied, that of connections that stand included when a reload shuts them out; nothing that members send is, nor an ICMP error, nor what answers a TCP connection that a member has opened from a service port. A datagram is judged by its source alone, as UDP of a pair is in no flow: name also whom the members call by UDP from their service ports. Members of all pools always may. Ping, and ports where nothing listens, are as icmp_echo and unmatched say. While everybody may, this costs nothing.";
     enabled: bool = true, Flag, live, "false: what arrives is rejected as if no member were there, never routed onward.";
     icmp_echo: EchoPolicy = "always", choice::<EchoPolicy>(&[]), live,
         "When the address answers a ping: always, or (selective) only while a member is active.";
@@ -404,6 +408,14 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
         "Connections to its service ports at a time, at most, whichever member they are with; 0: no limit. What a connection is and what happens at the limit is the same as for a member's, but that no other member can help.";
     connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
         "New connections to its service ports in a second, at most; 0: no limit. As a member's.";
+    half_open_limit: u32 = 0, integer(0, 1_000_000, "connections"), live,
+        "TCP connections to its service ports whose handshake is not finished, at most; 0: no limit. At the limit the one that was idle longest gives way to a new one at once, without a word to anybody (a worker looks for it among the 16 that are idle longest, of all services), counted as event_half_open_gave_way; if none can, the SYN is dropped in silence, counted as half_open_limit, and its sender repeats it. Give it at least the new connections of a second times the round trip to the farthest client, and a multiple of that for bursts.";
+    client_connection_limit: u32 = 0, integer(0, 1_000_000, "connections"), live,
+        "Connections to its service ports that one client, which is one address outside, has at a time, at most; 0: no limit. Beyond it a SYN is reset and a datagram dropped in silence, counted as client_limit; members calling each other are no clients. About 40,000 clients at a time can be told apart over all virtual servers that limit theirs: of one that finds no place, counted as event_client_uncounted, nothing is limited. What stood when the limit was written is not counted. Behind a NAT or a proxy many phones are one client.";
+    client_connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
+        "New connections that one client makes in a second, at most; 0: no limit.";
+    client_half_open_limit: u32 = 0, integer(0, 1_000_000, "connections"), live,
+        "Connections of one client whose handshake is not finished, at most; 0: no limit. At the limit its own that was idle longest gives way, as with half_open_limit; if none can, the SYN is dropped in silence, counted as client_limit.";
     advertise: Advertise = "never", choice::<Advertise>(&[]), live,
         "When routing daemons on this machine are told of the address, as [routes] says: never; while the virtual server is up, that is enabled and with an active member that is not down (when-active); or as long as packets are forwarded (always). Of several virtual servers of one address, any that is to be advertised is enough.";
     withdraw_delay: Duration = "0s", span(0, HOUR, ""), live,
@@ -424,8 +436,18 @@ section! { "snat", Some(4_096), Snat, compared intent::Snat;
 section! { "direct_access", ONCE, DirectAccess, compared intent::DirectAccess;
     "Who may reach the members at their own addresses, past the virtual ones. Without this section everybody may, and each start says so."
     {
-    allow: Vec<Ipv4Net> = (absent "everybody, as long as this is not written"), Many(&Network, 0, 65_536), live,
-        "Networks and hosts that may; the exclusion group of a pool always may. [\"0.0.0.0/0\"]: everybody. What others send to a member's own address is dropped and counted as direct_access_denied, answers to what it sent them untranslated included (no_snat_udp_ports, a pool without [[snat]], connections begun under an exclusion that was taken away). Members of other pools always may.";
+    allow: Vec<Ipv4Net> = (absent "everybody, as long as neither this nor rules is written"), Many(&Network, 0, 65_536), live,
+        "Networks and hosts that may, whatever they send; the exclusion group of a pool always may. [\"0.0.0.0/0\"]: everybody. What others send to a member's own address is dropped and counted as direct_access_denied, answers to what it sent them untranslated included (no_snat_udp_ports, a pool without [[snat]], connections begun under an exclusion that was taken away), and what stands when a reload shuts it out. Members of other pools always may.";
+    rules: Tables<AccessRule> = (absent "no others may"), Inside(AccessRule::ROW), live,
+        "Who else may reach which members at which ports. Without allow beside it, nobody but these and the exclusion groups may.";
+} }
+
+section! { "direct_access.rules", Some(256), AccessRule;
+    "A rule of [direct_access]: whoever it names may." {
+    from: Vec<Ipv4Net> = (required ["172.16.7.0/24"]), Many(&Network, 1, 4_096), live, "Networks and hosts.";
+    to: Vec<String> = [], Many(&Name, 0, 4_096), live, "Names of members, or of pools for all of theirs; empty: all members.";
+    ports: Vec<intent::Listen> = [], Many(&Listen, 0, 64), live,
+        "Ports of the members; empty: whatever is sent to them. Where ports are named, ping passes as well, and the fragments of datagrams to them, but no other protocol.";
 } }
 
 section! { "timeouts", ONCE, Timeouts, built intent::Timeouts;
@@ -454,6 +476,12 @@ section! { "limits", ONCE, Limits, built intent::Limits; "Bounds of the data pat
         "Where an interface has a host device: frames of each class that one worker hands to the kernel, at most. What routing daemons live by (BGP, BFD, OSPF, VRRP, multicast) is a class of its own from hosts on each link, of which one has a quarter at most, and one from hosts beyond it, as are copies of ARP and of echo replies: a flood of the rest takes nothing from it.";
     fragments_per_worker: usize = 2048, integer(64, 1_048_576, "packet buffers"), restart,
         "Fragments one worker holds until the rest of their datagrams is there, at most; all workers together not more than a quarter of [dpdk] mbufs.";
+    connection_limit: u32 = 0, integer(0, 1_000_000_000, "connections"), live,
+        "Connections to the service ports of all virtual servers together, at most; 0: no limit. As a virtual server's.";
+    connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
+        "New connections to all virtual servers together in a second, at most; 0: no limit.";
+    half_open_limit: u32 = 0, integer(0, 67_108_864, "connections"), live,
+        "Those of all virtual servers together whose handshake is not finished, at most; 0: no limit. As a virtual server's.";
     traffic_counters: bool = false, Flag, live,
         "Packets and bytes are counted for each member and virtual server, in each direction, for `fairlead traffic`, `top` and metrics. Costs 3 to 7 instructions a packet, of 300 to 430; false costs nothing. What is counted is shown within 10 ms; connections are counted in any case.";
 } }
@@ -508,6 +536,7 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     VirtualServer::ROW,
     Snat::ROW,
     DirectAccess::ROW,
+    AccessRule::ROW,
     Timeouts::ROW,
     Limits::ROW,
     Sip::ROW,

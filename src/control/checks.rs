@@ -2,6 +2,7 @@
 //!
 //! Owns what is checked that way, and when it is due.
 
+use super::capacity::Capacity;
 use super::facts::Machine;
 use super::host_devices::HostDevices;
 use super::limits_met::LimitsMet;
@@ -12,6 +13,7 @@ use super::spreading::SpreadingCheck;
 use crate::flow::SnatPorts;
 use crate::policy::{Intent, Snapshot};
 use crate::time::{Duration, Instant};
+use crate::worker::Counters;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -20,6 +22,7 @@ pub(super) struct Checks {
     pub(super) ports: PortUse,
     spreading: SpreadingCheck,
     limits_met: LimitsMet,
+    capacity: Capacity,
     hosts: HostDevices,
     next: Instant,
 }
@@ -31,6 +34,7 @@ impl Checks {
             ports: ports_in_use,
             spreading: SpreadingCheck::new(ports),
             limits_met: LimitsMet::default(),
+            capacity: Capacity::default(),
             hosts: HostDevices::default(),
             next: now + INTERVAL,
         }
@@ -54,6 +58,9 @@ impl Checks {
         self.ports.poll(out, now);
         self.spreading.poll(machine, intent, out);
         self.hosts.poll(&machine.counters.hosts(), intent, out, now);
+        let workers: Vec<Counters> = machine.workers().map(|id| machine.counters.worker(id).counters).collect();
+        let room = intent.limits.flows_per_worker as u64;
+        self.capacity.poll(workers.iter(), room, link.neighbours.len(), out, now);
         if let Some(snapshot) = snapshot {
             self.limits_met.poll(&snapshot.connection_limits, intent, out, now);
         }

@@ -24,6 +24,8 @@ const OTHERS: &str = "connection limits";
 enum Of {
     Member(MemberId),
     VirtualServer(VirtualServerId),
+    /// All virtual servers together.
+    All,
 }
 
 type Met = (Of, Exceeded);
@@ -87,11 +89,12 @@ impl LimitsMet {
 fn met(limits: &ConnectionLimits, now: Instant) -> BTreeSet<Met> {
     let all = limits.members().map(|(id, limit)| (Of::Member(id), limit));
     let all = all.chain(limits.servers().map(|(id, limit)| (Of::VirtualServer(id), limit)));
+    let all = all.chain(limits.all().map(|limit| (Of::All, limit)));
     let lately = |limit: &ConnectionLimit, what: Exceeded| {
         limit.of(what) > 0 && limit.exceeded(what).is_some_and(|at| now.since(Instant::from_nanos(at)) < LASTS)
     };
     let of = |(of, limit): (Of, &'_ ConnectionLimit)| {
-        Exceeded::BOTH.into_iter().filter(|what| lately(limit, *what)).map(|what| (of, what)).collect::<Vec<_>>()
+        Exceeded::ALL.into_iter().filter(|what| lately(limit, *what)).map(|what| (of, what)).collect::<Vec<_>>()
     };
     all.flat_map(of).collect()
 }
@@ -109,12 +112,19 @@ fn words((of, what): Met, limits: &ConnectionLimits, intent: &Intent) -> Option<
             let server = intent.virtual_servers.get(id)?;
             (format!("virtual server {}", server.name), limits.server(id)?, "are refused")
         }
+        Of::All => ("all virtual servers together".into(), limits.all()?, "are refused"),
     };
     let name = match what {
         Exceeded::Connections => format!("{whose}: connection_limit = {}", limit.most),
         Exceeded::Rate => format!("{whose}: connection_rate_limit = {}", limit.per_second),
+        Exceeded::HalfOpen => format!("{whose}: half_open_limit = {}", limit.half_open),
+        Exceeded::Client => format!("{whose}: what each client may have"),
     };
-    let message = format!("{name} is met: new connections {where_to}");
+    let message = match what {
+        Exceeded::HalfOpen => format!("{name} is met: half-open connections give way to new ones, the oldest first"),
+        Exceeded::Client => format!("{name} is met: new connections of that client are refused"),
+        Exceeded::Connections | Exceeded::Rate => format!("{name} is met: new connections {where_to}"),
+    };
     Some((name, message))
 }
 

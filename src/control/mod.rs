@@ -14,6 +14,7 @@ mod announce;
 mod assumed;
 mod calendar;
 mod candidate;
+mod capacity;
 mod capture_feed;
 mod captures;
 mod capturing;

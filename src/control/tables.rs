@@ -415,6 +415,7 @@ impl Controller {
             ),
             ("notify_dropped", self.notifier.dropped, "Events that it was not run for, as too many waited."),
             ("neighbours", self.link.neighbours.len() as u64, "Entries in the ARP table."),
+            ("neighbours_max", super::neighbours::MOST as u64, "Entries that it holds at most."),
             (
                 "neighbours_refused",
                 self.link.neighbours.refused(),
@@ -444,6 +445,9 @@ impl Controller {
             dropped: counters.dropped.sum(),
             ignored: counters.ignored.sum(),
             flows: counters.flows,
+            flows_max: self.intent.limits.flows_per_worker as u64,
+            fragments: counters.fragments,
+            fragments_max: self.intent.limits.fragments_per_worker as u64,
         }
     }
 

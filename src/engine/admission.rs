@@ -1,17 +1,18 @@
 //! What begins at a service: who takes it, within what the file allows.
 //!
-//! Owns the use of connection limits and connection rate limits. They are asked only where a flow begins, and only of what begins a
+//! Owns the use of limits of connections, of half-open ones and of new ones in a second, for all, a virtual server, a client and a member. They are asked only where a flow begins, and only of what begins a
 //! connection: what stands is never touched, and what a member begins itself is not limited. A member at its limit is passed over; where
 //! nobody else has room, or a virtual server is at its own, what begins is refused, unless a connection gives way of which nothing has
 //! come for a while but what a stranger can make alone.
 
-use super::connection_counts::{is_connection, owners};
+use super::connection_counts::{client, is_connection, is_half_open, owners};
+use super::events::EngineEvent;
 use super::flow_book::LOOKED_AT;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::Flow;
 use crate::policy::connection_limits::{ConnectionLimit, Exceeded};
-use crate::policy::intent::{MemberId, Mode, PoolId};
+use crate::policy::intent::{MemberId, Mode, PoolId, VirtualServerId};
 use crate::policy::snapshot::ServiceView;
 use crate::time::Duration;
 use crate::wire::{Kind, Tuple};
@@ -19,10 +20,24 @@ use std::net::Ipv4Addr;
 
 /// A handshake of which nothing was heard for so long is not being made: its SYN would have been repeated twice (RFC 6298 2.1, 5.5).
 const HANDSHAKE: Duration = Duration::from_secs(3);
-/// So many of them give way to one new connection, at most: to the limit of its virtual server, and to that of its member.
+/// So many of them give way to one new connection, at most, to each of four limits: of all virtual servers, of its own, of its client, and
+/// of its member.
 const GIVE_WAY: usize = 16;
 /// A new connection can meet so many of those that were idle longest: each that gives way lets another one be looked at.
-pub(super) const MET_AT_MOST: usize = LOOKED_AT + 2 * GIVE_WAY;
+pub(super) const MET_AT_MOST: usize = LOOKED_AT + 4 * GIVE_WAY;
+
+/// What of a limit is free again by what a connection that begins anew takes the place of.
+#[derive(Clone, Copy)]
+struct Freed {
+    connections: u64,
+    half_open: u64,
+}
+
+impl Freed {
+    fn by(replaced: Option<&Flow>) -> Freed {
+        Freed { connections: replaced.is_some().into(), half_open: replaced.is_some_and(is_half_open).into() }
+    }
+}
 
 impl Walk<'_> {
     /// The member that takes what `source` sends to a service, of a flow that is not there yet, and is not refused; `tuple` is the
@@ -55,8 +70,11 @@ impl Walk<'_> {
         let replaced = self.state.flows.find_live(self.snapshot, tuple).and_then(|(id, _)| self.state.flows.at(id));
         let replaced = replaced.copied().filter(is_connection);
         let snapshot = self.snapshot;
+        self.room_of(limits.all(), Freed::by(replaced.as_ref()), |_| true)?;
         let is_of_server = |flow: &Flow| owners(snapshot, flow).1 == Some(service.virtual_server);
-        self.room_of(limits.server(service.virtual_server), replaced.filter(is_of_server).is_some(), is_of_server)?;
+        let of_server = Freed::by(replaced.as_ref().filter(|flow| is_of_server(flow)));
+        self.room_of(limits.server(service.virtual_server), of_server, is_of_server)?;
+        self.room_of_client(service.virtual_server, tuple.src.addr, of_server)?;
         let first = self.preferred(service.pool, source).ok_or_else(|| self.no_member(service.pool))?;
         if self.has_room(first, replaced) {
             self.stays_with(service.pool, source, first);
@@ -67,7 +85,11 @@ impl Walk<'_> {
             return Ok(other);
         }
         let is_of_member = |flow: &Flow| owners(snapshot, flow).0 == Some(first);
-        self.room_of(limits.member(first), replaced.filter(is_of_member).is_some(), is_of_member)?;
+        self.room_of(
+            limits.member(first),
+            Freed::by(replaced.as_ref().filter(|flow| is_of_member(flow))),
+            is_of_member,
+        )?;
         self.stays_with(service.pool, source, first);
         Ok(first)
     }
@@ -76,27 +98,66 @@ impl Walk<'_> {
     fn room_of(
         &mut self,
         limit: Option<&ConnectionLimit>,
-        is_freed: bool,
+        freed: Freed,
         is_counted: impl Fn(&Flow) -> bool,
     ) -> Result<(), Verdict> {
-        let Some(limit) = limit else { return Ok(()) };
+        let (Some(limit), now, is_handshake) = (limit, self.now.nanos(), self.is_handshake()) else { return Ok(()) };
+        self.room_by(is_counted, || {
+            limit.room(freed.connections, now)?;
+            if is_handshake { limit.half_open_room(freed.half_open, now) } else { Ok(()) }
+        })
+    }
+
+    /// The same of what a client has of a virtual server; members that call each other are none.
+    fn room_of_client(&mut self, server: VirtualServerId, source: Ipv4Addr, freed: Freed) -> Result<(), Verdict> {
+        if self.is_from_member() {
+            return Ok(());
+        }
+        let (snapshot, now, is_handshake) = (self.snapshot, self.now.nanos(), self.is_handshake());
+        let is_counted = |flow: &Flow| client(flow) == Some(source) && owners(snapshot, flow).1 == Some(server);
+        let freed = (freed.connections, freed.half_open);
+        let room = || snapshot.connection_limits.client_room(server, source, freed, is_handshake, now);
+        self.room_by(is_counted, room).map_err(|verdict| match verdict {
+            Verdict::Drop(reason) if reason != DropReason::RateLimited => Verdict::Drop(DropReason::ClientLimit),
+            Verdict::Reject { with, .. } => Verdict::Reject { with, reason: DropReason::ClientLimit },
+            other => other,
+        })
+    }
+
+    /// What `room` says has room, or gets it by what gives way.
+    fn room_by(
+        &mut self,
+        is_counted: impl Fn(&Flow) -> bool,
+        room: impl Fn() -> Result<(), Exceeded>,
+    ) -> Result<(), Verdict> {
         let mut given_way = 0;
         loop {
-            match limit.room(is_freed.into(), self.now.nanos()) {
-                Ok(()) => return Ok(()),
-                // More may stand than the limit says: it was lowered, or they stood before a restart.
-                Err(Exceeded::Connections) if given_way < GIVE_WAY && self.half_open_gives_way(&is_counted) => {
-                    given_way += 1
-                }
-                Err(exceeded) => return Err(self.refuse_new(exceeded)),
+            let Err(exceeded) = room() else { return Ok(()) };
+            // More may stand than the limit says: it was lowered, or they stood before a restart.
+            let quiet = match exceeded {
+                Exceeded::Connections => Some(HANDSHAKE),
+                Exceeded::HalfOpen => Some(Duration::ZERO),
+                Exceeded::Rate | Exceeded::Client => None,
+            };
+            let gives_way = given_way < GIVE_WAY && quiet.is_some_and(|it| self.half_open_gives_way(it, &is_counted));
+            if !gives_way {
+                return Err(self.refuse_new(exceeded));
             }
+            if exceeded == Exceeded::HalfOpen {
+                self.count_event(EngineEvent::HalfOpenGaveWay);
+            }
+            given_way += 1;
         }
     }
 
-    /// A handshake, for another one: a datagram, which anybody can forge as well, takes no place that it would not give back as soon.
-    fn half_open_gives_way(&mut self, is_counted: impl Fn(&Flow) -> bool) -> bool {
+    /// It begins a TCP connection, which is half-open by that.
+    fn is_handshake(&self) -> bool {
         matches!(self.packet.kind, Kind::Tcp(_))
-            && self.state.flows.half_open_gives_way(self.snapshot, HANDSHAKE, self.now, is_counted)
+    }
+
+    /// A handshake, for another one: a datagram, which anybody can forge as well, takes no place that it would not give back as soon.
+    fn half_open_gives_way(&mut self, quiet: Duration, is_counted: impl Fn(&Flow) -> bool) -> bool {
+        self.is_handshake() && self.state.flows.half_open_gives_way(self.snapshot, quiet, self.now, is_counted)
     }
 
     fn has_room(&self, member: MemberId, replaced: Option<Flow>) -> bool {
@@ -120,14 +181,17 @@ impl Walk<'_> {
     }
 
     /// A SYN is answered by a reset, within the limit on rejects; a datagram is dropped in silence, as its sender would take a refusal
-    /// for the end of a service that it uses.
+    /// for the end of a service that it uses. A SYN among too many that are half-open is dropped in silence as well: it may be forged,
+    /// and its sender repeats it.
     fn refuse_new(&mut self, exceeded: Exceeded) -> Verdict {
         let reason = match exceeded {
             Exceeded::Connections => DropReason::ConnectionLimit,
             Exceeded::Rate => DropReason::ConnectionRateLimit,
+            Exceeded::HalfOpen => DropReason::HalfOpenLimit,
+            Exceeded::Client => DropReason::ClientLimit,
         };
         match self.packet.kind {
-            Kind::Tcp(_) => self.reject_by_protocol(reason),
+            Kind::Tcp(_) if exceeded != Exceeded::HalfOpen => self.reject_by_protocol(reason),
             _ => Verdict::Drop(reason),
         }
     }

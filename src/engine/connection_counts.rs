@@ -5,18 +5,34 @@
 //! that limit. A connection that is over holds no place, though its flow lingers.
 
 use super::connection_use::{Cells, ConnectionUse};
-use crate::flow::{Flow, NO_MEMBER, NO_VIRTUAL_SERVER, State, TimeoutClass, Track};
-use crate::policy::connection_limits::ConnectionLimit;
+use crate::flow::{Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind, State, TimeoutClass, Track};
+use crate::policy::client_counts::ClientChange;
+use crate::policy::connection_limits::{ConnectionLimit, ConnectionLimits};
 use crate::policy::intent::{MemberId, VirtualServerId};
 use crate::policy::slots::Id;
 use crate::policy::{Life, Slots, Snapshot};
 use crate::time::Instant;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// What one worker counts, by id.
 #[derive(Default)]
 pub(super) struct ConnectionCounts {
     uses: Arc<ConnectionUse>,
+    /// How many connections there are of all virtual servers together, and how many of those are half-open.
+    all: Totals,
+    /// How many are half-open, by virtual server.
+    half_open: Vec<u64>,
+    /// Connections of clients that found no place to be counted.
+    uncounted: u64,
+    /// When a flow was kept last, in nanoseconds.
+    now: u64,
+}
+
+#[derive(Default)]
+struct Totals {
+    connections: u64,
+    half_open: u64,
 }
 
 /// The flow is a connection to a service, and not over: neither have both ends said goodbye nor has one reset it.
@@ -24,10 +40,20 @@ pub(super) fn is_connection(flow: &Flow) -> bool {
     flow.virtual_server != NO_VIRTUAL_SERVER && flow.track.is_none_or(|track| track.class() != TimeoutClass::TcpClosing)
 }
 
+/// It is one whose handshake is not finished.
+pub(super) fn is_half_open(flow: &Flow) -> bool {
+    is_connection(flow) && flow.class() == TimeoutClass::TcpOpening
+}
+
+/// The client whose connection it is, where it is one of somebody outside.
+pub(super) fn client(flow: &Flow) -> Option<Ipv4Addr> {
+    (flow.path == PathKind::Service).then(|| flow.key(flow.inside.other()).src.addr)
+}
+
 impl ConnectionCounts {
     /// Of a worker that reads `snapshot`, and has no flow.
     pub(super) fn new(snapshot: &Snapshot) -> ConnectionCounts {
-        let counts = ConnectionCounts::default();
+        let mut counts = ConnectionCounts::default();
         counts.reserve(snapshot);
         counts
     }
@@ -38,6 +64,11 @@ impl ConnectionCounts {
             self.reserve(new);
             clear_others(&self.uses.members, &new.members, old.life);
             clear_others(&self.uses.servers, &new.virtual_servers, old.life);
+            for (id, half_open) in self.half_open.iter_mut().enumerate() {
+                if new.virtual_servers.find(id, old.life).is_none() {
+                    *half_open = 0;
+                }
+            }
         }
         let (before, limits) = (&old.connection_limits, &new.connection_limits);
         if Arc::ptr_eq(before, limits) {
@@ -51,7 +82,14 @@ impl ConnectionCounts {
         for (id, limit) in limits.servers() {
             if !before.server(id).is_some_and(|before| before.is_same(limit)) {
                 limit.add(self.uses.servers.now(id.0));
+                limit.add_half_open(self.half_open.get(id.index()).copied().unwrap_or_default());
             }
+        }
+        if let Some(limit) = limits.all()
+            && !before.all().is_some_and(|before| before.is_same(limit))
+        {
+            limit.add(self.all.connections);
+            limit.add_half_open(self.all.half_open);
         }
     }
 
@@ -60,6 +98,7 @@ impl ConnectionCounts {
         if !is_connection(flow) {
             return;
         }
+        self.now = now.nanos();
         self.count(snapshot, flow, true);
         let begins = flow.track.as_ref().map(Track::state).is_none_or(|state| state == State::Opening);
         if !begins {
@@ -72,7 +111,10 @@ impl ConnectionCounts {
             let limits = &snapshot.connection_limits;
             let member = member.and_then(|id| limits.member(id));
             let server = server.and_then(|id| limits.server(id));
-            member.into_iter().chain(server).for_each(|limit| limit.begin(now.nanos()));
+            member.into_iter().chain(server).chain(limits.all()).for_each(|limit| limit.begin(now.nanos()));
+            if let Some((server, client)) = owners(snapshot, flow).1.zip(client(flow)) {
+                limits.client_begins(server, client, now.nanos());
+            }
         }
     }
 
@@ -82,13 +124,45 @@ impl ConnectionCounts {
             let (member, server) = owners(snapshot, flow);
             member.into_iter().for_each(|id| self.uses.members.count(id.0, true));
             server.into_iter().for_each(|id| self.uses.servers.count(id.0, true));
+            self.all.connections += 1;
+            if is_half_open(flow) {
+                self.all.half_open += 1;
+                server.and_then(|id| self.half_open.get_mut(id.index())).into_iter().for_each(|it| *it += 1);
+            }
         }
     }
 
-    /// The flow, which held a place, is forgotten or over; or that was an error, and it holds its place again.
+    /// The flow, which held a place and was half-open if it is, is forgotten or over; or that was an error, and it holds its place again.
     pub(super) fn count(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
+        self.count_place(snapshot, flow, comes);
+        if is_half_open(flow) {
+            self.count_half_open(snapshot, flow, comes);
+        }
+    }
+
+    /// The handshake of a flow is under way, or not so any more.
+    pub(super) fn count_half_open(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
+        let limits = &snapshot.connection_limits;
+        step(&mut self.all.half_open, comes, limits.all());
+        let Some(id) = owners(snapshot, flow).1 else { return };
+        if let Some(half_open) = self.half_open.get_mut(id.index()) {
+            step(half_open, comes, limits.server(id));
+        }
+        if let Some(client) = client(flow) {
+            let change = if comes { ClientChange::HalfOpens } else { ClientChange::HalfEnds };
+            limits.count_client(id, client, change, self.now);
+        }
+    }
+
+    /// The same of its place alone.
+    pub(super) fn count_place(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
         let (member, server) = owners(snapshot, flow);
         let limits = &snapshot.connection_limits;
+        self.count_in_all(limits, comes);
+        if let Some((server, client)) = server.zip(client(flow)) {
+            let change = if comes { ClientChange::Comes } else { ClientChange::Goes };
+            self.uncounted += u64::from(!limits.count_client(server, client, change, self.now));
+        }
         for (counts, id, limit) in [
             (&self.uses.members, member.map(|id| id.0), member.and_then(|id| limits.member(id))),
             (&self.uses.servers, server.map(|id| id.0), server.and_then(|id| limits.server(id))),
@@ -104,12 +178,36 @@ impl ConnectionCounts {
         }
     }
 
+    fn count_in_all(&mut self, limits: &ConnectionLimits, comes: bool) {
+        let connections = &mut self.all.connections;
+        match (comes, limits.all()) {
+            (true, limit) => {
+                *connections += 1;
+                limit.into_iter().for_each(|limit| limit.add(1));
+            }
+            (false, limit) if *connections > 0 => {
+                *connections -= 1;
+                limit.into_iter().for_each(ConnectionLimit::end);
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// Connections of clients that found no place to be counted, since this was asked last.
+    pub(super) fn take_uncounted(&mut self) -> u64 {
+        std::mem::take(&mut self.uncounted)
+    }
+
     /// What is counted; to be read by whoever likes.
     pub(super) fn uses(&self) -> &Arc<ConnectionUse> {
         &self.uses
     }
 
-    fn reserve(&self, snapshot: &Snapshot) {
+    fn reserve(&mut self, snapshot: &Snapshot) {
+        let bound = snapshot.virtual_servers.bound();
+        if self.half_open.len() < bound {
+            self.half_open.resize(bound, 0);
+        }
         self.uses.members.reserve(snapshot.members.bound());
         self.uses.servers.reserve(snapshot.virtual_servers.bound());
     }
@@ -122,6 +220,21 @@ pub(super) fn owners(snapshot: &Snapshot, flow: &Flow) -> (Option<MemberId>, Opt
         .then_some(MemberId(flow.member));
     let server = snapshot.virtual_servers.find(usize::from(flow.virtual_server), life).is_some();
     (member, server.then_some(VirtualServerId(flow.virtual_server)))
+}
+
+/// One half-open connection more, or fewer, here and in what all workers count against a limit.
+fn step(half_open: &mut u64, comes: bool, limit: Option<&ConnectionLimit>) {
+    match comes {
+        true => {
+            *half_open += 1;
+            limit.into_iter().for_each(|limit| limit.add_half_open(1));
+        }
+        false if *half_open > 0 => {
+            *half_open -= 1;
+            limit.into_iter().for_each(ConnectionLimit::end_half_open);
+        }
+        false => {}
+    }
 }
 
 fn clear_others<K: Id, T>(counts: &Cells, list: &Slots<K, T>, life: Life) {

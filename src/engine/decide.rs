@@ -147,6 +147,9 @@ impl<'a> Walk<'a> {
     /// See [`Engine::decide_at_once`].
     #[inline(always)]
     fn at_once<const COUNTS: bool>(mut self) -> Option<Departure<'a>> {
+        if self.snapshot.lowers_mss && self.is_syn() {
+            return None;
+        }
         match self.classified.path {
             Path::Outward(sender) if self.is_routed_outward(sender) => {
                 let departure = self.routed(Rewrite::default(), self.packet.dst())?;
@@ -154,12 +157,18 @@ impl<'a> Walk<'a> {
                 if COUNTS {
                     self.state.sums.count(Counted::Account, counted, self.packet.size);
                 }
-                self.state.keep_route(self.packet, &self.classified, departure.forward.egress, counted);
+                let (egress, lowers_mss) = (departure.forward.egress, self.snapshot.lowers_mss);
+                self.state.keep_route(self.packet, &self.classified, egress, counted, lowers_mss);
                 Some(departure)
             }
             Path::Transit => self.routed(Rewrite::default(), self.packet.dst()),
             _ => None,
         }
+    }
+
+    /// What it offers may have to be lowered, which is not done to what leaves at once.
+    fn is_syn(&self) -> bool {
+        matches!(self.packet.kind, Kind::Tcp(segment) if segment.flags.syn())
     }
 
     /// What a member sends to the exclusion group, and has no flow, is routed whatever it is; of a fragment more has to be known.

@@ -9,6 +9,7 @@ use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, FlowId, NO_MEMBER, PathKind, Refused, Track};
 use crate::policy::intent::MemberId;
+use crate::policy::snapshot::Visit;
 use crate::wire::{Kind, Protocol, Tuple};
 
 impl Walk<'_> {
@@ -27,12 +28,16 @@ impl Walk<'_> {
         verdict
     }
 
-    /// An error may be any router's: what counts is to whom the member had sent what it quotes.
+    /// An error may be any router's: what counts is to whom the member had sent what it quotes. Fragments without ports are of no use
+    /// without the first one, which has them.
     fn may_visit(&self, member: MemberId) -> bool {
-        let allows = |address| self.snapshot.may_visit(address, member);
+        let allows = |address, visit| self.snapshot.may_visit(address, member, visit);
+        let visit = self.addressed_by().map_or(Visit::AnyPort, |tuple| Visit::of(&tuple));
         match self.packet.kind {
-            Kind::IcmpError(quoted) => allows(quoted.tuple.dst.addr) || allows(self.packet.src()),
-            _ => allows(self.packet.src()),
+            Kind::IcmpError(quoted) => {
+                allows(quoted.tuple.dst.addr, Visit::AnyPort) || allows(self.packet.src(), Visit::AnyPort)
+            }
+            _ => allows(self.packet.src(), visit),
         }
     }
 

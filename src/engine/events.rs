@@ -21,6 +21,9 @@ ways! {
         FilterOpened = "snat_filter_opened": "A member's UDP port talks to more than four addresses at once: any host that sends to it is let in.",
         PersistenceFull = "persistence_full": "A worker holds as many persistence records as it can (262,144, or flows_per_worker): the one unused longest gave way to a new one.",
         AccountsFull = "accounts_full": "A packet that could have left by a shorter way was decided about in full, as a worker counts for as many (65,536 pairs of members, virtual servers and directions) as it can: it begins anew with the next snapshot.",
+        FlowGaveWay = "flow_gave_way": "The flow table was full: the half-open connection, else the one that was over, visitor's mark or UDP flow that was idle longest gave way to a new flow.",
+        HalfOpenGaveWay = "half_open_gave_way": "A half-open connection gave way to a new one, as half_open_limit or client_half_open_limit says.",
+        ClientUncounted = "client_uncounted": "A connection of a client that found no place among those that are counted one by one: client limits do not hold for it.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }
@@ -40,6 +43,11 @@ impl EngineEvents {
     /// Counts.
     pub(super) fn count(&mut self, event: EngineEvent) {
         self.counts[event as usize] += 1;
+    }
+
+    /// Counts what has happened so often.
+    pub(super) fn count_times(&mut self, event: EngineEvent, times: u64) {
+        self.counts[event as usize] += times;
     }
 
     /// Remembers, unless it is remembered already.

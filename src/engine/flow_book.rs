@@ -6,8 +6,9 @@
 //! by such a reload, forgets stale flows; it may come late: what a flow refers to is found by id and life, so whoever looks a
 //! stale flow up meanwhile does not find it, though its member or its address has come back (scenario 83).
 
-use super::connection_counts::{ConnectionCounts, is_connection};
+use super::connection_counts::{ConnectionCounts, is_connection, is_half_open};
 use super::connection_use::ConnectionUse;
+use super::events::EngineEvent;
 use super::member_use::MemberUse;
 use crate::flow::key::Key;
 use crate::flow::{
@@ -40,6 +41,8 @@ pub(super) struct FlowBook {
     uses: Arc<MemberUse>,
     /// Which are connections, of each member and virtual server.
     connections: ConnectionCounts,
+    /// How many flows have given way to others since that was asked last.
+    given_way: u64,
     /// How far the walk has come that forgets stale flows; none while there is nothing to forget.
     stale: Option<u32>,
 }
@@ -63,6 +66,7 @@ impl FlowBook {
             reserved: reserved(snapshot),
             uses,
             connections: ConnectionCounts::new(snapshot),
+            given_way: 0,
             stale: None,
         }
     }
@@ -115,6 +119,7 @@ impl FlowBook {
             && let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.table.evict(*class))
         {
             self.on_removed(snapshot, &given_way);
+            self.given_way += 1;
             kept = self.table.insert(flow, now);
         }
         match kept {
@@ -270,13 +275,22 @@ impl FlowBook {
     /// Does what may end the connection of a flow, or show that it has not ended: it gives its place back by that, or takes it again.
     #[inline]
     fn change(&mut self, snapshot: &Snapshot, id: FlowId, change: impl FnOnce(&mut FlowTable)) {
-        let held = self.table.at(id).is_some_and(is_connection);
+        let was = self.table.at(id).map(|flow| (is_connection(flow), is_half_open(flow)));
         change(&mut self.table);
-        if let Some(flow) = self.table.at(id)
-            && is_connection(flow) != held
-        {
-            self.connections.count(snapshot, flow, !held);
+        let (Some(flow), Some((held, was_half_open))) = (self.table.at(id), was) else { return };
+        let (holds, is_half_open) = (is_connection(flow), is_half_open(flow));
+        if was_half_open != is_half_open {
+            self.connections.count_half_open(snapshot, flow, is_half_open);
         }
+        if holds != held {
+            self.connections.count_place(snapshot, flow, holds);
+        }
+    }
+
+    /// What has happened since this was asked last, and how often.
+    pub(super) fn take_events(&mut self) -> [(EngineEvent, u64); 2] {
+        let given_way = std::mem::take(&mut self.given_way);
+        [(EngineEvent::FlowGaveWay, given_way), (EngineEvent::ClientUncounted, self.connections.take_uncounted())]
     }
 
     /// One of the half-open connections that `is_counted` gives way, of which nothing was heard for `quiet`: it is looked for among the

@@ -121,9 +121,19 @@ impl State {
     }
 
     /// A packet without a flow leaves unchanged by this way out, and nothing is remembered of it: so do others like it, as long as
-    /// the snapshot is the same, and are counted under the same number.
-    pub(super) fn keep_route(&mut self, packet: &Packet, classified: &Classified, egress: EgressId, counted: u16) {
+    /// the snapshot is the same, and are counted under the same number. Where SYNs are changed, none of TCP is kept: a SYN would leave by it.
+    pub(super) fn keep_route(
+        &mut self,
+        packet: &Packet,
+        classified: &Classified,
+        egress: EgressId,
+        counted: u16,
+        lowers_mss: bool,
+    ) {
         let Some(tag) = classified.tag.filter(|_| self.caches_routes) else { return };
+        if lowers_mss && matches!(packet.kind, Kind::Tcp(_)) {
+            return;
+        }
         let Ok(egress) = u16::try_from(egress.0) else { return };
         let route = CachedRoute { snapshot: self.snapshot_number, interface: classified.interface.0, egress };
         self.routes.keep(tag, Key::of_packet(packet), route, counted);

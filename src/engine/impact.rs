@@ -6,11 +6,11 @@
 
 use super::flow_book::is_live;
 use super::revalidate::{has_lost_its_member, heeded_loss};
-use crate::flow::{Direction, Flow, NO_MEMBER, PathKind};
+use crate::flow::{Direction, Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind};
 use crate::policy::Snapshot;
 use crate::policy::intent::{MemberId, OnDownTcp, OnDownUdp, PoolId, VirtualServerId};
 use crate::policy::multipath::Conversation;
-use crate::policy::snapshot::ServiceView;
+use crate::policy::snapshot::{ServiceView, Visit};
 use crate::wire::{Endpoint, Protocol};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -126,11 +126,16 @@ fn with_lost_member(now: &Snapshot, next: &Snapshot, flow: &Flow) -> Option<Impa
 /// Its packets are not allowed: its virtual server is disabled, or it is of a visitor who may not come.
 fn is_refused(snapshot: &Snapshot, flow: &Flow) -> bool {
     match flow.path {
-        PathKind::Service | PathKind::Hairpin => service(snapshot, flow).is_some_and(|service| !service.enabled),
+        PathKind::Service | PathKind::Hairpin => service(snapshot, flow).is_some_and(|service| {
+            let caller = flow.key(flow.inside.other()).src.addr;
+            let is_called = flow.path == PathKind::Service
+                && (flow.virtual_server != NO_VIRTUAL_SERVER || flow.protocol() == Protocol::Udp);
+            !service.enabled || (is_called && !service.admits(caller))
+        }),
         PathKind::Routed if flow.opener != NO_MEMBER => {
-            let visitor = flow.key(flow.inside.other()).src.addr;
+            let tuple = flow.key(flow.inside.other());
             let member = MemberId(flow.opener);
-            snapshot.members.contains(member) && !snapshot.may_visit(visitor, member)
+            snapshot.members.contains(member) && !snapshot.may_visit(tuple.src.addr, member, Visit::of(&tuple))
         }
         PathKind::Routed | PathKind::Outbound => false,
     }

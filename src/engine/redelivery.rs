@@ -99,7 +99,8 @@ impl Engine {
         let service = self.snapshot.datagrams_in(at);
         let (pool, redeliver) = (service.pool, service.redeliver);
         let view = self.snapshot.pool(pool);
-        let (member, generation) = (view.active.filter(|_| service.ready.is_some())?, view.generation);
+        let is_open = service.ready.is_some() || service.ready_for(packet.src()).is_some();
+        let (member, generation) = (view.active.filter(|_| is_open)?, view.generation);
         let remote = Endpoint::new(packet.src(), packet.src_port());
         let walk = Walk::new(self, packet, classified, sip::Facts::Request { branch: None, call: None }, now);
         let is_meant = walk.receiver(pool, remote) == Some(member);

@@ -8,7 +8,7 @@ use super::events::EngineEvent;
 use super::sums::Counted;
 use super::verdict::{Departure, DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, PathKind, Refused, Track};
+use crate::flow::{Direction, Flow, FlowId, NO_VIRTUAL_SERVER, PathKind, Refused, Track};
 use crate::policy::intent::{MemberId, NoMember, PoolId};
 use crate::policy::snapshot::{Ready, ServiceView, VirtualView};
 use crate::wire::facts::Segment;
@@ -35,7 +35,7 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     pub(super) fn datagram_in_at_once<const COUNTS: bool>(&mut self, at: u16) -> Option<Departure<'a>> {
         let service = self.snapshot.datagrams_in(at);
-        let Ready { rewrite, egress } = service.ready.as_ref()?;
+        let Ready { rewrite, egress } = service.ready.as_ref().or_else(|| service.ready_for(self.packet.src()))?;
         let is_noted = !self.state.speakers.is_empty() || service.noted.holds(self.packet.src());
         let departure = if is_noted { None } else { self.departs(*rewrite, *egress) }?;
         if COUNTS {
@@ -57,6 +57,9 @@ impl<'a> Walk<'a> {
     }
 
     fn datagram_to_member(&mut self, service: &ServiceView) -> Verdict {
+        if !service.admits(self.packet.src()) {
+            return Verdict::Drop(DropReason::VirtualServerDenied);
+        }
         if !service.enabled {
             return self.reject_by_protocol(DropReason::VirtualServerDisabled);
         }
@@ -112,13 +115,15 @@ impl<'a> Walk<'a> {
 
     /// A segment from outside to a service port.
     pub(super) fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
+        let known = self.flow_of(&tuple);
+        let standing = known.filter(|(id, side)| !self.reopens(*id, *side, segment));
+        if !service.admits(tuple.src.addr) && !standing.is_some_and(|(id, _)| self.is_opened_by_member(id)) {
+            return Verdict::Drop(DropReason::VirtualServerDenied);
+        }
         if !service.enabled {
             return self.reject_by_protocol(DropReason::VirtualServerDisabled);
         }
-        let known = self.flow_of(&tuple);
-        if let Some((id, side)) = known
-            && !self.reopens(id, side, segment)
-        {
+        if let Some((id, side)) = standing {
             return self.on_flow(id, side, tuple);
         }
         let pool = self.snapshot.pool(service.pool);
@@ -140,6 +145,11 @@ impl<'a> Walk<'a> {
         self.belongs(&mut flow, member, Direction::Reply);
         flow.virtual_server = service.virtual_server.0;
         self.admit(flow, segment)
+    }
+
+    /// What comes for it answers a member, whoever may call the service.
+    fn is_opened_by_member(&self, id: FlowId) -> bool {
+        self.state.flows.at(id).is_some_and(|flow| flow.virtual_server == NO_VIRTUAL_SERVER)
     }
 
     /// A member opens a connection from its service port, or continues one that nobody remembers.

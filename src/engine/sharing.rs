@@ -48,6 +48,9 @@ impl Walk<'_> {
 
     /// A datagram from outside to a service port of such a pool; `tuple` is its own.
     pub(super) fn shared_datagram_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
+        if !service.admits(tuple.src.addr) {
+            return Verdict::Drop(DropReason::VirtualServerDenied);
+        }
         if !service.enabled {
             return self.reject_by_protocol(DropReason::VirtualServerDisabled);
         }

@@ -230,6 +230,9 @@ impl Engine {
             let gone = |record| flows.forget_record(&self.snapshot, record);
             table.expire(now, self.snapshot.timeouts.udp, budget, gone);
         }
+        for (event, times) in self.state.flows.take_events() {
+            self.state.events.count_times(event, times);
+        }
         self.state.flows.expire(&self.snapshot, now, budget)
     }
 

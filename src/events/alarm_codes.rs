@@ -90,8 +90,14 @@ alarms! {
         "See what takes its core away from it; if nothing does, report a bug.";
     SnatPorts = "snat.ports", Warning, "Most ports of a SNAT address are in use.",
         "Exclude destinations that need no translation, or find out who opens so many connections (`fairlead flows`).";
-    ConnectionLimit = "connection-limit.met", Warning, "A connection limit is met: new connections go elsewhere or are refused.",
-        "See who connects with `fairlead flows`, or raise connection_limit or connection_rate_limit.";
+    FlowsFull = "flows.full", Warning, "A worker's flow table is nearly full.",
+        "See who has so many with `fairlead flows --top 10`; raise flows_per_worker under [limits], or limit what a client may have.";
+    FlowsGiveWay = "flows.give-way", Warning, "A flow table is full: half-open connections, those that are over, visitors and UDP peers give way to new flows, the one idle longest first.",
+        "See who has so many with `fairlead flows --top 10`; raise flows_per_worker under [limits], or set half_open_limit and the limits of each client.";
+    NeighboursFull = "neighbours.full", Warning, "The ARP table is nearly full.",
+        "See `fairlead neighbours`: somebody scans a network of an interface, or the network is too large for one link.";
+    ConnectionLimit = "connection-limit.met", Warning, "A connection limit is met: new connections go elsewhere or are refused, or half-open ones give way to them.",
+        "See who connects with `fairlead flows --top 10`, or raise the limit that the alarm names.";
     ConnectionLimits = "connection-limit.others", Warning, "More connection limits are met than have an alarm of their own.",
         "See `fairlead members` and `fairlead virtual-servers`.";
     DirectAccessOpen = "direct-access.open", Warning, "The file does not say who may reach the members at their own addresses, so everybody may.",

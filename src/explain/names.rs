@@ -3,7 +3,8 @@
 use crate::config::{duration_text, listen_text, network_text};
 use crate::policy::Intent;
 use crate::policy::adjacency::{NextHop, Way};
-use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, Snat, VirtualServerId};
+use crate::policy::intent::{AccessRule, AccessTarget, InterfaceId, Listen, MemberId, PoolId, Snat, VirtualServerId};
+use crate::policy::snapshot::Visit;
 use crate::time::Duration;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -51,6 +52,27 @@ impl<'a> Names<'a> {
     pub(super) fn exclusion(self, pool: PoolId, address: Ipv4Addr) -> Option<Ipv4Net> {
         let entries = self.snat(pool)?.exclude.iter().filter(|net| net.contains(&address));
         entries.max_by_key(|net| net.prefix_len()).copied()
+    }
+
+    /// The number in the file of the first rule of `[direct_access]` that lets somebody at `src` do this at a member.
+    pub(super) fn access_rule(self, member: MemberId, src: Ipv4Addr, visit: Visit) -> Option<usize> {
+        let pool = self.intent.members.get(member)?.pool;
+        let is_to = |rule: &AccessRule| {
+            let is = |target: &AccessTarget| {
+                matches!(target, AccessTarget::Member(id) if *id == member)
+                    || matches!(target, AccessTarget::Pool(id) if *id == pool)
+            };
+            rule.to.is_empty() || rule.to.iter().any(is)
+        };
+        let is_of_port = |rule: &AccessRule| match visit {
+            _ if rule.ports.is_empty() => true,
+            Visit::Port(protocol, port) => rule.ports.iter().any(|listen| listen.is(protocol, port)),
+            Visit::AnyPort => true,
+            Visit::WithoutPorts => false,
+        };
+        let allows =
+            |rule: &AccessRule| is_to(rule) && is_of_port(rule) && rule.from.iter().any(|net| net.contains(&src));
+        self.intent.direct_access.rules.iter().position(allows).map(|at| at + 1)
     }
 
     /// How a packet gets to an address: the network it is on, or the route, static or learned.

@@ -3,12 +3,12 @@
 use super::names::{Names, listed};
 use super::steps::Steps;
 use super::trial::Trial;
-use crate::config::listen_text;
+use crate::config::{listen_text, network_text};
 use crate::engine::{DropReason, Path, Verdict};
 use crate::flow::PathKind;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Mode, NoMember, Persistence, PoolId, Unmatched};
-use crate::policy::snapshot::{AddressClass, PoolView, ServiceView};
+use crate::policy::snapshot::{AddressClass, PoolView, ServiceView, Visit};
 use crate::wire::Kind;
 use crate::wire::sip::CallId;
 
@@ -50,6 +50,9 @@ fn to_service(trial: &Trial, names: Names, service: &ServiceView, steps: &mut St
     let text =
         format!("virtual server {server}, {}: pool {pool} ({mode}){disabled}{limits}", listen_text(service.listen));
     steps.add("service", text);
+    if let Some(words) = allowed(trial, names, service) {
+        steps.add("allow", words);
+    }
     let member = trial.receiver();
     let turns = if member.is_some() { turns(trial, service.pool) } else { Vec::new() };
     match member {
@@ -64,6 +67,22 @@ fn to_service(trial: &Trial, names: Names, service: &ServiceView, steps: &mut St
         steps.add("one of", format!("{}: {by}", one_of.join(", ")));
     }
     Receiver { virtual_server: Some(server), pool: Some(pool), member: member.map(|id| names.member(id)), one_of }
+}
+
+/// Which entry of the virtual server's `allow` lets its sender in, if not everybody may.
+fn allowed(trial: &Trial, names: Names, service: &ServiceView) -> Option<String> {
+    let (src, server) = (trial.case.tuple.src.addr, names.intent.virtual_servers.get(service.virtual_server)?);
+    if service.allow.is_none() || trial.sender().is_some() {
+        return None;
+    }
+    let entry = server.allow.iter().filter(|net| net.contains(&src)).max_by_key(|net| net.prefix_len());
+    Some(match (entry, trial.verdict) {
+        (Some(net), _) => format!("allowed by {} of virtual server {}", network_text(*net), server.name),
+        (None, Verdict::Drop(DropReason::VirtualServerDenied)) => {
+            format!("denied: no entry of allow of virtual server {} holds {src}", server.name)
+        }
+        (None, _) => format!("no entry of allow holds {src}, but a member has opened this connection"),
+    })
 }
 
 /// Those of whom any may get such a packet: whose turn it may be, and who may by what it says, if that is not known.
@@ -173,6 +192,7 @@ fn nobody(trial: &Trial, names: Names, service: &ServiceView) -> String {
     let pool = trial.snapshot().pool(service.pool);
     let name = names.pool(service.pool);
     match () {
+        () if matches!(trial.verdict, Verdict::Drop(DropReason::VirtualServerDenied)) => "nobody is asked".into(),
         () if !service.enabled => "nobody is asked".into(),
         () if pool.takes_new() => "nobody gets it".into(),
         () if pool.undecided => {
@@ -250,13 +270,19 @@ fn unmatched(trial: &Trial, policy: Unmatched) -> &'static str {
 fn to_member(trial: &Trial, names: Names, member: MemberId, steps: &mut Steps) -> Receiver {
     let (snapshot, src) = (trial.snapshot(), trial.case.tuple.src.addr);
     let pool = snapshot.member(member).pool;
-    let allowed = names.intent.direct_access.allow.as_ref();
-    let entry = allowed.and_then(|nets| nets.iter().find(|net| net.contains(&src)));
-    let text = match (snapshot.may_visit(src, member), entry, names.exclusion(pool, src)) {
-        (false, ..) => format!("denied: no entry of [direct_access] allow holds {src}, nor does the exclusion group"),
-        (true, Some(net), _) => format!("allowed by {net} of [direct_access] allow"),
-        (true, None, Some(net)) if allowed.is_some() => format!("allowed by {net} of the exclusion group"),
-        (true, ..) => "allowed: the file has no [direct_access], so everybody may".into(),
+    let (access, visit) = (&names.intent.direct_access, Visit::of(&trial.case.tuple));
+    let entry = access.allow.iter().flatten().find(|net| net.contains(&src));
+    let is_denied = matches!(trial.verdict, Verdict::Drop(DropReason::DirectAccessDenied));
+    let text = match (entry, names.exclusion(pool, src), names.access_rule(member, src, visit)) {
+        _ if is_denied => {
+            let rules = if access.rules.is_empty() { "" } else { ", no rule lets it do this there" };
+            format!("denied: no entry of [direct_access] allow holds {src}{rules}, nor does the exclusion group")
+        }
+        _ if access.allow.is_none() => "allowed: the file has no [direct_access], so everybody may".into(),
+        (Some(net), ..) => format!("allowed by {net} of [direct_access] allow"),
+        (None, Some(net), _) => format!("allowed by {net} of the exclusion group"),
+        (None, None, Some(number)) => format!("allowed by rule {number} of [direct_access]"),
+        (None, None, None) => "allowed".into(),
     };
     steps.add("direct access", text);
     Receiver { pool: Some(names.pool(pool)), member: Some(names.member(member)), ..Receiver::default() }

@@ -83,7 +83,10 @@ fn of_reason(reason: DropReason) -> Option<&'static str> {
         ProtocolUnsupported | ProtocolUntranslated => {
             "the exclusion group lets a member's own address pass: `fairlead exclude add POOL PREFIX`"
         }
-        DirectAccessDenied => "add the source to `[direct_access] allow`, or to the exclusion group of the pool",
+        VirtualServerDenied => "add the source to `allow` of the virtual server, and `fairlead reload`",
+        DirectAccessDenied => {
+            "add the source to `[direct_access] allow` or to a rule there, or to the exclusion group of the pool"
+        }
         _ => return None,
     })
 }

@@ -25,6 +25,8 @@ pub struct InterfaceView {
     pub addresses: Vec<Ipv4Net>,
     /// The largest IP datagram sent on it, in bytes.
     pub mtu: u16,
+    /// See [`crate::policy::intent::Interface::mss`].
+    pub mss: Option<u16>,
     /// Members live there.
     pub has_members: bool,
     /// The kernel has a device for it.
@@ -91,6 +93,7 @@ impl Addresses {
             mac: macs[meant.port.index()],
             addresses: meant.addresses.clone(),
             mtu: meant.mtu,
+            mss: meant.mss,
             has_members: with_members.contains(&id),
             has_host: meant.host.is_some(),
             floating_mac: intent.virtual_mac(meant).unwrap_or(macs[meant.port.index()]),

@@ -1,11 +1,14 @@
-//! How many connections a member or a virtual server has, how many it may have, and how many may begin in a second.
+//! How many connections a member, a virtual server or all of these have, how many they may have, half-open or not, and how many may begin in
+//! a second; and the same for each client of a virtual server.
 //!
 //! Owns [`ConnectionLimit`]: what the file says, and what is counted against it, over all workers. It is counted where flows come and
 //! go, by the workers, without a lock; of one and the same member or virtual server the next snapshot has the same count, whatever a
 //! reload says the limit is now. Points in time are nanoseconds since the start. Decides about no packet.
 
-use super::intent::{Intent, MemberId, VirtualServerId};
+use super::client_counts::{ClientChange, ClientCounts};
+use super::intent::{Intent, MemberId, NewConnections, VirtualServerId};
 use super::slots::{Id, Life, Slots};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,11 +19,18 @@ pub enum Exceeded {
     Connections,
     /// As many have begun lately as may.
     Rate,
+    /// As many handshakes are under way as may.
+    HalfOpen,
+    /// The same of one client, whichever it is.
+    Client,
 }
 
 impl Exceeded {
-    /// Both.
-    pub const BOTH: [Exceeded; 2] = [Exceeded::Connections, Exceeded::Rate];
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All.
+    pub const ALL: [Exceeded; 4] = [Exceeded::Connections, Exceeded::Rate, Exceeded::HalfOpen, Exceeded::Client];
 }
 
 /// One second of the rate may begin at once.
@@ -35,6 +45,10 @@ pub struct ConnectionLimit {
     pub most: u32,
     /// New ones a second, at most; 0: no limit.
     pub per_second: u32,
+    /// Handshakes under way, at most; 0: no limit.
+    pub half_open: u32,
+    /// The same for each client.
+    pub client: NewConnections,
     /// Since when that member or virtual server has been there.
     since: Life,
     counted: Arc<Counted>,
@@ -44,30 +58,50 @@ pub struct ConnectionLimit {
 #[derive(Debug, Default)]
 struct Counted {
     connections: AtomicU64,
+    half_open: AtomicU64,
     /// When the next connection is due if they come no faster than they may: the theoretical arrival time of the generic cell rate
     /// algorithm (ITU-T I.371), in nanoseconds.
     due: AtomicU64,
     /// By [`Exceeded`]: when that was met last, in nanoseconds, and one more; zero: never.
-    exceeded: [AtomicU64; 2],
+    exceeded: [AtomicU64; Exceeded::COUNT],
 }
 
 impl ConnectionLimit {
-    fn new(most: u32, per_second: u32, since: Life) -> ConnectionLimit {
-        ConnectionLimit { most, per_second, since, counted: Arc::default() }
+    fn new(all: NewConnections, client: NewConnections, since: Life) -> ConnectionLimit {
+        let NewConnections { most, per_second, half_open } = all;
+        ConnectionLimit { most, per_second, half_open, client, since, counted: Arc::default() }
     }
 
     /// One that has counted the same, and counts for itself from now on.
     fn detached(&self) -> ConnectionLimit {
-        let Counted { connections, due, exceeded } = &*self.counted;
+        let Counted { connections, half_open, due, exceeded } = &*self.counted;
         let copied = |cell: &AtomicU64| AtomicU64::new(cell.load(Ordering::Relaxed));
         let exceeded = exceeded.each_ref().map(copied);
-        let counted = Counted { connections: copied(connections), due: copied(due), exceeded };
+        let (connections, half_open) = (copied(connections), copied(half_open));
+        let counted = Counted { connections, half_open, due: copied(due), exceeded };
         ConnectionLimit { counted: Arc::new(counted), ..*self }
     }
 
     /// How many connections stand, of all workers that read a snapshot with this limit.
     pub fn connections(&self) -> u64 {
         self.counted.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many of them are half-open.
+    pub fn half_open_now(&self) -> u64 {
+        self.counted.half_open.load(Ordering::Relaxed)
+    }
+
+    /// One handshake more may be under way at `now`, where `freed` of those that are end by it. If not, that is noted.
+    ///
+    /// # Errors
+    /// [`Exceeded::HalfOpen`].
+    pub fn half_open_room(&self, freed: u64, now: u64) -> Result<(), Exceeded> {
+        if self.half_open == 0 || self.half_open_now().saturating_sub(freed) < u64::from(self.half_open) {
+            return Ok(());
+        }
+        self.note(Exceeded::HalfOpen, now);
+        Err(Exceeded::HalfOpen)
     }
 
     /// A connection more has room at `now`, where `freed` of those that stand end by it. What lacks room is noted.
@@ -92,6 +126,8 @@ impl ConnectionLimit {
         match what {
             Exceeded::Connections => self.most,
             Exceeded::Rate => self.per_second,
+            Exceeded::HalfOpen => self.half_open,
+            Exceeded::Client => u32::from(self.client != NewConnections::default()),
         }
     }
 
@@ -118,6 +154,16 @@ impl ConnectionLimit {
     /// One has ended.
     pub fn end(&self) {
         self.counted.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// So many half-open ones more.
+    pub fn add_half_open(&self, connections: u64) {
+        self.counted.half_open.fetch_add(connections, Ordering::Relaxed);
+    }
+
+    /// One is half-open no more.
+    pub fn end_half_open(&self) {
+        self.counted.half_open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Both count the same.
@@ -149,19 +195,34 @@ impl ConnectionLimit {
 pub struct ConnectionLimits {
     members: Vec<Option<ConnectionLimit>>,
     servers: Vec<Option<ConnectionLimit>>,
+    /// That of all virtual servers together.
+    all: Option<ConnectionLimit>,
+    /// What each client has of a virtual server that limits its clients; `None` where none does.
+    clients: Option<Arc<ClientCounts>>,
 }
 
 impl ConnectionLimits {
     /// Those of a file. Whoever had one `before` counts on; the same ones, if nothing is new.
     pub fn new(intent: &Intent, before: Option<&Arc<ConnectionLimits>>) -> Arc<ConnectionLimits> {
         let known = before.map(|before| &**before);
+        let none = NewConnections::default();
         let members = each(&intent.members, known.map(|known| &*known.members), |member| {
-            (member.connection_limit, member.connection_rate_limit)
+            let (most, per_second) = (member.connection_limit, member.connection_rate_limit);
+            (NewConnections { most, per_second, half_open: 0 }, none)
         });
         let servers = each(&intent.virtual_servers, known.map(|known| &*known.servers), |server| {
-            (server.connection_limit, server.connection_rate_limit)
+            (server.all(), server.each_client())
         });
-        let made = ConnectionLimits { members, servers };
+        let all = Some(intent.limits.new_connections()).filter(|limits| *limits != none).map(|limits| {
+            let counted = known.and_then(|known| known.all.as_ref()).map(|known| Arc::clone(&known.counted));
+            ConnectionLimit {
+                counted: counted.unwrap_or_default(),
+                ..ConnectionLimit::new(limits, none, Life::default())
+            }
+        });
+        let clients = servers.iter().flatten().any(|server| server.client != none);
+        let clients = clients.then(|| known.and_then(|known| known.clients.clone()).unwrap_or_default());
+        let made = ConnectionLimits { members, servers, all, clients };
         match before {
             Some(before) if before.is_as(&made) => Arc::clone(before),
             _ => Arc::new(made),
@@ -173,12 +234,77 @@ impl ConnectionLimits {
         let each = |limits: &[Option<ConnectionLimit>]| {
             limits.iter().map(|limit| limit.as_ref().map(ConnectionLimit::detached)).collect()
         };
-        ConnectionLimits { members: each(&self.members), servers: each(&self.servers) }
+        ConnectionLimits {
+            members: each(&self.members),
+            servers: each(&self.servers),
+            all: self.all.as_ref().map(ConnectionLimit::detached),
+            clients: self.clients.as_ref().map(|clients| Arc::new(clients.detached())),
+        }
     }
 
     /// Nobody has one.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.servers.is_empty()
+        self.members.is_empty() && self.servers.is_empty() && self.all.is_none()
+    }
+
+    /// That of all virtual servers together.
+    #[inline]
+    pub fn all(&self) -> Option<&ConnectionLimit> {
+        self.all.as_ref()
+    }
+
+    /// What `client` has of this virtual server has room for a connection more at `now`; if `is_handshake`, one that begins half-open.
+    /// Of what it has, `freed` connections and half-open ones end by it. That a client has none is noted.
+    ///
+    /// # Errors
+    /// The limit of the virtual server for each client that it would exceed.
+    pub fn client_room(
+        &self,
+        server: VirtualServerId,
+        client: Ipv4Addr,
+        (connections, half_open): (u64, u64),
+        is_handshake: bool,
+        now: u64,
+    ) -> Result<(), Exceeded> {
+        let (Some(limit), Some(clients)) = (self.server(server), &self.clients) else { return Ok(()) };
+        let NewConnections { most, per_second, half_open: half_open_limit } = limit.client;
+        let has = clients.of(client, server);
+        let is_met = |limit: u32, has: u64| limit > 0 && has >= u64::from(limit);
+        let lacks = match () {
+            () if BURST.checked_div(per_second.into()).is_some_and(|it| has.due.max(now) + it > now + BURST) => {
+                Exceeded::Rate
+            }
+            () if is_met(most, has.connections.saturating_sub(connections)) => Exceeded::Connections,
+            () if is_handshake && is_met(half_open_limit, has.half_open.saturating_sub(half_open)) => {
+                Exceeded::HalfOpen
+            }
+            () => return Ok(()),
+        };
+        limit.note(Exceeded::Client, now);
+        Err(lacks)
+    }
+
+    /// Something of what a client has of a virtual server has changed. `false`: it is not counted, as too many others are.
+    pub fn count_client(&self, server: VirtualServerId, client: Ipv4Addr, change: ClientChange, now: u64) -> bool {
+        let Some(clients) = &self.clients else { return true };
+        let is_limited = || self.server(server).is_some_and(|limit| limit.client != NewConnections::default());
+        match change {
+            // What has begun while there was a limit ends when there is none any more.
+            ClientChange::Comes | ClientChange::HalfOpens if !is_limited() => true,
+            ClientChange::Comes => clients.count(client, server, change, now),
+            _ => {
+                clients.count(client, server, change, now);
+                true
+            }
+        }
+    }
+
+    /// A client has begun a connection, which counts for its rate.
+    pub fn client_begins(&self, server: VirtualServerId, client: Ipv4Addr, now: u64) {
+        let (Some(limit), Some(clients)) = (self.server(server), &self.clients) else { return };
+        if let Some(interval) = BURST.checked_div(limit.client.per_second.into()) {
+            clients.begin(client, server, interval, now);
+        }
     }
 
     /// That of a member.
@@ -206,14 +332,22 @@ impl ConnectionLimits {
     fn is_as(&self, other: &ConnectionLimits) -> bool {
         let is_as = |one: &Option<ConnectionLimit>, other: &Option<ConnectionLimit>| match (one, other) {
             (Some(one), Some(other)) => {
-                one.is_same(other) && (one.most, one.per_second) == (other.most, other.per_second)
+                let says = |it: &ConnectionLimit| (it.most, it.per_second, it.half_open, it.client);
+                one.is_same(other) && says(one) == says(other)
             }
             (one, other) => one.is_none() && other.is_none(),
         };
         let all = |ours: &[Option<ConnectionLimit>], theirs: &[Option<ConnectionLimit>]| {
             ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(one, other)| is_as(one, other))
         };
-        all(&self.members, &other.members) && all(&self.servers, &other.servers)
+        let same_clients = match (&self.clients, &other.clients) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        all(&self.members, &other.members)
+            && all(&self.servers, &other.servers)
+            && is_as(&self.all, &other.all)
+            && same_clients
     }
 }
 
@@ -225,12 +359,12 @@ fn entries<K: Id>(limits: &[Option<ConnectionLimit>]) -> impl Iterator<Item = (K
 fn each<K: Id, T>(
     list: &Slots<K, T>,
     before: Option<&[Option<ConnectionLimit>]>,
-    limits: impl Fn(&T) -> (u32, u32),
+    limits: impl Fn(&T) -> (NewConnections, NewConnections),
 ) -> Vec<Option<ConnectionLimit>> {
     let mut made = Vec::new();
     for (id, entry) in list.entries() {
-        let ((most, per_second), at): (_, usize) = (limits(entry), id.into());
-        if (most, per_second) == (0, 0) {
+        let ((all, client), at): (_, usize) = (limits(entry), id.into());
+        if [all, client] == [NewConnections::default(); 2] {
             continue;
         }
         if made.len() <= at {
@@ -239,7 +373,7 @@ fn each<K: Id, T>(
         let since = list.since(id);
         let known = before.and_then(|before| before.get(at)?.as_ref()).filter(|known| known.since == since);
         let counted = known.map_or_else(Arc::default, |known| Arc::clone(&known.counted));
-        made[at] = Some(ConnectionLimit { counted, ..ConnectionLimit::new(most, per_second, since) });
+        made[at] = Some(ConnectionLimit { counted, ..ConnectionLimit::new(all, client, since) });
     }
     made
 }

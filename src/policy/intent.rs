@@ -146,6 +146,8 @@ pub struct Interface {
     pub addresses: Vec<Ipv4Net>,
     /// Largest IP datagram sent on it, in bytes; the port's unless said.
     pub mtu: u16,
+    /// The largest segment that connections over it may offer, in bytes; `None`: what they like.
+    pub mss: Option<u16>,
     /// The kernel device beside the data path that has its MAC, MTU and addresses; `None`: the kernel sees nothing of it.
     pub host: Option<String>,
     /// Addresses of the same networks that belong to whichever appliance of the pair is active.
@@ -432,6 +434,8 @@ pub struct VirtualServer {
     pub pool: PoolId,
     /// Its service ports. The member's port is the same: translation is a bijection.
     pub listen: Vec<Listen>,
+    /// Who may send to them from outside. Never empty.
+    pub allow: Vec<Ipv4Net>,
     /// `false`: what arrives is refused as if no member were there, never routed onward.
     pub enabled: bool,
     /// Echo requests to the address are answered: always, or only while a member is active.
@@ -447,6 +451,14 @@ pub struct VirtualServer {
     pub connection_limit: u32,
     /// New ones a second, at most; 0: no limit.
     pub connection_rate_limit: u32,
+    /// Handshakes under way, at most; 0: no limit.
+    pub half_open_limit: u32,
+    /// Connections of each client at a time, at most; 0: no limit.
+    pub client_connection_limit: u32,
+    /// New ones of each in a second, at most; 0: no limit.
+    pub client_connection_rate_limit: u32,
+    /// Handshakes of each that are under way, at most; 0: no limit.
+    pub client_half_open_limit: u32,
     /// When routing daemons on this machine are told of the address.
     pub advertise: Advertise,
     /// With [`Advertise::WhenActive`]: how long the address stays after the last member was lost.
@@ -461,6 +473,7 @@ impl VirtualServer {
             address,
             pool,
             listen,
+            allow: vec![Ipv4Net::default()],
             enabled: true,
             icmp_echo: EchoPolicy::Always,
             unmatched: Unmatched::default(),
@@ -468,10 +481,45 @@ impl VirtualServer {
             redeliver: Duration::from_secs(4),
             connection_limit: 0,
             connection_rate_limit: 0,
+            half_open_limit: 0,
+            client_connection_limit: 0,
+            client_connection_rate_limit: 0,
+            client_half_open_limit: 0,
             advertise: Advertise::Never,
             withdraw_delay: Duration::ZERO,
         }
     }
+}
+
+impl VirtualServer {
+    /// What all of its clients may have together.
+    pub fn all(&self) -> NewConnections {
+        NewConnections {
+            most: self.connection_limit,
+            per_second: self.connection_rate_limit,
+            half_open: self.half_open_limit,
+        }
+    }
+
+    /// What each of them may have.
+    pub fn each_client(&self) -> NewConnections {
+        NewConnections {
+            most: self.client_connection_limit,
+            per_second: self.client_connection_rate_limit,
+            half_open: self.client_half_open_limit,
+        }
+    }
+}
+
+/// How many connections there may be. 0: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewConnections {
+    /// At a time.
+    pub most: u32,
+    /// New ones a second.
+    pub per_second: u32,
+    /// Half-open at a time.
+    pub half_open: u32,
 }
 
 /// A service port.
@@ -556,8 +604,30 @@ pub struct Snat {
 /// Who may reach members at their own addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectAccess {
-    /// These, and the exclusion groups; `None`: everybody, as nothing was said.
+    /// These, and the exclusion groups, whatever they send; `None`: everybody, as nothing was said.
     pub allow: Option<Vec<Ipv4Net>>,
+    /// Whom else some members answer, on some of their ports. Where there is one, `allow` is said.
+    pub rules: Vec<AccessRule>,
+}
+
+/// Who may reach which members at which of their ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRule {
+    /// They may. Never empty.
+    pub from: Vec<Ipv4Net>,
+    /// Reach these; empty: all.
+    pub to: Vec<AccessTarget>,
+    /// At these ports; empty: whatever they send.
+    pub ports: Vec<Listen>,
+}
+
+/// Whom an [`AccessRule`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTarget {
+    /// All members of this pool.
+    Pool(PoolId),
+    /// This one.
+    Member(MemberId),
 }
 
 /// How long a flow is kept after its last packet.
@@ -597,6 +667,23 @@ pub struct Limits {
     pub host_packets_per_second: u32,
     /// Fragments of datagrams one worker holds until the rest is there, at most.
     pub fragments_per_worker: usize,
+    /// Connections of all virtual servers together, at most; 0: no limit.
+    pub connection_limit: u32,
+    /// New ones a second, at most; 0: no limit.
+    pub connection_rate_limit: u32,
+    /// Handshakes under way, at most; 0: no limit.
+    pub half_open_limit: u32,
     /// What is forwarded is counted for members and virtual servers.
     pub traffic_counters: bool,
+}
+
+impl Limits {
+    /// What all virtual servers may have together.
+    pub const fn new_connections(&self) -> NewConnections {
+        NewConnections {
+            most: self.connection_limit,
+            per_second: self.connection_rate_limit,
+            half_open: self.half_open_limit,
+        }
+    }
 }

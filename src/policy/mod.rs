@@ -7,6 +7,7 @@
 mod address_map;
 pub mod addresses;
 pub mod adjacency;
+pub mod client_counts;
 pub mod connection_limits;
 mod follow;
 pub mod health;
@@ -18,6 +19,7 @@ pub mod prefix;
 pub mod sharing;
 pub mod slots;
 pub mod snapshot;
+pub mod sources;
 pub mod spread;
 pub mod words;
 

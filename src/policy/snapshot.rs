@@ -8,8 +8,8 @@ mod parts;
 mod views;
 
 pub use views::{
-    AddressClass, AddressOwners, DatagramPort, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Ready,
-    Served, ServiceView, SnatView, VirtualView,
+    AccessRules, AddressClass, AddressOwners, DatagramPort, DatagramsIn, DatagramsOut, Exclusion, Guarded, MemberView,
+    PoolView, Ready, Served, ServiceView, SnatView, VirtualView, Visit,
 };
 
 use super::address_map::{AddressMap, FastMap, WordMap};
@@ -58,8 +58,12 @@ pub struct Snapshot {
     pub sip: SipStatistics,
     /// What this appliance is in its pair.
     pub pair: PairHealth,
+    /// An interface says how large a segment may be offered over it at most.
+    pub lowers_mss: bool,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
+    /// Who else may reach some of them; `None`: nobody.
+    access_rules: Option<AccessRules>,
     /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
     hints: Option<Arc<PersistenceHints>>,
     classes: AddressMap<AddressClass>,
@@ -144,7 +148,9 @@ impl Snapshot {
             connection_limits,
             sip: intent.sip,
             pair: health.pair,
+            lowers_mss: intent.interfaces.iter().any(|interface| interface.mss.is_some()),
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
+            access_rules: parts::access_rules(intent),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
             class_bits: 0,
             classes: parts::classes(intent, &virtuals),
@@ -211,11 +217,12 @@ impl Snapshot {
         self.hints.as_deref()
     }
 
-    /// Somebody at `address` outside may reach `member` at its own address: by `[direct_access]`, or as one of the exclusion group.
+    /// Somebody at `address` outside may do this at `member`'s own address: by `[direct_access]`, or as one of the exclusion group.
     #[inline]
-    pub fn may_visit(&self, address: Ipv4Addr, member: MemberId) -> bool {
+    pub fn may_visit(&self, address: Ipv4Addr, member: MemberId, visit: Visit) -> bool {
         let is_allowed = self.visitors.as_ref().is_none_or(|allowed| allowed.find(address).is_some());
-        is_allowed || self.member(member).exclude.holds(address)
+        let by_rule = || self.access_rules.as_ref().is_some_and(|rules| rules.allow(address, member, visit));
+        is_allowed || self.member(member).exclude.holds(address) || by_rule()
     }
 
     /// Who owns `address`.
@@ -302,6 +309,14 @@ impl Snapshot {
     #[inline(always)]
     pub fn is_ingress(&self, interface: InterfaceId, port: PortId, rx: RxKey) -> bool {
         self.ingress.get(usize::from(interface.0)).is_some_and(|of| *of == (rx, port))
+    }
+
+    /// The largest segment that a SYN may offer that came in on `port` with this tag and leaves this way, if the file says one.
+    pub fn mss_between(&self, port: PortId, vlan: Option<VlanId>, egress: EgressId) -> Option<u16> {
+        let out = self.egress(egress);
+        let ends = [(port, vlan), (out.port, out.link.link().vlan)];
+        let interfaces = ends.into_iter().filter_map(|(port, vlan)| self.interface_of(port, vlan));
+        interfaces.filter_map(|id| self.interface(id).mss).min()
     }
 
     /// The interface itself.
@@ -507,7 +522,14 @@ impl Snapshot {
             let (at, service) = (usize::from(place.0), usize::from(place.1));
             let ready = self.ready(self.virtuals[at].address, &self.virtuals[at].services[service]);
             if let Ok(datagrams) = self.datagrams_in.binary_search_by_key(&place, |datagrams| datagrams.place) {
-                self.datagrams_in[datagrams].ready.clone_from(&ready);
+                let (allow, entry) = (&self.virtuals[at].services[service].allow, &mut self.datagrams_in[datagrams]);
+                match allow {
+                    None => entry.ready.clone_from(&ready),
+                    Some(allow) => {
+                        let guarded = ready.clone().map(|ready| Box::new(Guarded { ready, allow: allow.clone() }));
+                        entry.guarded = guarded;
+                    }
+                }
             }
             self.virtuals[at].services[service].ready = ready;
         }

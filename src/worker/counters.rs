@@ -52,6 +52,8 @@ pub struct Counters {
     pub held: u64,
     /// Flows now.
     pub flows: u64,
+    /// Fragments waiting now for the rest of their datagrams: of [`Counters::held`].
+    pub fragments: u64,
     /// By [`CopyCount`]: copies are no frames.
     pub copies: ByReason<{ CopyCount::COUNT }>,
     /// By [`DropReason`].
@@ -99,8 +101,8 @@ impl Counters {
         self.punted.0[reason as usize] += frames as u64;
     }
 
-    pub(super) fn set_gauges(&mut self, engine: &Engine, held: usize) {
-        self.held = held as u64;
+    pub(super) fn set_gauges(&mut self, engine: &Engine, held: usize, fragments: usize) {
+        (self.held, self.fragments) = (held as u64, fragments as u64);
         self.flows = engine.flows().len() as u64;
         self.events.0 = *engine.event_counts();
     }
@@ -170,7 +172,7 @@ impl<'a> std::iter::Sum<&'a Counters> for Counters {
         each.fold(Counters::default(), |sum, counters| {
             let mut cells = sum.cells();
             cells.iter_mut().zip(counters.cells()).for_each(|(cell, more)| *cell += more);
-            Counters::from_cells(&cells)
+            Counters { fragments: sum.fragments + counters.fragments, ..Counters::from_cells(&cells) }
         })
     }
 }
@@ -205,6 +207,7 @@ impl Counters {
             handed_off: next(),
             held: next(),
             flows: next(),
+            fragments: 0,
             copies: ByReason(std::array::from_fn(|_| next())),
             dropped: ByReason(std::array::from_fn(|_| next())),
             ignored: ByReason(std::array::from_fn(|_| next())),
@@ -239,6 +242,8 @@ impl Owned {
 /// true by itself; together they may be one turn apart.
 pub struct Shared {
     cells: CachePadded<[AtomicU64; CELLS]>,
+    /// See [`Counters::fragments`].
+    fragments: AtomicU64,
     /// What is counted by whose it is, once there is a worker.
     owned: OnceLock<Owned>,
     /// Written apart from the sums, once a burst.
@@ -249,6 +254,7 @@ impl Default for Shared {
     fn default() -> Shared {
         Shared {
             cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
+            fragments: AtomicU64::new(0),
             owned: OnceLock::new(),
             arrivals: Arrivals::default(),
         }
@@ -268,7 +274,8 @@ impl Shared {
 
     /// The sums as they were published last.
     pub fn read(&self) -> Counters {
-        Counters::from_cells(&std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed)))
+        let cells = std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed));
+        Counters { fragments: self.fragments.load(Ordering::Relaxed), ..Counters::from_cells(&cells) }
     }
 }
 
@@ -277,19 +284,25 @@ pub(super) struct Publisher {
     shared: Arc<Shared>,
     /// As [`Counters::reasons`] stood when the counters of reasons were published last.
     reasons: u64,
+    /// Fragments that were waiting then.
+    fragments: u64,
 }
 
 impl Publisher {
     pub(super) fn new(shared: Arc<Shared>, owned: Owned) -> Publisher {
         // A worker that takes the place of another in the same cells has its own.
         _ = shared.owned.set(owned);
-        Publisher { shared, reasons: 0 }
+        Publisher { shared, reasons: 0, fragments: 0 }
     }
 
     /// Only what changed is written, so that an idle worker disturbs no cache. There are many reasons, and in most turns none
     /// is given: then their cells are not even compared.
     pub(super) fn publish(&mut self, counters: &Counters) {
-        let Shared { cells, .. } = &*self.shared;
+        let Shared { cells, fragments, .. } = &*self.shared;
+        if self.fragments != counters.fragments {
+            self.fragments = counters.fragments;
+            fragments.store(counters.fragments, Ordering::Relaxed);
+        }
         let reasons = counters.reasons();
         match std::mem::replace(&mut self.reasons, reasons) == reasons {
             true => store_changed(&cells[..COMMON], counters.common()),
@@ -320,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_is_published_is_what_is_read() {
-        let mut counters = Counters { received: 7, held: 2, ..Counters::default() };
+        let mut counters = Counters { received: 7, held: 2, fragments: 2, ..Counters::default() };
         counters.dropped(DropReason::NoRoute);
         counters.punted(1, PuntReason::ArpReply);
         counters.ignored(3, IgnoreReason::Multicast);

@@ -14,7 +14,7 @@ use crate::policy::intent::PortId;
 use crate::policy::multipath::Conversation;
 use crate::wire::facts::Fragment;
 use crate::wire::reply::{self, IcmpError, Reply};
-use crate::wire::{Kind, Malformed, Packet, fragment};
+use crate::wire::{Kind, Malformed, Packet, fragment, tcp};
 
 /// Executes verdicts.
 pub(super) struct Executor<P: Port> {
@@ -40,7 +40,12 @@ impl<P: Port> Executor<P> {
         let Received { frames, port, at } = datagram;
         let whole = |frames| Received { frames, port, at };
         match (verdict, frames) {
-            (Verdict::Forward(forward), Frames::One(frame)) => self.ports.forward(frame, packet, &forward, snapshot),
+            (Verdict::Forward(forward), Frames::One(mut frame)) => {
+                if snapshot.lowers_mss {
+                    lower_mss(&mut frame, packet, port, &forward, snapshot);
+                }
+                self.ports.forward(frame, packet, &forward, snapshot);
+            }
             (Verdict::Forward(forward), Frames::Fragments(all)) => {
                 self.forward_fragments(all, packet, &forward, snapshot);
             }
@@ -178,6 +183,18 @@ impl<P: Port> Executor<P> {
             Some(false) => counters.dropped_all(frames.count(), DropReason::MailboxFull),
             None => counters.dropped_all(frames.count(), DropReason::BadFragment),
         }
+    }
+}
+
+/// A SYN offers no larger segment than the interfaces that it comes by and leaves by let it.
+#[cold]
+fn lower_mss<F: Frame>(frame: &mut F, packet: &Packet, port: PortId, forward: &Forward, snapshot: &Snapshot) {
+    let Kind::Tcp(segment) = packet.kind else { return };
+    if segment.flags.syn()
+        && let Some(most) = snapshot.mss_between(port, packet.vlan(), forward.egress)
+        && let Some(segment) = frame.bytes_mut().get_mut(usize::from(packet.l4)..usize::from(packet.end))
+    {
+        tcp::lower_mss(segment, most);
     }
 }
 

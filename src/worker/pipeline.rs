@@ -371,7 +371,7 @@ impl<P: Port> Pipeline<P> {
                 counters.dropped_all(datagram.frames.count(), DropReason::HandOffFull);
             }
         });
-        counters.set_gauges(&self.engine, self.held.frames());
+        counters.set_gauges(&self.engine, self.held.frames(), self.held.reassembly.len());
         counters.copies.0 = *self.copies.counts();
     }
 

@@ -1,6 +1,7 @@
 //! All rows. Whoever includes this file says before it what they run on: `Setting`.
 
 mod affinity;
+mod allowed;
 mod background;
 mod capture;
 mod commands;
@@ -19,6 +20,7 @@ mod hostile;
 mod icmp;
 mod impact;
 mod learned_routes;
+mod mss;
 mod neighbours;
 mod own_answers;
 mod persistence;

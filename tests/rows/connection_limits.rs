@@ -2,6 +2,7 @@
 //! refused, what stands is never touched, and every way in which a connection ends makes room.
 
 mod ends;
+mod half_open;
 
 use super::sharing::{ALL, MEMBER_C, W, ip, managers, spread, taken_from, three};
 use super::*;

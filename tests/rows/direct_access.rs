@@ -16,7 +16,7 @@ fn lab_for(layout: Layout, allow: &[&str]) -> Lab {
 
 fn allow_only(lab: &mut Lab, allow: &[&str]) {
     let allow = allow.iter().map(|net| net.parse().unwrap()).collect();
-    lab.rig.intent.direct_access = DirectAccess { allow: Some(allow) };
+    lab.rig.intent.direct_access = DirectAccess { allow: Some(allow), rules: vec![] };
     lab.rig.publish();
 }
 

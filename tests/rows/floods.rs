@@ -16,13 +16,28 @@ fn small() -> (Lab, u16) {
     (lab, flood)
 }
 
-/// Scenario 86: what strangers forge gives way to a call.
+/// Scenario 86: what strangers forge gives way to a call, and is counted.
 #[track_caller]
 fn a_call_gets_through(lab: &mut Lab) {
+    let mut gave_way = 0;
     for client in 1..=20 {
-        let caller = at(&format!("172.16.6.{client}"), 40_001);
-        lab.connect(caller, 5060, HOST_A);
+        let (caller, vip, own) = (at(&format!("172.16.6.{client}"), 40_001), at(V, 5060), at(A, 5060));
+        let syn = |dst| Build::tcp(caller, dst, SYN, 1000, 0);
+        let answer = |src| Build::tcp(src, caller, SYN_ACK, 9000, 1001);
+        let ack = |dst| Build::tcp(caller, dst, ACK, 1001, 9001);
+        for (from, sent, to, expected) in [
+            (ROUTER, syn(vip), HOST_A, syn(own)),
+            (HOST_A, answer(own), ROUTER, answer(vip)),
+            (ROUTER, ack(vip), HOST_A, ack(own)),
+        ] {
+            let (out, moved) = lab.send(from, &sent);
+            let is_room = |event: &EngineEvent| *event == EngineEvent::FlowGaveWay;
+            assert!(moved.dropped.is_empty() && moved.events.iter().all(is_room), "{moved:?}");
+            gave_way += moved.events.len();
+            lab.expect(&out, to, expected.ttl(63));
+        }
     }
+    assert!(gave_way > 0, "the table was full");
 }
 
 #[test]

@@ -41,16 +41,21 @@ fn s83_what_a_reload_would_do_to_flows_is_counted_by_kind() {
         intent.routes.insert(0, Route { to, via, interface: InterfaceId(0) });
     };
     let only_others: Edit = |intent| {
-        intent.direct_access = DirectAccess { allow: Some(vec!["10.99.0.0/16".parse().unwrap()]) };
+        intent.direct_access = DirectAccess { allow: Some(vec!["10.99.0.0/16".parse().unwrap()]), rules: vec![] };
     };
     let no_snat: Edit = |intent| intent.snats.retain(|snat| snat.pool.0 != 1);
-    let rows: [(&str, Edit, [u64; 4]); 9] = [
+    let only_others_call: Edit = |intent| {
+        let others = vec!["10.99.0.0/16".parse().unwrap()];
+        intent.virtual_servers.iter_mut().for_each(|server| server.allow.clone_from(&others));
+    };
+    let rows: [(&str, Edit, [u64; 4]); 10] = [
         ("nothing", |_| (), [0, 0, 0, 7]),
         ("a timeout", |intent| intent.timeouts.udp *= 2, [0, 0, 0, 7]),
         ("the way to the peer", another_router, [2, 0, 0, 5]),
         ("the peer is excluded", |intent| intent.snats[1].exclude.push("172.16.9.9/32".parse().unwrap()), [0, 0, 2, 5]),
         ("nothing is translated any more", no_snat, [0, 0, 2, 5]),
         ("visitors are not allowed", only_others, [0, 1, 0, 6]),
+        ("clients are not allowed", only_others_call, [0, 3, 0, 4]),
         ("a virtual server is disabled", |intent| intent.virtual_servers[1].enabled = false, [0, 1, 0, 6]),
         ("a virtual server is removed", |intent| drop(intent.virtual_servers.remove(2)), [0, 1, 0, 6]),
         ("there is no way out", |intent| intent.routes.clear(), [0, 6, 0, 1]),

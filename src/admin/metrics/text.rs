@@ -116,7 +116,11 @@ fn pair_link(page: &mut Page, link: &PairLinkRow) {
 fn worker(page: &mut Page, row: &WorkerRow) {
     let id = row.id.to_string();
     let help = "Share of the last second the worker spent on packets.";
-    page.gauge("worker_busy_ratio", help, &[("worker", &id)], row.busy_percent / 100.0);
+    let labels = [("worker", id.as_str())];
+    page.gauge("worker_busy_ratio", help, &labels, row.busy_percent / 100.0);
+    page.gauge("flows_max", "Flows that the worker may have.", &labels, row.flows_max as f64);
+    page.gauge("fragments", "Fragments waiting for the rest of their datagrams.", &labels, row.fragments as f64);
+    page.gauge("fragments_max", "How many may wait.", &labels, row.fragments_max as f64);
 }
 
 fn port(page: &mut Page, row: &PortRow) {
@@ -330,6 +334,7 @@ fn is_of_management(name: &str) -> bool {
             "epochs"
                 | "events"
                 | "neighbours"
+                | "neighbours_max"
                 | "neighbours_refused"
                 | "host_frames_unclaimed"
                 | "hints"
@@ -367,7 +372,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
         }
         _ => match row.name.as_str() {
             "queued" => page.gauge("queued_frames", help, &labels, value as f64),
-            "flows" | "neighbours" => page.gauge(&row.name, help, &labels, value as f64),
+            "flows" | "neighbours" | "neighbours_max" => page.gauge(&row.name, help, &labels, value as f64),
             "received" | "originated" | "transmitted" | "handed_in" | "handed_off" => {
                 page.total(&format!("{}_frames", row.name), help, &labels, value);
             }
@@ -468,7 +473,14 @@ mod tests {
 
     #[test]
     fn what_can_fall_is_a_gauge_in_base_units() {
-        let worker = WorkerRow { id: 0, core: 1, busy_percent: 50.0, rx: 0, tx: 0, dropped: 0, ignored: 0, flows: 0 };
+        let worker = WorkerRow {
+            core: 1,
+            busy_percent: 50.0,
+            flows: 7,
+            flows_max: 1_000,
+            fragments_max: 64,
+            ..WorkerRow::default()
+        };
         let status = Status { workers: vec![worker], ..Status::default() };
         let counters = vec![counted("queued", None, 3), counted("snapshot_install_us", None, 1_500)];
         let text = exposition(&[Data::Status(Box::new(status)), Data::Counters(counters)]);
@@ -476,6 +488,8 @@ mod tests {
             "# TYPE fairlead_queued_frames gauge\nfairlead_queued_frames{worker=\"0\"} 3\n",
             "# TYPE fairlead_snapshot_install_seconds gauge\nfairlead_snapshot_install_seconds 0.0015\n",
             "fairlead_worker_busy_ratio{worker=\"0\"} 0.5\n",
+            "# TYPE fairlead_flows_max gauge\nfairlead_flows_max{worker=\"0\"} 1000\n",
+            "fairlead_fragments_max{worker=\"0\"} 64\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -7,6 +7,7 @@
 mod alarms;
 mod announce;
 mod arguments;
+mod backup;
 pub mod capture;
 mod content;
 mod counters;
@@ -46,6 +47,7 @@ mod top;
 mod traffic;
 mod virtual_servers;
 
+pub use backup::{Backup, Restore};
 pub use doctor::Doctor;
 pub use events::followed;
 pub use import::Import;
@@ -115,6 +117,12 @@ pub enum Command {
     /// Write one archive of all that somebody needs who was not there; secrets are blanked
     #[command(after_help = "Example: fairlead support --output /tmp/lead-1.tar.gz")]
     Support(Support),
+    /// Write the box into one file: configuration with what it includes, certificates and keys, what operators have set, history
+    #[command(after_help = "Example: fairlead backup /root/lead-1.backup")]
+    Backup(Backup),
+    /// Put what `backup` has written back in its places, once it is found valid; what is there stays beside, as FILE.before-restore
+    #[command(after_help = "Example: fairlead restore /root/lead-1.backup --dry-run")]
+    Restore(Restore),
     /// Watch it live on the whole screen: rates by port and worker, members, drops with their trend, latency, alarms; ? says the keys
     Top(Top),
     /// Everything that the appliance is asked.

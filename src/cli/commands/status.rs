@@ -44,6 +44,7 @@ fn workers(rows: &[WorkerRow]) -> String {
             right("DROPPED", count(row.dropped)),
             right("IGNORED", count(row.ignored)),
             right("FLOWS", count(row.flows)),
+            right("FULL", format!("{:.0}%", 100.0 * row.flows as f64 / row.flows_max.max(1) as f64)),
         ]
     })
 }

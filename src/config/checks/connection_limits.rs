@@ -18,7 +18,9 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         for server in document.servers_of(&pool.name) {
             if !has_connections(pool, server) {
                 without_connections(server, limits_of_server(server), report);
+                without_connections(server, limits_of_clients(server), report);
             }
+            without_handshakes(server, report);
             goes_by_calls(pool, server, report);
             members_come_before(pool, server, report);
         }
@@ -38,6 +40,34 @@ fn limits_of_member(member: &Member) -> [Limit<'_>; 2] {
 
 fn limits_of_server(server: &VirtualServer) -> [Limit<'_>; 2] {
     [("connection_limit", &server.connection_limit), ("connection_rate_limit", &server.connection_rate_limit)]
+}
+
+fn limits_of_clients(server: &VirtualServer) -> [Limit<'_>; 2] {
+    [
+        ("client_connection_limit", &server.client_connection_limit),
+        ("client_connection_rate_limit", &server.client_connection_rate_limit),
+    ]
+}
+
+/// Datagrams have no handshake; and no more handshakes are under way than connections may stand.
+fn without_handshakes(server: &VirtualServer, report: &mut Report) {
+    let has_handshakes = server.listen.iter().any(|listen| listen.protocol == Protocol::Tcp);
+    let rows = [
+        ("half_open_limit", &server.half_open_limit, &server.connection_limit),
+        ("client_half_open_limit", &server.client_half_open_limit, &server.client_connection_limit),
+    ];
+    for (key, field, all) in rows {
+        let Some(limit) = field.as_ref().filter(|limit| limit.value > 0) else { continue };
+        if !has_handshakes {
+            let message = format!("{key} = {limit} limits nothing: only UDP is served, which has no handshake");
+            server
+                .error(report, key, &limit.span, message)
+                .instead(format!("{key} where listen holds a tcp/PORT"), "remove the key, or change listen");
+        } else if all.as_deref().is_some_and(|all| *all > 0 && *all <= limit.value) {
+            let message = format!("{key} = {limit} is never met: half-open connections count for the limit of all");
+            server.warning(report, key, &limit.span, message).remedy("lower it, or remove it");
+        }
+    }
 }
 
 /// UDP of a pair is in no flow.

@@ -3,14 +3,17 @@
 //! Owns that nobody leaves them open to everybody, or shuts out answers, without having been told.
 
 use crate::config::document::{Document, same};
-use crate::config::reader::Section;
+use crate::config::form::did_you_mean;
+use crate::config::reader::{Field, Section};
 use crate::config::report::Report;
 use crate::config::value::network_text;
+use std::collections::HashSet;
 
 /// Reports what should be looked at.
 pub(super) fn check(document: &Document, report: &mut Report) {
     let entry = &document.direct_access;
-    if entry.head.written("allow").is_none() {
+    targets(document, report);
+    if entry.head.written("allow").is_none() && entry.rules.is_empty() {
         return unsaid(document, report);
     }
     if entry.allow.iter().any(|net| net.prefix_len() == 0) {
@@ -25,6 +28,37 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         pool.warning(report, "name", &name.span, message)
             .remedy(remedy)
             .see(&entry.head.span, format!("it names {allowed}"));
+    }
+}
+
+/// Each name that a rule has is that of a member or a pool, and not of both.
+fn targets(document: &Document, report: &mut Report) {
+    let names = |names: &mut dyn Iterator<Item = &Field<String>>| -> HashSet<String> {
+        names.flatten().map(|at| at.value.clone()).collect()
+    };
+    let members = names(&mut document.members().map(|member| &member.name));
+    let pools = names(&mut document.pools.iter().map(|pool| &pool.name));
+    for rule in &document.direct_access.rules {
+        for name in &rule.to {
+            match (members.contains(&name.value), pools.contains(&name.value)) {
+                (true, true) => {
+                    let message = format!("both a pool and a member are called \"{name}\"");
+                    rule.error(report, "to", &name.span, message)
+                        .instead("a name that only one of them has", "give the pool or the member another name");
+                }
+                (false, false) => {
+                    let known = members.iter().chain(&pools).map(String::as_str);
+                    let mut known: Vec<&str> = known.collect();
+                    known.sort_unstable();
+                    rule.error(report, "to", &name.span, format!("no member and no pool is called \"{name}\""))
+                        .instead(
+                            "the name of a member or of a [[pool]]",
+                            did_you_mean(name, known.into_iter(), "correct the name, or remove it"),
+                        );
+                }
+                _ => {}
+            }
+        }
     }
 }
 

@@ -35,7 +35,11 @@ fn reload_prints_what_changes() {
             ("", SECOND_PAIR),
             ("", "[[neighbour]]\naddress = \"192.0.2.7\"\nmac = \"02:00:00:00:00:07\"\n"),
             ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),
-            ("allow = [\"0.0.0.0/0\"]", "allow = [\"172.16.7.0/24\"]"),
+            (
+                "allow = [\"0.0.0.0/0\"]",
+                "allow = [\"172.16.7.0/24\"]\n[[direct_access.rules]]\nfrom = [\"172.16.8.0/24\"]\nto = [\"pair-1\", \"sip-c\"]\nports = [\"tcp/22\", \"udp/161\"]",
+            ),
+            ("name = \"sip-1\"", "name = \"sip-1\"\nallow = [\"172.16.5.0/24\"]"),
             ("", "[timeouts]\nudp = \"10m\"\nreassembly = \"30s\"\n"),
             ("", "[limits]\nrejects_per_second = 100\nicmp_errors_per_second = 50\n"),
         ])

@@ -249,6 +249,16 @@ fn names() {
                 ],
             ),
             (
+                "a rule about nobody, and one about two",
+                &[
+                    (
+                        "allow = [\"0.0.0.0/0\"]",
+                        "rules = [{ from = [\"10.0.0.0/8\"], to = [\"sip-aa\", \"pair-1\"] }, { to = [\"sip-b\"] }]",
+                    ),
+                    ("{ name = \"sip-b\"", "{ name = \"pair-1\""),
+                ],
+            ),
+            (
                 "a member name in two pools",
                 &[(
                     "",
@@ -523,6 +533,7 @@ fn what_editors_of_windows_write_is_read_or_refused_in_words() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, a row a warning")]
 fn what_is_allowed_and_unwise_is_a_warning() {
     let rows: &[Row] = &[
         ("cores that are not there", &[("workers = [1]", "workers = [64]")]),
@@ -555,6 +566,16 @@ fn what_is_allowed_and_unwise_is_a_warning() {
             &[("[[pool]]", "[[pool]]\nmode = \"source-hash\"\npersistence = \"source\"")],
         ),
         ("members that anybody may reach", &[("[direct_access]\nallow = [\"0.0.0.0/0\"]\n", "")]),
+        (
+            "answers that a rule does not name",
+            &[
+                ("allow = [\"0.0.0.0/0\"]", "rules = [{ from = [\"172.16.7.0/24\"], ports = [\"tcp/22\"] }]"),
+                (
+                    "[[snat]]\npool = \"pair-1\"\naddress = \"10.20.0.100\"\nexclude = [\"172.16.1.20/32\", \"172.16.2.0/24\"]",
+                    "",
+                ),
+            ],
+        ),
         ("a section that does not say who", &[("[direct_access]\nallow = [\"0.0.0.0/0\"]", "[direct_access]")]),
         (
             "answers that are shut out",

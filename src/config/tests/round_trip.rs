@@ -217,6 +217,7 @@ fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Rout
             vlan: vlan.and_then(VlanId::new),
             addresses: vec![Ipv4Net::new_assert(Ipv4Addr::new(10, n as u8, 0, 1), 16)],
             mtu: *mtu,
+            mss: (*mtu > 1_000).then(|| *mtu - 40),
             host: host.then(|| format!("fl-net-{n}")),
             floating: vec![],
             vrid: None,
@@ -323,6 +324,9 @@ fn limits() -> impl Strategy<Value = Limits> {
         icmp_errors_per_second: errors,
         host_packets_per_second: host,
         fragments_per_worker: pieces,
+        connection_limit: host,
+        connection_rate_limit: errors,
+        half_open_limit: rejects,
         traffic_counters,
     })
 }
@@ -364,7 +368,7 @@ fn floating(interface: &Interface) -> Vec<Ipv4Net> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    let access = option::of(vec(prefix(), 0..4)).prop_map(|allow| DirectAccess { allow });
+    let access = option::of(vec(prefix(), 0..4)).prop_map(|allow| DirectAccess { allow, rules: vec![] });
     let others = ((0..=1_000_000_u32).prop_map(|sample| SipStatistics { sample }), option::of(pair()));
     (network(), hosts(), monitors(), vec(pool_choice(), 0..4), access, timeouts(), limits(), others).prop_map(
         |(net, hosts, monitors, choices, direct_access, timeouts, limits, (sip, pair))| {
@@ -395,6 +399,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 lives: Default::default(),
             };
             choices.into_iter().for_each(|choice| add_pool(&mut intent, choice));
+            add_rules(&mut intent);
             order_monitors(&mut intent);
             intent
         },
@@ -415,6 +420,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     let is_pair = mode == Mode::ActiveStandby;
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     // Where nothing is a connection, nothing can be limited.
+    let handshakes = listen.iter().any(|listen| listen.protocol == Protocol::Tcp);
     let counts = mode != Mode::ActiveStandby || listen.iter().any(|listen| listen.protocol == Protocol::Tcp);
     let limit = |number: usize| if counts { (number * require) as u32 } else { 0 };
     let first = intent.members.len();
@@ -466,6 +472,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         address,
         pool,
         listen,
+        allow: exclude.first().map_or_else(|| vec![Ipv4Net::default()], |net| vec![*net]),
         enabled,
         icmp_echo,
         unmatched,
@@ -473,10 +480,29 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         redeliver,
         connection_limit: limit(2),
         connection_rate_limit: limit(5),
+        half_open_limit: if handshakes { limit(1) } else { 0 },
+        client_connection_limit: limit(4),
+        client_connection_rate_limit: limit(6),
+        client_half_open_limit: if handshakes { limit(3) } else { 0 },
         advertise: [Advertise::Never, Advertise::WhenActive, Advertise::Always][place % 3],
         withdraw_delay: if place % 3 == 1 { Duration::from_secs(place as u64) } else { Duration::ZERO },
     });
     intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
+}
+
+/// Where the file says who may reach members, for each pool a rule about that, and one about its first member.
+fn add_rules(intent: &mut Intent) {
+    if intent.direct_access.allow.is_none() {
+        return;
+    }
+    for (place, pool) in intent.pools.iter().enumerate() {
+        let from = |last: usize| vec![Ipv4Net::new_assert(Ipv4Addr::new(172, 16, place as u8, last as u8), 32)];
+        let ports = vec![Listen { protocol: Protocol::Tcp, port: 22 }];
+        let (whole, one) = (AccessTarget::Pool(PoolId(place as u16)), AccessTarget::Member(pool.members[0]));
+        let to = if place == 0 { vec![] } else { vec![whole] };
+        intent.direct_access.rules.push(AccessRule { from: from(1), to, ports: vec![] });
+        intent.direct_access.rules.push(AccessRule { from: from(2), to: vec![one], ports });
+    }
 }
 
 /// Monitors stand in the order in which pools name them; those that none names do not stand.

@@ -17,7 +17,7 @@ pub(super) fn written(configuration: &Configuration) -> String {
     intent.pools.iter().for_each(|entry| pool(&mut file, intent, entry));
     intent.virtual_servers.iter().for_each(|entry| server(&mut file, intent, entry));
     intent.snats.iter().for_each(|entry| snat(&mut file, intent, entry));
-    direct_access(&mut file, &intent.direct_access);
+    direct_access(&mut file, intent);
     limits(&mut file, intent);
     intent.pair.iter().for_each(|entry| pair(&mut file, entry));
     file.0
@@ -111,6 +111,7 @@ fn interfaces(file: &mut Lines, intent: &Intent) {
         file.optional("vlan", interface.vlan);
         file.texts("addresses", &interface.addresses);
         file.bare("mtu", interface.mtu);
+        file.optional("mss", interface.mss);
         file.optional("host", interface.host.as_ref().map(quoted));
         file.texts("floating", &interface.floating);
         file.optional("vrid", interface.vrid);
@@ -271,6 +272,7 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("address", server.address);
     file.text("pool", &intent.pools[server.pool.index()].name);
     file.texts("listen", server.listen.iter().map(|listen| listen_text(*listen)));
+    file.texts("allow", &server.allow);
     file.bare("enabled", server.enabled);
     file.text("icmp_echo", server.icmp_echo);
     file.text("unmatched", server.unmatched);
@@ -278,6 +280,10 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("redeliver", duration_text(server.redeliver));
     file.bare("connection_limit", server.connection_limit);
     file.bare("connection_rate_limit", server.connection_rate_limit);
+    file.bare("half_open_limit", server.half_open_limit);
+    file.bare("client_connection_limit", server.client_connection_limit);
+    file.bare("client_connection_rate_limit", server.client_connection_rate_limit);
+    file.bare("client_half_open_limit", server.client_half_open_limit);
     file.text("advertise", server.advertise);
     let waits = server.advertise == Advertise::WhenActive;
     file.optional("withdraw_delay", waits.then(|| quoted(duration_text(server.withdraw_delay))));
@@ -291,10 +297,19 @@ fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
     file.bare("no_snat_udp_ports", format!("{:?}", snat.no_snat_udp_ports));
 }
 
-fn direct_access(file: &mut Lines, access: &DirectAccess) {
-    if let Some(allow) = &access.allow {
-        file.header("[direct_access]");
-        file.texts("allow", allow);
+fn direct_access(file: &mut Lines, intent: &Intent) {
+    let Some(allow) = &intent.direct_access.allow else { return };
+    file.header("[direct_access]");
+    file.texts("allow", allow);
+    for rule in &intent.direct_access.rules {
+        let name = |target: &AccessTarget| match target {
+            AccessTarget::Pool(id) => &intent.pools[id.index()].name,
+            AccessTarget::Member(id) => &intent.members[id.index()].name,
+        };
+        file.header("[[direct_access.rules]]");
+        file.texts("from", &rule.from);
+        file.texts("to", rule.to.iter().map(name));
+        file.texts("ports", rule.ports.iter().map(|listen| listen_text(*listen)));
     }
 }
 
@@ -312,6 +327,9 @@ fn limits(file: &mut Lines, intent: &Intent) {
         icmp_errors_per_second,
         host_packets_per_second,
         fragments_per_worker,
+        connection_limit,
+        connection_rate_limit,
+        half_open_limit,
         traffic_counters,
     } = intent.limits;
     file.header("[limits]");
@@ -320,6 +338,9 @@ fn limits(file: &mut Lines, intent: &Intent) {
     file.bare("icmp_errors_per_second", icmp_errors_per_second);
     file.bare("host_packets_per_second", host_packets_per_second);
     file.bare("fragments_per_worker", fragments_per_worker);
+    file.bare("connection_limit", connection_limit);
+    file.bare("connection_rate_limit", connection_rate_limit);
+    file.bare("half_open_limit", half_open_limit);
     file.bare("traffic_counters", traffic_counters);
     file.header("[sip]");
     file.bare("sample", intent.sip.sample);

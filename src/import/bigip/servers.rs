@@ -7,10 +7,12 @@ use super::limits::{self, Limited, Words};
 use super::names::{Unusable, address, endpoint, network};
 use super::objects::{Object, Objects, absolute, leaf};
 use super::pools::{Pools, report_dropped};
+use crate::config::network_text;
 use crate::import::draft::{Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
 use crate::import::syntax::{names, word};
+use ipnet::Ipv4Net;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -143,6 +145,7 @@ pub fn convert(
             entry.set(key, limit);
         }
         entry.set("listen", listen);
+        clients(server, &together, &mut entry, findings);
         echo(objects, *address, &mut entry, findings);
         draft.add(entry);
     }
@@ -239,9 +242,6 @@ fn treatment(server: &Object, objects: &Objects, pools: &Pools, findings: &mut F
             "see whether the servers answer at the virtual address themselves",
         );
     }
-    if server.word("source").is_some_and(|source| network(source).is_ok_and(|net| net.prefix_len() > 0)) {
-        severe("it takes clients of one network only, which no key says".into(), "filter before Fairlead");
-    }
     limits::report_mode(server, findings);
     if server.has("vlans-enabled") {
         findings.add(
@@ -256,6 +256,24 @@ fn treatment(server: &Object, objects: &Objects, pools: &Pools, findings: &mut F
         report_dropped(server, objects, findings);
     } else if !server.block("persist").is_empty() && !is_among(&pools.shared) {
         findings.add(Note, server.title(), "persistence has no meaning where one member has all the work", "");
+    }
+}
+
+/// Whom it takes as clients, where that is not everybody: on BIG-IP each port may have its own.
+fn clients(server: &Object, together: &[&(&Object, Ipv4Addr, u16)], entry: &mut Entry, findings: &mut Findings) {
+    let source = |one: &Object| one.word("source").and_then(|source| network(source).ok()).unwrap_or_default();
+    let mut all: Vec<Ipv4Net> = together.iter().map(|(other, ..)| source(other)).collect();
+    all.sort_unstable();
+    all.dedup();
+    if all.iter().all(|net| net.prefix_len() == 0) {
+        return;
+    }
+    if all.len() > 1 {
+        let message = "its ports take clients of different networks: all of them may send to each port";
+        findings.add(Check, server.title(), message, "make a [[virtual_server]] of its own for each, and see `allow`");
+    }
+    if all.iter().all(|net| net.prefix_len() > 0) {
+        entry.set("allow", all.iter().map(|net| network_text(*net)).collect::<Vec<_>>());
     }
 }
 

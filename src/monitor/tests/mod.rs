@@ -58,6 +58,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
             vlan: None,
             addresses: vec!["10.20.0.1/24".parse().unwrap()],
             mtu: 1500,
+            mss: None,
             host: None,
             floating: vec![],
             vrid: None,

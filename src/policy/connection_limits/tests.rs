@@ -7,7 +7,7 @@ const fn at(ms: u64) -> u64 {
 }
 
 fn limit(most: u32, per_second: u32) -> ConnectionLimit {
-    ConnectionLimit::new(most, per_second, Life(0))
+    ConnectionLimit::new(NewConnections { most, per_second, half_open: 0 }, NewConnections::default(), Life(0))
 }
 
 /// So many of `count` connections that come at once have room; each stands.
@@ -55,7 +55,7 @@ fn over_ten_seconds_no_more_begin_than_the_rate_says() {
 #[test]
 fn what_was_met_last_is_known_and_not_written_for_each() {
     let limit = limit(1, 1);
-    assert_eq!(Exceeded::BOTH.map(|what| limit.exceeded(what)), [None; 2]);
+    assert_eq!(Exceeded::ALL.map(|what| limit.exceeded(what)), [None; 4]);
     limit.add(1);
     assert_eq!(limit.room(0, at(100)), Err(Exceeded::Connections));
     assert_eq!(limit.room(0, at(105)), Err(Exceeded::Connections));
@@ -64,7 +64,7 @@ fn what_was_met_last_is_known_and_not_written_for_each() {
     assert_eq!(limit.exceeded(Exceeded::Connections), Some(at(110)));
     limit.begin(at(200));
     assert_eq!(limit.room(0, at(200)), Err(Exceeded::Rate), "whatever stands");
-    assert_eq!(Exceeded::BOTH.map(|what| limit.exceeded(what)), [Some(at(110)), Some(at(200))]);
+    assert_eq!(Exceeded::ALL.map(|what| limit.exceeded(what)), [Some(at(110)), Some(at(200)), None, None]);
 }
 
 /// Each of several workers may take one connection more at worst: what it has looked at before the others wrote.

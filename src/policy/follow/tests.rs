@@ -34,6 +34,7 @@ fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> Virt
 
 /// Two pools behind one address (of one all members are active), one behind two addresses, one whose service is disabled, one that nobody
 /// reaches.
+#[expect(clippy::too_many_lines, reason = "every key, a line each")]
 fn intent() -> Intent {
     let (udp, tcp) = (Protocol::Udp, Protocol::Tcp);
     let pool = |id: u16| Pool {
@@ -52,6 +53,7 @@ fn intent() -> Intent {
             vlan: None,
             addresses: vec!["10.0.0.1/16".parse().unwrap()],
             mtu: 1500,
+            mss: None,
             host: None,
             floating: vec![],
             vrid: None,
@@ -87,6 +89,9 @@ fn intent() -> Intent {
             icmp_errors_per_second: 9,
             host_packets_per_second: 9,
             fragments_per_worker: 9,
+            connection_limit: 0,
+            connection_rate_limit: 0,
+            half_open_limit: 0,
             traffic_counters: false,
         },
         sip: Default::default(),

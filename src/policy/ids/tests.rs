@@ -12,6 +12,7 @@ fn interface(name: &str, port: u8, address: &str) -> Interface {
         vlan: None,
         addresses,
         mtu: 1500,
+        mss: None,
         host: None,
         floating: vec![],
         vrid: None,

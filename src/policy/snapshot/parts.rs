@@ -3,8 +3,8 @@
 //! Owns the compilation of every list and table of a snapshot; how they are asked is the snapshot's.
 
 use super::views::{
-    AddressClass, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served, ServiceView, SnatView,
-    VirtualView,
+    AccessRuleView, AccessRules, AddressClass, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served,
+    ServiceView, SnatView, VirtualView,
 };
 use crate::policy::address_map::{AddressMap, FastMap};
 use crate::policy::addresses::InterfaceView;
@@ -16,6 +16,7 @@ use crate::policy::multipath::Paths;
 use crate::policy::persistence_hints::PersistenceHints;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::{Life, Slots};
+use crate::policy::sources::Sources;
 use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple, VlanId};
 use ipnet::Ipv4Net;
 use std::collections::hash_map::Entry;
@@ -91,6 +92,23 @@ pub(super) fn persistence_hints(
 pub(super) fn visitors(intent: &Intent, before: Option<&PrefixMap<()>>) -> Option<PrefixMap<()>> {
     let allow = intent.direct_access.allow.as_ref()?;
     Some(PrefixMap::one_of(before, allow.iter().map(|net| (*net, ()))))
+}
+
+/// Who may reach some of them.
+pub(super) fn access_rules(intent: &Intent) -> Option<AccessRules> {
+    let rules = &intent.direct_access.rules;
+    let members = |target: &AccessTarget| match target {
+        AccessTarget::Pool(pool) => intent.pools[*pool].members.clone(),
+        AccessTarget::Member(member) => vec![*member],
+    };
+    let rule = |rule: &AccessRule| {
+        let mut to: Vec<MemberId> = rule.to.iter().flat_map(members).collect();
+        to.sort_unstable();
+        let to = Some(to).filter(|_| !rule.to.is_empty());
+        AccessRuleView { from: Sources::new(&rule.from), to, ports: rule.ports.clone() }
+    };
+    let anybody = Sources::new(rules.iter().flat_map(|rule| &rule.from));
+    (!rules.is_empty()).then(|| AccessRules { anybody, rules: rules.iter().map(rule).collect() })
 }
 
 pub(super) fn member(intent: &Intent, index: &Index<'_>, id: MemberId) -> MemberView {
@@ -177,12 +195,15 @@ fn snat(index: &Index<'_>, meant: &Snat) -> SnatView {
 pub(super) fn virtuals(intent: &Intent, limits: &ConnectionLimits) -> Vec<VirtualView> {
     let snats: HashSet<Ipv4Addr> = intent.snats.iter().map(|snat| snat.address).collect();
     let (mut views, mut places) = (Vec::<VirtualView>::new(), FastMap::<Ipv4Addr, usize>::default());
+    let mut sets = FastMap::<&[Ipv4Net], Option<Sources>>::default();
     for (id, server) in intent.virtual_servers.entries() {
+        let allow = sets.entry(&server.allow).or_insert_with(|| Sources::unless_everybody(&server.allow)).clone();
         let of_members = intent.pools[server.pool].members.iter().any(|member| limits.member(*member).is_some());
         let services = server.listen.iter().map(|&listen| ServiceView {
+            allow: allow.clone(),
             listen,
             virtual_server: id,
-            is_limited: of_members || limits.server(id).is_some(),
+            is_limited: of_members || limits.server(id).is_some() || limits.all().is_some(),
             pool: server.pool,
             enabled: server.enabled,
             holds: server.unreachable == Unreachable::Hold,
@@ -224,6 +245,7 @@ pub(super) fn datagrams_in(
             place,
             port: service.listen.port,
             ready: None,
+            guarded: None,
             noted: everybody.as_ref().unwrap_or(&pools[service.pool].exclude).clone(),
             pool: service.pool,
             redeliver: service.redeliver,

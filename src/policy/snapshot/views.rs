@@ -9,7 +9,8 @@ use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::sharing::Sharing;
 use crate::policy::slots::Life;
-use crate::wire::{Protocol, Rewrite};
+use crate::policy::sources::Sources;
+use crate::wire::{Protocol, Rewrite, Tuple};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -243,12 +244,22 @@ pub struct ServiceView {
     pub pool: PoolId,
     /// `false`: refused, never routed onward.
     pub enabled: bool,
+    /// Who may send to it from outside; `None`: everybody.
+    pub allow: Option<Sources>,
     /// What the active member refuses waits: see [`Unreachable::Hold`].
     pub holds: bool,
     /// See [`VirtualServer::redeliver`].
     pub redeliver: Duration,
     /// How a packet is forwarded to the active member, if the service is enabled and the member is there and on the link.
     pub ready: Option<Ready>,
+}
+
+impl ServiceView {
+    /// Somebody at `address` outside may send to it.
+    #[inline]
+    pub fn admits(&self, address: Ipv4Addr) -> bool {
+        self.allow.as_ref().is_none_or(|allow| allow.holds(address))
+    }
 }
 
 /// What listens, or is served, at an endpoint of datagrams: a place in [`super::Snapshot::datagrams_in`] or
@@ -268,14 +279,94 @@ pub struct DatagramsIn {
     pub place: (u16, u16),
     /// The service port.
     pub port: u16,
-    /// See [`ServiceView::ready`].
+    /// See [`ServiceView::ready`]; `None` where not everybody may send.
     pub ready: Option<Ready>,
+    /// The same where not everybody may.
+    pub guarded: Option<Box<Guarded>>,
     /// Who has to be noted: the exclusion group of the service's pool, or everybody while SIP is counted.
     pub noted: Exclusion,
     /// Whose service it is.
     pub pool: PoolId,
     /// See [`VirtualServer::redeliver`].
     pub redeliver: Duration,
+}
+
+impl DatagramsIn {
+    /// How a datagram from `source` is forwarded where not everybody may send: while the way is open, and if they may.
+    #[cold]
+    pub fn ready_for(&self, source: Ipv4Addr) -> Option<&Ready> {
+        let guarded = self.guarded.as_ref()?;
+        guarded.allow.holds(source).then_some(&guarded.ready)
+    }
+}
+
+/// How datagrams to a service port are forwarded, and for whom.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    /// See [`ServiceView::ready`].
+    pub ready: Ready,
+    /// See [`ServiceView::allow`].
+    pub allow: Sources,
+}
+
+/// What somebody outside wants of a member at its own address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// To talk to this port.
+    Port(Protocol, u16),
+    /// What goes with talking to any of them: an echo request, an error, the rest of a datagram.
+    AnyPort,
+    /// A protocol that has none.
+    WithoutPorts,
+}
+
+impl Visit {
+    /// What a packet with this tuple wants.
+    pub const fn of(tuple: &Tuple) -> Visit {
+        match tuple.protocol {
+            Protocol::Tcp | Protocol::Udp => Visit::Port(tuple.protocol, tuple.dst.port),
+            Protocol::Icmp => Visit::AnyPort,
+            Protocol::Other(_) => Visit::WithoutPorts,
+        }
+    }
+}
+
+/// The rules of `[direct_access]`. A clone is the same ones.
+#[derive(Clone, Debug)]
+pub struct AccessRules {
+    /// Whom any of them is about.
+    pub(super) anybody: Sources,
+    pub(super) rules: Arc<[AccessRuleView]>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(super) struct AccessRuleView {
+    pub(super) from: Sources,
+    /// In order; `None`: all.
+    pub(super) to: Option<Vec<MemberId>>,
+    /// Empty: all.
+    pub(super) ports: Vec<Listen>,
+}
+
+impl AccessRules {
+    /// One of them lets somebody at `source` do this at `member`.
+    pub(super) fn allow(&self, source: Ipv4Addr, member: MemberId, visit: Visit) -> bool {
+        self.anybody.holds(source) && self.rules.iter().any(|rule| rule.allows(source, member, visit))
+    }
+}
+
+impl AccessRuleView {
+    fn allows(&self, source: Ipv4Addr, member: MemberId, visit: Visit) -> bool {
+        let is_of_port = match visit {
+            _ if self.ports.is_empty() => true,
+            Visit::Port(protocol, port) => self.ports.iter().any(|listen| listen.is(protocol, port)),
+            Visit::AnyPort => true,
+            Visit::WithoutPorts => false,
+        };
+        let is_to = || self.to.as_ref().is_none_or(|to| to.binary_search(&member).is_ok());
+        is_of_port && is_to() && self.from.holds(source)
+    }
 }
 
 /// All that is asked about a datagram that a member sends from a service port.

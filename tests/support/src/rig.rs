@@ -655,6 +655,7 @@ pub fn interface(name: &str, port: PortId, vlan: Option<u16>, address: &str) -> 
         vlan: vlan.map(|id| VlanId::new(id).unwrap()),
         addresses: vec![address.parse().unwrap()],
         mtu: 1500,
+        mss: None,
         host: None,
         floating: vec![],
         vrid: None,

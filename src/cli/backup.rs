@@ -1,0 +1,120 @@
+//! `fairlead backup`: the configuration with what it includes and names, what operators have set, and the history, as one file.
+//!
+//! Owns which files those are. The keys of certificates are among them: the file is for its owner alone.
+
+use super::commands::Backup;
+use super::exit::{BAD, FAILED, fail, print};
+use super::gather::USUAL_FILE;
+use super::kept::{Kept, KeptFile, Part};
+use super::whole::{Over, WholeFile};
+use crate::admin::rows::Wall;
+use crate::config::{self, Configuration};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+/// Where operators' settings are kept unless the file says otherwise.
+pub(super) const USUAL_STATE: &str = "/var/lib/fairlead";
+
+/// Does it.
+pub fn run(asked: &Backup) -> ExitCode {
+    let config = asked.config.clone().unwrap_or_else(|| USUAL_FILE.into());
+    let read = match config::load(&config) {
+        Ok(read) => read,
+        Err(errors) => {
+            return fail(BAD, &format!("{errors}\nnothing was written: what is not valid cannot be restored"));
+        }
+    };
+    let state = state_folder(asked.state.as_deref(), &read);
+    let kept = match collected(&config, &read, &state) {
+        Ok(kept) => kept,
+        Err(why) => return fail(FAILED, &format!("nothing was written: {why}: ask as root (sudo)")),
+    };
+    let written = kept.pack().and_then(|packed| {
+        let whole = WholeFile::create(&asked.to, 0o600)?;
+        whole.file().write_all(&packed)?;
+        whole.place(Over::Nothing)
+    });
+    match written {
+        Ok(()) => print(said(&kept, &asked.to).as_bytes()),
+        Err(why) => fail(FAILED, &format!("cannot write {}: {why}", asked.to.display())),
+    }
+}
+
+fn said(kept: &Kept, to: &Path) -> String {
+    let keys = kept.files.iter().filter(|file| file.about.part == Part::Pem).count();
+    let mut said = format!("{}: {}, mode 0600\n", to.display(), config::count(kept.files.len(), "file"));
+    for file in &kept.files {
+        said += &format!("  {:04o} {:>9}  {}\n", file.about.mode, file.about.bytes, file.about.path.display());
+    }
+    if keys > 0 {
+        said += "private keys may be among them: keep it as you keep those\n";
+    }
+    said
+}
+
+pub(super) fn state_folder(named: Option<&Path>, read: &Configuration) -> PathBuf {
+    named.map(Path::to_owned).or_else(|| read.settings.state.clone()).unwrap_or_else(|| USUAL_STATE.into())
+}
+
+/// The certificates and keys that a configuration names, each once.
+pub(super) fn pem_files(read: &Configuration) -> BTreeSet<&str> {
+    let pair = read.intent.pair.iter().flat_map(|pair| [&pair.certificate, &pair.key, &pair.peer_certificate]);
+    let probes = read.intent.monitors.iter().filter_map(|monitor| monitor.kind.tls());
+    let probes = probes.flat_map(|tls| [&tls.certificate, &tls.key, &tls.ca]);
+    pair.chain(probes).flatten().map(|pem| pem.path.as_str()).collect()
+}
+
+fn collected(config: &Path, read: &Configuration, state: &Path) -> Result<Kept, String> {
+    let folder = config.parent().unwrap_or(Path::new("."));
+    let mut files = vec![file(Part::Configuration, config, absolute(config))?];
+    for path in config::files_included(config).map_err(|errors| errors.to_string())? {
+        let Ok(name) = path.strip_prefix(folder) else {
+            return Err(format!("{} is not below {}, where it would be restored", path.display(), folder.display()));
+        };
+        files.push(file(Part::Included, &path, name.to_owned())?);
+    }
+    for path in pem_files(read) {
+        files.push(file(Part::Pem, Path::new(path), path.into())?);
+    }
+    for path in state_files(state)? {
+        let name = path.file_name().unwrap_or_default().into();
+        files.push(file(Part::State, &path, name)?);
+    }
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Ok(Kept {
+        made_by: format!("fairlead {}", env!("CARGO_PKG_VERSION")),
+        made_at: Wall::from(SystemTime::now()).to_string(),
+        host: host.trim().to_owned(),
+        files,
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What the appliance keeps there; nothing, where it has kept nothing.
+fn state_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|why| format!("{}: {why}", folder.display()))?.path();
+        if path.extension().is_some_and(|it| it == "json") && path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn file(part: Part, path: &Path, name: PathBuf) -> Result<KeptFile, String> {
+    let unread = |why| format!("{}: {why}", path.display());
+    let about = fs::metadata(path).map_err(unread)?;
+    let content = fs::read(path).map_err(unread)?;
+    Ok(KeptFile::new(part, name, (about.mode() & 0o7777, about.uid(), about.gid()), content))
+}
