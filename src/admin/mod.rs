@@ -17,6 +17,7 @@ mod latency;
 pub mod line;
 pub mod metrics;
 pub mod named;
+pub mod overview;
 pub mod pair;
 pub mod recorder;
 pub mod request;
