@@ -70,6 +70,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `replay` | one ReplaySummary |
 | `doctor` | one Diagnosis |
 | `check` | one CheckReport |
+| `/status.json` over HTTP, at the address of `metrics` | one Overview: what the status page there shows |
 ";
 
 /// A struct's name and page.

@@ -30,6 +30,7 @@ pub mod socket;
 mod streaming;
 mod traffic;
 mod wall;
+pub mod web;
 mod words;
 
 pub use answer::{AdminError, Answer, Answered, Code, Data};
