@@ -1,4 +1,6 @@
 """The status page and its data, as a browser and a program get them: what HTTP says, and that whoever looks keeps the appliance from nothing.
+
+How it looks: `long/test_browser.py`.
 """
 
 import http.client
