@@ -6,6 +6,7 @@ use std::path::Path;
 /// Where rows are, and which structs of a file are rows, if not all.
 const SOURCES: &[(&str, &[&str])] = &[
     ("src/admin/rows.rs", &[]),
+    ("src/admin/overview.rs", &[]),
     ("src/admin/latency.rs", &[]),
     ("src/config/difference.rs", &["Change"]),
     ("src/admin/drill.rs", &[]),
@@ -69,6 +70,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `replay` | one ReplaySummary |
 | `doctor` | one Diagnosis |
 | `check` | one CheckReport |
+| `/status.json` over HTTP, at the address of `metrics` | one Overview: what the status page there shows |
 ";
 
 /// A struct's name and page.
@@ -114,7 +116,9 @@ fn holds(kind: &str) -> String {
         "bool" => "true or false".into(),
         "Wall" => "time".into(),
         "String" | "Arc<str>" | "&'static str" | "Ipv4Addr" | "Ipv4Net" | "SocketAddrV4" => "text".into(),
-        "Status" | "Ends" | "ExplainedEgress" | "ExplainedStep" | "Change" | "Spread" | "Bucket" => kind.into(),
+        "Status" | "PairReport" | "Ends" | "ExplainedEgress" | "ExplainedStep" | "Change" | "Spread" | "Bucket" => {
+            kind.into()
+        }
         _ if kind.ends_with("Row") || kind.starts_with("Replay") || kind == "MemberProbe" => kind.into(),
         // What remains are words.
         _ => "word".into(),

@@ -8,6 +8,7 @@ use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
 use super::events::{AlarmRow, EventRow, EventsPage};
 use super::explain::Explanation;
+use super::overview::Overview;
 use super::pair::{HealthReport, PairReport};
 use super::recorder::RecordingRow;
 use super::rows::{
@@ -80,7 +81,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), Explanation(Box<Explanation>), Capture(Box<Capturing>), EventsPage(Box<EventsPage>), Pair(Box<PairReport>), Health(HealthReport), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), Explanation(Box<Explanation>), Capture(Box<Capturing>), EventsPage(Box<EventsPage>), Overview(Box<Overview>), Pair(Box<PairReport>), Health(HealthReport), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),

@@ -17,6 +17,7 @@ mod latency;
 pub mod line;
 pub mod metrics;
 pub mod named;
+pub mod overview;
 pub mod pair;
 pub mod recorder;
 pub mod request;
@@ -29,6 +30,7 @@ pub mod socket;
 mod streaming;
 mod traffic;
 mod wall;
+pub mod web;
 mod words;
 
 pub use answer::{AdminError, Answer, Answered, Code, Data};

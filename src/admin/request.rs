@@ -117,6 +117,8 @@ pub enum Request {
     },
     /// What is forwarded for each virtual server and member, and their connections.
     Traffic {},
+    /// What the status page shows: an [`Overview`](super::overview::Overview), which does not grow with what is served.
+    Overview {},
     /// What was seen of SIP over UDP at service ports, if it is counted.
     Sip {},
     /// Set a member's admin state; the answer is the members of its pool.
@@ -313,6 +315,7 @@ impl Request {
             | Request::Events { .. }
             | Request::EventsFollow { .. }
             | Request::Traffic {}
+            | Request::Overview {}
             | Request::Sip {}
             | Request::DrainReport { .. }
             | Request::DrillPlan { .. }

@@ -4,7 +4,7 @@
 //! in the way, so that an alarm can.
 
 use crate::admin::Asked;
-use crate::admin::metrics;
+use crate::admin::web;
 use crate::time::Duration;
 use std::net::SocketAddr;
 use tokio::sync::{mpsc, watch};
@@ -30,7 +30,7 @@ pub async fn serve(
     loop {
         let wanted = *address.borrow_and_update();
         let listener = match wanted {
-            Some(address) => metrics::bind(address).await.map(Some),
+            Some(address) => web::bind(address).await.map(Some),
             None => Ok(None),
         };
         let _ = trouble.send(listener.as_ref().err().map(ToString::to_string));
@@ -49,7 +49,7 @@ pub async fn serve(
                 let until = async {
                     let _ = until.await;
                 };
-                let serving = metrics::serve(listener, asked.clone(), until);
+                let serving = web::serve(listener, asked.clone(), until);
                 let ending = async {
                     let ended = ended.await;
                     let _ = end.send(());

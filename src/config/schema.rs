@@ -183,7 +183,7 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
     handover: String = (absent "nothing is handed over"), Text, live,
         "Path of the file, such as \"/run/fairlead/state\", in which the appliance leaves at SIGTERM what it remembers of traffic: flows, ports of SNAT addresses, speakers, calls of pools of several active members, and who is active. The next start takes it up if it is not older than 30 s and of the same start of the host, and removes it; one that does not count is moved aside (.refused). On a tmpfs; the folder must outlive the service.";
     metrics: SocketAddr = (absent "no metrics"), Socket, live,
-        "Where Prometheus text is served, over the kernel's TCP, at /metrics; /healthz answers 200 as long as the appliance answers, else 503. Tried again until it can be had.";
+        "Where Prometheus text is served at /metrics, over the kernel's TCP, the status page at / and its data at /status.json; /healthz answers 200 as long as the appliance answers, else 503. Plain HTTP, read-only, without a password: whoever reaches it reads names, addresses, states and alarms, so write an address of the management network. Tried again until it can be had.";
     log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged; `fairlead log level` changes it at once.";
     log_format: LogFormat = "text", choice::<LogFormat>(&[]), restart,
         "What the log looks like: lines for people on stderr, a JSON object a line on stderr, or entries of the systemd journal with fields (MESSAGE, PRIORITY, FAIRLEAD_EVENT, FAIRLEAD_POOL and so on). Each event is one line, with a stable name from the list below.";

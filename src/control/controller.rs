@@ -34,6 +34,7 @@ use super::sip::SipCounts;
 use super::stopping::Stopping;
 use super::switchovers::Switchovers;
 use super::traffic::TrafficCounts;
+use super::trend::Trend;
 use super::waiting::{Outstanding, Waiting};
 use crate::admin::Request;
 use crate::admin::events::Subject;
@@ -192,6 +193,7 @@ pub struct Controller {
     pub(super) latencies: Latencies,
     pub(super) sip: SipCounts,
     pub(super) traffic: TrafficCounts,
+    pub(super) trend: Trend,
     pub(super) captures: Captures,
     pub(super) recorder: Recorder,
     pub(super) advertising: Advertising,
@@ -262,6 +264,7 @@ impl Controller {
             latencies: Latencies::new(workers, now),
             sip: SipCounts::new(workers, &intent, now),
             traffic: TrafficCounts::new(now),
+            trend: Trend::new(now),
             captures: Captures::default(),
             recorder: Recorder::default(),
             advertising: Advertising::new(&intent),

@@ -14,6 +14,7 @@ use crate::admin::request::EventSelection;
 use crate::config::LogLevel;
 use crate::events::{AlarmCode, EventName};
 use crate::time::{Duration, Instant};
+use std::cmp::Reverse;
 
 /// How long one who follows waits for the next event before he is told that there is none.
 const FOLLOWS: Duration = Duration::from_secs(20);
@@ -108,6 +109,13 @@ impl Controller {
         let mut alarms: Vec<&Alarm> = self.outputs.alarms.standing().collect();
         alarms.sort_by_key(|alarm| (alarm.since, alarm.id));
         alarms.into_iter().map(|alarm| self.alarm_row(alarm)).collect()
+    }
+
+    /// At most so many: the gravest first, then the oldest.
+    pub(super) fn gravest_alarms(&self, most: usize) -> Vec<AlarmRow> {
+        let mut alarms: Vec<&Alarm> = self.outputs.alarms.standing().collect();
+        alarms.sort_by_key(|alarm| (Reverse(alarm.of.0.severity()), alarm.since, alarm.id));
+        alarms.into_iter().take(most).map(|alarm| self.alarm_row(alarm)).collect()
     }
 
     fn alarm_row(&self, alarm: &Alarm) -> AlarmRow {

@@ -32,6 +32,8 @@ const BOUNDS: [u64; 17] =
 pub(super) struct Latencies {
     workers: Vec<Reports>,
     since: Instant,
+    /// Of frames sent since this was last taken, whatever was reset.
+    recent: Histogram,
     /// Stalls since the start, whatever was reset.
     stalls: u64,
     next_check: Instant,
@@ -68,6 +70,7 @@ impl Latencies {
         Latencies {
             workers: (0..workers).map(none).collect(),
             since: now,
+            recent: Histogram::default(),
             stalls: 0,
             next_check: now + CHECK,
             next_log: now,
@@ -77,6 +80,15 @@ impl Latencies {
     /// Stalls of all workers since the start.
     pub(super) fn stalls(&self) -> u64 {
         self.stalls
+    }
+
+    /// Forwarding latency that half, and 99 in 100, of the frames did not exceed that were reported since this was last called, and the
+    /// longest, in nanoseconds; `None`: there was no frame.
+    pub(super) fn take_recent(&mut self) -> Option<[u64; 3]> {
+        let recent = &self.recent;
+        let found = (recent.count() > 0).then(|| [recent.at_quantile(0.5), recent.at_quantile(0.99), recent.longest()]);
+        self.recent.clear();
+        found
     }
 
     /// When workers are to be checked.
@@ -89,6 +101,7 @@ impl Latencies {
         let at = usize::from(worker.0);
         let Some(known) = self.workers.get_mut(at) else { return };
         known.total.add(&latency);
+        self.recent.add(&latency.forwarding);
         known.unlogged.stalls += latency.stalls;
         known.unlogged.longest = known.unlogged.longest.max(latency.longest);
         self.stalls += latency.stalls;

@@ -80,6 +80,7 @@ impl Controller {
             Request::RecorderSave { id } => Data::Capture(Box::new(self.save_recording(id)?)),
             Request::Latency { reset } => return self.begin_latency(request_id, reset, now),
             Request::Traffic {} => Data::Traffic(self.traffic.rows(&self.intent, &self.machine)),
+            Request::Overview {} => Data::Overview(Box::new(self.overview(now))),
             Request::Sip {} => return self.begin_sip(request_id, now),
             Request::Pair {} => Data::Pair(Box::new(self.pair_report(now)?)),
             Request::PairRole { role, yes } => return self.set_role(request_id, role, yes, now),

@@ -60,7 +60,7 @@ impl Controller {
             .collect()
     }
 
-    fn member_row(&self, id: MemberId, uses: Uses, now: Instant) -> MemberRow {
+    pub(super) fn member_row(&self, id: MemberId, uses: Uses, now: Instant) -> MemberRow {
         let (meant, standing) = (&self.intent.members[id], self.pools.member(id));
         let (active, is_shared) = (self.pools.takes_new(id), self.intent.pools[meant.pool].is_shared());
         let role = match standing.state {
@@ -170,34 +170,44 @@ impl Controller {
     }
 
     pub(super) fn virtual_server_rows(&self) -> Vec<VirtualServerRow> {
-        let row = |(id, server): (VirtualServerId, &VirtualServer)| {
-            let pool = self.pools.pool(server.pool);
-            let members = self.intent.pools[server.pool].members.iter().copied();
-            let active: Vec<MemberId> = members.filter(|member| self.pools.takes_new(*member)).collect();
-            let name = |member: MemberId| self.intent.members[member].name.clone();
-            VirtualServerRow {
-                name: server.name.clone(),
-                address: server.address,
-                listen: server.listen.iter().map(|listen| listen_text(*listen)).collect(),
-                pool: self.pool_name(server.pool),
-                state: match (server.enabled, active.iter().any(|member| !self.is_down(*member))) {
-                    (false, _) => VirtualServerState::Disabled,
-                    (true, true) => VirtualServerState::Up,
-                    // A member that is forced, or kept as the last, may be active and down: it serves nobody.
-                    (true, false) => VirtualServerState::Down,
-                },
-                active: pool.active.map(name),
-                active_members: active.iter().copied().map(name).collect(),
-                members: self.intent.pools[server.pool].members.len() as u64,
-                choice: if pool.is_forced() { Choice::Forced } else { Choice::Auto },
-                reason: pool.reason.clone(),
-                since: self.wall(pool.since),
-                advertise: server.advertise,
-                advertised_since: self.advertised_since(server),
-                connections: self.connection_limits().and_then(|limits| limits.server(id)).map(connections),
-            }
-        };
-        self.intent.virtual_servers.entries().map(row).collect()
+        self.intent.virtual_servers.entries().map(|(id, server)| self.virtual_server_row(id, server)).collect()
+    }
+
+    pub(super) fn virtual_server_row(&self, id: VirtualServerId, server: &VirtualServer) -> VirtualServerRow {
+        let pool = self.pools.pool(server.pool);
+        let active = self.active_members(server);
+        let name = |member: MemberId| self.intent.members[member].name.clone();
+        VirtualServerRow {
+            name: server.name.clone(),
+            address: server.address,
+            listen: server.listen.iter().map(|listen| listen_text(*listen)).collect(),
+            pool: self.pool_name(server.pool),
+            state: self.server_state(server),
+            active: pool.active.map(name),
+            active_members: active.map(name).collect(),
+            members: self.intent.pools[server.pool].members.len() as u64,
+            choice: if pool.is_forced() { Choice::Forced } else { Choice::Auto },
+            reason: pool.reason.clone(),
+            since: self.wall(pool.since),
+            advertise: server.advertise,
+            advertised_since: self.advertised_since(server),
+            connections: self.connection_limits().and_then(|limits| limits.server(id)).map(connections),
+        }
+    }
+
+    /// Whether its clients are served.
+    pub(super) fn server_state(&self, server: &VirtualServer) -> VirtualServerState {
+        match (server.enabled, self.active_members(server).any(|member| !self.is_down(member))) {
+            (false, _) => VirtualServerState::Disabled,
+            (true, true) => VirtualServerState::Up,
+            // A member that is forced, or kept as the last, may be active and down: it serves nobody.
+            (true, false) => VirtualServerState::Down,
+        }
+    }
+
+    fn active_members(&self, server: &VirtualServer) -> impl Iterator<Item = MemberId> {
+        let members = self.intent.pools[server.pool].members.iter().copied();
+        members.filter(|member| self.pools.takes_new(*member))
     }
 
     /// What the monitors say, whatever the operator has set.
@@ -433,7 +443,7 @@ impl Controller {
         rows.iter().map(row).collect()
     }
 
-    fn worker_row(&self, worker: WorkerId) -> WorkerRow {
+    pub(super) fn worker_row(&self, worker: WorkerId) -> WorkerRow {
         let WorkerCounters { busy_percent, counters, .. } = self.machine.counters.worker(worker);
         let core = self.file.settings.cores.workers.get(usize::from(worker.0)).copied().unwrap_or_default();
         WorkerRow {

@@ -107,6 +107,7 @@ impl Controller {
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.sip.poll(&mut self.outputs, now);
         self.traffic.poll(&self.intent, &self.machine, now);
+        self.trend.poll(&self.machine, &mut self.latencies, now);
         self.notifier.poll(&self.file.settings.notify, &mut self.outputs, now);
         self.poll_recorder(now);
         self.poll_advertising(now);
@@ -171,6 +172,7 @@ impl Controller {
             Some(self.latencies.next_deadline()),
             self.sip.next_deadline(),
             Some(self.traffic.next_deadline()),
+            Some(self.trend.next_deadline()),
             self.recorder.next_deadline(),
             self.advertising.next_deadline(),
             self.next_of_pair(now),

@@ -42,6 +42,7 @@ fn s84_every_table_is_shown_in_time_and_costs_no_packet() {
             Request::Latency { reset: false },
             Request::Traffic {},
             Request::Sip {},
+            Request::Overview {},
         ];
         let (mut sent, mut seen) = (0, 0);
         for request_ in requests.iter().cycle().take(110) {

@@ -5,7 +5,7 @@ the link to the partner, the log of requests. As the real pair does it: only the
 members have their other ports open, and a backup that becomes primary continues the calls it was sent.
 
 It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "warm" | "standby" | "backup" | "outward" | "late" | "stats"}. One
-that is warm answers, and continues no call. A standby says so: it answers OPTIONS with 503 and nothing else.
+that is warm answers, and continues no call. A standby says so: it answers OPTIONS with 503, or with the `words` of the order, and nothing else.
 Read first: `calls`.
 """
 
@@ -24,6 +24,7 @@ from .message import Malformed, Message, Stream, answer_port
 
 HA_PORT = 7077
 TURN = 0.02
+REFUSAL = "503 Service Unavailable"
 
 
 class Member:
@@ -33,6 +34,8 @@ class Member:
         self.options = options
         self.calls = Calls((options.virtual, options.port), options.hold)
         self.role = "backup"
+        #: What a standby answers.
+        self.refusal = REFUSAL
         self.sources: Counter = Counter()
         self.requests: Counter = Counter()
         #: Datagrams are heeded so many seconds after they came.
@@ -126,7 +129,7 @@ class Member:
         """What else comes waits for its sender to repeat it, who finds the primary then."""
         if message.is_request and message.method == "OPTIONS":
             peer = (source[0], answer_port(message, source[1]))
-            self._send([(message.answer("503 Service Unavailable", tag(message)).text(), peer)])
+            self._send([(message.answer(self.refusal, tag(message)).text(), peer)])
 
     def _send(self, datagrams: list) -> None:
         """The partner is updated first: whatever was sent to a peer must survive this member."""
@@ -203,6 +206,7 @@ class Member:
 
     async def _do(self, order: dict) -> dict:
         if order["do"] in ("primary", "warm", "standby", "backup"):
+            self.refusal = order.get("words", REFUSAL)
             await self.become(order["do"])
         elif order["do"] == "outward":
             self.outward_rate, self._outward_since, self._placed = order["rate"], time.monotonic(), 0

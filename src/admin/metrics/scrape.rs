@@ -25,7 +25,7 @@ pub const QUESTIONS: [Request; 10] = [
 ];
 
 /// A page. `None`: the controller does not answer.
-pub(super) async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
+pub(in crate::admin) async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
     let gather = async {
         let mut answers = Vec::new();
         for request in QUESTIONS {

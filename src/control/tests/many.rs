@@ -11,7 +11,7 @@ const POOLS: usize = 4_096;
 const EACH: usize = 4;
 
 /// `pools` pools of four members, each with a virtual server and a SNAT.
-fn file(pools: usize) -> String {
+pub(super) fn file(pools: usize) -> String {
     let mut text = String::from(
         "[cores]\nmanagement = 0\nworkers = [1, 2]\n[[port]]\nname = \"outer\"\ndevice = \"net_null0\"\n[[port]]\nname = \"inner\"\n\
          device = \"net_null1\"\n[[interface]]\nname = \"clients\"\nport = \"outer\"\naddresses = [\"192.0.2.2/24\"]\n[[interface]]\n\

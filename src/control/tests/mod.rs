@@ -45,6 +45,7 @@ mod limits;
 mod link;
 mod many;
 mod operator;
+mod overview;
 mod ports;
 mod preview;
 mod reasons;

@@ -1,0 +1,14 @@
+//! What is served over HTTP: metrics, the status page, and whether the appliance answers.
+//!
+//! Owns the endpoint at `[appliance] metrics`, on the kernel's TCP. Knows nothing of the appliance: it asks the controller as an operator
+//! would, and only what changes nothing. [`serve`] owns the connections, `request` reads, `site` says what is where, `status` and `page`
+//! are the status page's data and text, `response` writes.
+
+mod page;
+mod request;
+mod response;
+pub mod serve;
+mod site;
+mod status;
+
+pub use serve::{MetricsError, bind, serve};
