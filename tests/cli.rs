@@ -270,7 +270,7 @@ fn an_appliance_that_does_not_answer_is_three_when_the_time_is_up() {
 }
 
 #[test]
-fn the_unit_runs_what_the_readme_installs_and_reloads_by_the_command_so_that_systemctl_fails_with_it() {
+fn the_unit_runs_what_the_handbook_installs_and_reloads_by_the_command_so_that_systemctl_fails_with_it() {
     let unit = include_str!("../dpdk-config/systemd/fairlead.service");
     let [started, reloaded] = ["ExecStart=", "ExecReload="].map(|key| {
         let line = unit.lines().find_map(|line| line.strip_prefix(key)).expect(key);
@@ -278,8 +278,9 @@ fn the_unit_runs_what_the_readme_installs_and_reloads_by_the_command_so_that_sys
     });
     assert_eq!(started[0], reloaded[0], "one program");
     let (directory, _) = started[0].rsplit_once('/').expect("a path");
-    let readme = include_str!("../README.md");
-    assert!(readme.contains(&format!("copy `target/release/fairlead` to `{directory}`")), "README says another place");
+    let page = include_str!("../docs/src/install.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let copied = format!("copy `target/release/fairlead` to `{directory}`");
+    assert!(page.contains(&copied), "docs/src/install.md says another place");
     let (code, _, err) = ran(&[&reloaded[1..], &["--help"]].concat());
     assert_eq!((reloaded[1], code), ("reload", Some(0)), "{err}");
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 enum Scope {
     /// In Rust sources: names and comments.
     Code,
-    /// In what an operator reads: string literals of `src` outside tests, README.md, `dpdk-config`.
+    /// In what an operator reads: string literals of `src` outside tests, README.md, `dpdk-config`, `docs`.
     Operator,
     /// In what tests and benches are written in: Rust, Python, and the pages beside them.
     Tests,
@@ -101,7 +101,7 @@ struct Text {
 fn texts(root: &Path) -> Vec<Text> {
     let mut paths: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].iter().map(|page| root.join(page)).collect();
-    ["src", "tests", "benches", "scripts", "dpdk-config"]
+    ["src", "tests", "benches", "scripts", "dpdk-config", "docs"]
         .iter()
         .for_each(|folder| files(&root.join(folder), &mut paths));
     let read = |path: &PathBuf| {
@@ -109,7 +109,9 @@ fn texts(root: &Path) -> Vec<Text> {
         let path = path.strip_prefix(root).expect("below the root").to_str()?.to_owned();
         let kind = match path.as_str() {
             rust if rust.ends_with(".rs") => Scope::Code,
-            page if page == "README.md" || page.starts_with("dpdk-config/") => Scope::Operator,
+            page if page == "README.md" || page.starts_with("dpdk-config/") || page.starts_with("docs/") => {
+                Scope::Operator
+            }
             _ => Scope::All,
         };
         let product = path.starts_with("src/") && kind == Scope::Code && !path.contains("/tests");
@@ -126,6 +128,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match name {
             "words.rs" | "banned_words.txt" | "__pycache__" | "target" => {}
+            // It leads to a folder that is read by itself.
+            _ if path.is_symlink() => {}
             _ if path.is_dir() => files(&path, found),
             _ => found.push(path),
         }

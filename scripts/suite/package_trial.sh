@@ -26,9 +26,14 @@ version=$(fairlead --version)
 say "installed: $(echo $version)"
 
 for file in /usr/lib/systemd/system/fairlead.service /usr/share/man/man1/fairlead.1.gz /usr/share/bash-completion/completions/fairlead \
-  /usr/share/zsh/vendor-completions/_fairlead /usr/lib/sysusers.d/fairlead.conf /etc/fairlead; do
+  /usr/share/zsh/vendor-completions/_fairlead /usr/lib/sysusers.d/fairlead.conf /etc/fairlead /usr/share/doc/fairlead/handbook/first-calls.md \
+  /usr/share/doc/fairlead/handbook/reference/counters.md; do
   is_there "$file"
 done
+trial=/usr/share/doc/fairlead/dpdk-config/trial
+[ -x $trial/network ] && sh -n $trial/network || fail "the handbook's network cannot be run"
+fairlead check --quiet $trial/fairlead.toml || fail "the handbook's file is not valid"
+grep -rq '{{#include' /usr/share/doc/fairlead/handbook && fail "the handbook names a file that should stand in it" || true
 is_gone /etc/fairlead/fairlead.toml
 fairlead-machine status >/dev/null || fail "fairlead-machine does not run"
 for group in fairlead fairlead-ro; do getent group "$group" >/dev/null || fail "there is no group $group"; done
