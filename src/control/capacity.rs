@@ -54,7 +54,7 @@ impl Capacity {
         let is_full = is_full(flows, room, self.full.contains(&id));
         if is_full {
             let message = format!("worker {id} holds {flows} flows of {room} that it may have");
-            out.raise(&key, (AlarmCode::FlowsFull, Subject::object(&format!("worker {id}"))), message, now);
+            out.raise(&key, (AlarmCode::FlowsFull, Subject::object(format!("worker {id}"))), message, now);
             self.full.insert(id);
         } else if self.full.remove(&id) {
             out.clear(&key, || format!("worker {id} has room for flows again"));

@@ -41,6 +41,7 @@ impl Controller {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table, a row a request")]
     fn begin(&mut self, request_id: u64, request: Request, now: Instant) -> Begun {
         Ok(Some(match request {
             Request::Status {} => Data::Status(Box::new(self.status(now))),

@@ -69,7 +69,7 @@ fn write_lower(segment: &mut [u8], at: usize, most: u16) -> bool {
     }
     put16(segment, at, most);
     // At an odd place the value lies across two words of the sum: the same, with its bytes exchanged (RFC 1071 2(B)).
-    let as_summed = |value: u16| if at % 2 == 0 { value } else { value.swap_bytes() };
+    let as_summed = |value: u16| if at.is_multiple_of(2) { value } else { value.swap_bytes() };
     let delta = checksum::delta(&[as_summed(offered)], &[as_summed(most)]);
     let field = checksum::update(be16(segment, CHECKSUM), delta);
     put16(segment, CHECKSUM, field);

@@ -53,7 +53,7 @@ fn targets(document: &Document, report: &mut Report) {
                     rule.error(report, "to", &name.span, format!("no member and no pool is called \"{name}\""))
                         .instead(
                             "the name of a member or of a [[pool]]",
-                            did_you_mean(name, known.into_iter(), "correct the name, or remove it"),
+                            did_you_mean(name, known, "correct the name, or remove it"),
                         );
                 }
                 _ => {}

@@ -378,7 +378,7 @@ fn open_direct_access_is_an_alarm_from_the_start_until_the_file_says_who() {
     assert_eq!(bench.logs.iter().filter(|line| **line == (LogLevel::Warn, format!("alarm: {alarm}"))).count(), 1);
     let told = reload(&mut bench, Ok(file_of(&said))).unwrap();
     let Data::Reloaded(reloaded) = told.data else { panic!() };
-    let change = "direct_access: allow everybody, as long as this is not written → default";
+    let change = "direct_access: allow everybody, as long as neither this nor rules is written → default";
     assert_eq!(reloaded.changes.iter().map(ToString::to_string).collect::<Vec<_>>(), [change]);
     assert_eq!(standing(&mut bench), Vec::<String>::new());
     reload(&mut bench, Ok(file_of(&unsaid))).unwrap();
