@@ -1,4 +1,4 @@
-//! What a packet costs a worker beside what else goes on: a capture that waits for what does not come, the recorder, another appliance
+//! What a packet costs a worker beside what else it does: a capture that waits for what does not come, the recorder, another appliance
 //! that is kept up to date. To be run under `valgrind --tool=callgrind --toggle-collect='*::once'`, which counts the worker's loop and
 //! nothing else: neither setting up, nor what the other ends do with what they get.
 //!
@@ -53,7 +53,7 @@ fn main() {
     let intent = of(is_new);
     let mut appliance = Appliance::new(&intent, 1);
     let mut beside = Beside::begin(what, &mut appliance, &intent);
-    // A feed begins with a copy, to which no end is in sight while everything is new.
+    // A feed begins with a copy, which does not end while everything is new.
     beside.settle(&mut appliance);
     let lap = begin(&mut appliance, traffic, is_new);
     // What is met for the first time is on the slow path, and only from the second lap on do flows die.
@@ -99,7 +99,7 @@ fn once(appliance: &mut Appliance) {
     appliance.round();
 }
 
-/// What goes on beside the packets, with the other end of it.
+/// What happens beside the packets, with the other end of it.
 enum Beside {
     Nothing,
     Capture(#[expect(dead_code, reason = "a capture ends with it")] TapEnd),
