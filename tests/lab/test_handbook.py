@@ -22,7 +22,9 @@ LANGUAGES = {"console", "toml", "text", "xml"}
 #: What our program is called in a text, and a word of it.
 COMMAND = re.compile(r"`fairlead ([a-z][^`]*)`")
 WORD = re.compile(r"[a-z][a-z-]*")
-PROGRAMS = {"apt-get", "systemctl", "scripts/setup", "scripts/package", "fairlead"}
+#: A help says so where the next word is a command.
+SUBCOMMANDS = re.compile(r"^Commands:", re.MULTILINE)
+PROGRAMS = {"snmpget", "apt-get", "systemctl", "scripts/setup", "scripts/package", "fairlead"}
 
 
 def every_block():
@@ -112,14 +114,18 @@ class Files(unittest.TestCase):
 class Commands(unittest.TestCase):
     def is_known(self, typed: str) -> bool:
         """Whether there is this command of `fairlead`, and its options."""
-        words = typed.split()
         plain: list[str] = []
-        for word in words[:3]:
-            if not WORD.fullmatch(word) or self.helped([*plain, word]) is None:
+        said = None
+        for word in typed.split():
+            # What follows the last subcommand is an argument.
+            if not WORD.fullmatch(word) or (said is not None and not SUBCOMMANDS.search(said)):
                 break
             plain.append(word)
-        said = self.helped(plain) if plain else None
-        return said is not None and all(option in said for option in re.findall(r"--[a-z-]+", typed))
+            said = self.helped(plain)
+            if said is None:
+                return False
+        options = re.findall(r"(?<!\S)--[a-z-]+", typed)
+        return said is not None and all(re.search(rf"(?<![\w-]){option}\b(?!-)", said) for option in options)
 
     helps: dict[tuple[str, ...], str | None] = {}
 
@@ -129,6 +135,19 @@ class Commands(unittest.TestCase):
             done = subprocess.run([binary(), "help", *words], capture_output=True, text=True)
             self.helps[key] = done.stdout if done.returncode == 0 else None
         return self.helps[key]
+
+    def test_what_there_is_not_is_not_known(self):
+        for typed, known in (
+            ("member drain sip-a", True),
+            ("member drian sip-a", False),
+            ("membres", False),
+            ("members --json", True),
+            ("members --js", False),
+            ("check --her", False),
+            ("explain udp 192.0.2.1:5060 10.20.0.100:5060", True),
+        ):
+            with self.subTest(typed):
+                self.assertEqual(self.is_known(typed), known)
 
     def test_commands_in_the_text_exist(self):
         typed = {(page.name, command) for page in SOURCE.glob("*.md") for command in COMMAND.findall(prose(page))}
