@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tempfile
+import tomllib
 import unittest
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -91,10 +92,21 @@ class Files(unittest.TestCase):
             subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
             key.chmod(0o600)
 
-    def check(self, text: str) -> None:
+    def check(self, text: str, file: str = "-") -> None:
         text = text.replace("/etc/fairlead/p", f"{self.folder}/p")
-        done = subprocess.run([binary(), "check", "-"], input=text, capture_output=True, text=True)
+        if file != "-":
+            Path(file).write_text(text)
+        done = subprocess.run([binary(), "check", file], input=text, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def check_including(self, text: str) -> None:
+        """A file that names others, with files of these names beside it."""
+        route = '[[route]]\nto = "{}"\nvia = "192.0.2.1"\n'
+        (self.folder / "pairs.d").mkdir(exist_ok=True)
+        (self.folder / "pairs.d/first.toml").write_text(route.format("198.51.100.0/24"))
+        (self.folder / "pair.template").write_text(route.format("${to}"))
+        (self.folder / "pairs.csv").write_text("to\n198.18.0.0/16\n198.19.0.0/16\n")
+        self.check(text, f"{self.folder}/fairlead.toml")
 
     def test_every_file_and_every_part_of_one_is_right(self):
         whole = WHOLE.read_text()
@@ -102,6 +114,9 @@ class Files(unittest.TestCase):
         self.assertGreater(len(shown), 10)
         for block in shown:
             with self.subTest(block.place):
+                if {"include", "template"} & tomllib.loads(block.text).keys():
+                    self.check_including(f"{block.text}{whole}")
+                    continue
                 self.check(block.text if "[[port]]" in block.text and "part" not in block.attributes else parts.joined(whole, block.text))
 
     def test_a_part_goes_where_it_belongs(self):
