@@ -34,6 +34,8 @@ trial=/usr/share/doc/fairlead/dpdk-config/trial
 [ -x $trial/network ] && sh -n $trial/network || fail "the handbook's network cannot be run"
 fairlead check --quiet $trial/fairlead.toml || fail "the handbook's file is not valid"
 grep -rq '{{#include' /usr/share/doc/fairlead/handbook && fail "the handbook names a file that should stand in it" || true
+for link in $(grep -o '(handbook/[^)#]*' /usr/share/doc/fairlead/README.md | tr -d '('); do is_there "/usr/share/doc/fairlead/$link"; done
+grep -q '(docs/' /usr/share/doc/fairlead/README.md && fail "README leads to where the handbook is not" || true
 is_gone /etc/fairlead/fairlead.toml
 fairlead-machine status >/dev/null || fail "fairlead-machine does not run"
 for group in fairlead fairlead-ro; do getent group "$group" >/dev/null || fail "there is no group $group"; done

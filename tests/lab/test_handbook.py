@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tempfile
+import tomllib
 import unittest
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -22,7 +23,9 @@ LANGUAGES = {"console", "toml", "text", "xml"}
 #: What our program is called in a text, and a word of it.
 COMMAND = re.compile(r"`fairlead ([a-z][^`]*)`")
 WORD = re.compile(r"[a-z][a-z-]*")
-PROGRAMS = {"apt-get", "systemctl", "scripts/setup", "scripts/package", "fairlead"}
+#: A help says so where the next word is a command.
+SUBCOMMANDS = re.compile(r"^Commands:", re.MULTILINE)
+PROGRAMS = {"snmpget", "apt-get", "systemctl", "scripts/setup", "scripts/package", "fairlead"}
 
 
 def every_block():
@@ -89,10 +92,21 @@ class Files(unittest.TestCase):
             subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
             key.chmod(0o600)
 
-    def check(self, text: str) -> None:
+    def check(self, text: str, file: str = "-") -> None:
         text = text.replace("/etc/fairlead/p", f"{self.folder}/p")
-        done = subprocess.run([binary(), "check", "-"], input=text, capture_output=True, text=True)
+        if file != "-":
+            Path(file).write_text(text)
+        done = subprocess.run([binary(), "check", file], input=text, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def check_including(self, text: str) -> None:
+        """A file that names others, with files of these names beside it."""
+        route = '[[route]]\nto = "{}"\nvia = "192.0.2.1"\n'
+        (self.folder / "pairs.d").mkdir(exist_ok=True)
+        (self.folder / "pairs.d/first.toml").write_text(route.format("198.51.100.0/24"))
+        (self.folder / "pair.template").write_text(route.format("${to}"))
+        (self.folder / "pairs.csv").write_text("to\n198.18.0.0/16\n198.19.0.0/16\n")
+        self.check(text, f"{self.folder}/fairlead.toml")
 
     def test_every_file_and_every_part_of_one_is_right(self):
         whole = WHOLE.read_text()
@@ -100,6 +114,9 @@ class Files(unittest.TestCase):
         self.assertGreater(len(shown), 10)
         for block in shown:
             with self.subTest(block.place):
+                if {"include", "template"} & tomllib.loads(block.text).keys():
+                    self.check_including(f"{block.text}{whole}")
+                    continue
                 self.check(block.text if "[[port]]" in block.text and "part" not in block.attributes else parts.joined(whole, block.text))
 
     def test_a_part_goes_where_it_belongs(self):
@@ -112,14 +129,18 @@ class Files(unittest.TestCase):
 class Commands(unittest.TestCase):
     def is_known(self, typed: str) -> bool:
         """Whether there is this command of `fairlead`, and its options."""
-        words = typed.split()
         plain: list[str] = []
-        for word in words[:3]:
-            if not WORD.fullmatch(word) or self.helped([*plain, word]) is None:
+        said = None
+        for word in typed.split():
+            # What follows the last subcommand is an argument.
+            if not WORD.fullmatch(word) or (said is not None and not SUBCOMMANDS.search(said)):
                 break
             plain.append(word)
-        said = self.helped(plain) if plain else None
-        return said is not None and all(option in said for option in re.findall(r"--[a-z-]+", typed))
+            said = self.helped(plain)
+            if said is None:
+                return False
+        options = re.findall(r"(?<!\S)--[a-z-]+", typed)
+        return said is not None and all(re.search(rf"(?<![\w-]){option}\b(?!-)", said) for option in options)
 
     helps: dict[tuple[str, ...], str | None] = {}
 
@@ -129,6 +150,19 @@ class Commands(unittest.TestCase):
             done = subprocess.run([binary(), "help", *words], capture_output=True, text=True)
             self.helps[key] = done.stdout if done.returncode == 0 else None
         return self.helps[key]
+
+    def test_what_there_is_not_is_not_known(self):
+        for typed, known in (
+            ("member drain sip-a", True),
+            ("member drian sip-a", False),
+            ("membres", False),
+            ("members --json", True),
+            ("members --js", False),
+            ("check --her", False),
+            ("explain udp 192.0.2.1:5060 10.20.0.100:5060", True),
+        ):
+            with self.subTest(typed):
+                self.assertEqual(self.is_known(typed), known)
 
     def test_commands_in_the_text_exist(self):
         typed = {(page.name, command) for page in SOURCE.glob("*.md") for command in COMMAND.findall(prose(page))}

@@ -134,7 +134,7 @@ pub enum Command {
     Capture(Box<Capture>),
     /// What workers had seen last when something happened: list, freeze, save as pcapng
     Recorder(Recorder),
-    /// Write exclusions that an operator has added or removed into the appliance's file, comments kept, and reload it
+    /// Write admin states and exclusions that an operator has set into the appliance's file, comments kept, and reload it
     Save(Once),
     /// Print the completion script of a shell
     #[command(after_help = COMPLETION)]
