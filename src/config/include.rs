@@ -4,7 +4,7 @@
 //! others behind it, each after a line that says where it is from. From there on it is one text: it is what the history keeps, what is
 //! compared, and what another appliance is sent. Knows nothing of what the keys inside mean.
 
-use super::origins::marked;
+use super::origins::{NONE_YET, marked};
 use super::report::{ConfigErrors, Report, Span};
 use super::schema::SECTIONS;
 use super::source::{LARGEST, bytes_from};
@@ -58,7 +58,7 @@ pub(super) fn whole(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, ConfigErrors
     }
     let Ok(table) = DeTable::parse(head) else { return Ok(bytes) };
     let name = path.display().to_string();
-    let main = Main { folder: path.parent().unwrap_or(Path::new(".")), name: &name, text };
+    let main = Main { folder: folder_of(path), name: &name, text };
     let (mut parts, mut spans): (Vec<Part>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
     for (key, node) in table.get_ref().iter() {
         match key.get_ref().as_ref() {
@@ -72,6 +72,12 @@ pub(super) fn whole(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, ConfigErrors
         return Ok(bytes);
     }
     let mut whole = without(text, &spans);
+    if parts.is_empty() {
+        // Without it nobody would know that others may be included: the keys are comments here.
+        whole += if whole.ends_with('\n') { "" } else { "\n" };
+        whole += NONE_YET;
+        whole.push('\n');
+    }
     for Part { name, text } in parts {
         if !whole.ends_with('\n') {
             whole.push('\n');
@@ -94,7 +100,7 @@ pub fn files_included(path: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
     let bytes = bytes_from(&name, || File::open(path))?;
     let Ok(text) = String::from_utf8(bytes) else { return Ok(Vec::new()) };
     let Ok(table) = DeTable::parse(head(&text)) else { return Ok(Vec::new()) };
-    let main = Main { folder: path.parent().unwrap_or(Path::new(".")), name: &name, text: &text };
+    let main = Main { folder: folder_of(path), name: &name, text: &text };
     let mut files = BTreeSet::new();
     for (key, node) in table.get_ref().iter() {
         match key.get_ref().as_ref() {
@@ -110,6 +116,11 @@ pub fn files_included(path: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
         }
     }
     Ok(files.into_iter().collect())
+}
+
+/// The folder that a file lies in, as it can be read: of a mere name, this one.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// All before the first table.
@@ -179,8 +190,13 @@ impl Main<'_> {
         Ok(paths)
     }
 
+    /// What a file is called, seen from the main file's folder: the same files are the same text by whatever path they are read.
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(self.folder).unwrap_or(path).display().to_string().replace(['"', '\n', '\r'], "?")
+    }
+
     fn part(&self, path: &Path) -> Result<Part, ConfigErrors> {
-        let (name, text) = (shown(path), read(path)?);
+        let (name, text) = (self.shown(path), read(path)?);
         check_part(&name, &text)?;
         Ok(Part { name, text })
     }
@@ -196,14 +212,10 @@ impl Main<'_> {
             let (Some(file), Some(with), 2) = (path("file"), path("with"), table.len()) else {
                 return Err(refused(&item.span()));
             };
-            parts.extend(fill((&shown(&file), &read(&file)?), (&shown(&with), &read(&with)?))?);
+            parts.extend(fill((&self.shown(&file), &read(&file)?), (&self.shown(&with), &read(&with)?))?);
         }
         Ok(parts)
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string().replace(['"', '\n', '\r'], "?")
 }
 
 fn read(path: &Path) -> Result<String, ConfigErrors> {
@@ -502,6 +514,31 @@ pool = "pair-${n}"
         assert!(errors.to_string().contains("include is read in a file only"), "{errors}");
         let (_folder, main) = folder("", &[]);
         assert_eq!(bytes_of(&main).unwrap(), GOOD.as_bytes(), "a file without the keys is as it is");
+    }
+
+    /// A pattern may name nothing yet: what is written in its place, or pushed, would end it.
+    #[test]
+    fn a_file_that_includes_nothing_yet_is_of_several_all_the_same() {
+        let (_folder, main) = folder("include = [\"pairs.d/*.toml\"]\n", &[]);
+        let text = String::from_utf8(bytes_of(&main).unwrap()).unwrap();
+        assert!(super::super::is_of_several(&text), "{text}");
+        assert_eq!(digests(&load(&main).unwrap()), digests(&super::super::parse("one", GOOD).unwrap()));
+    }
+
+    /// The history would show a change, and `save` find another file than the one in force, if a path by which it is read counted.
+    #[test]
+    fn the_same_files_are_the_same_text_by_any_path() {
+        let head = "include = [\"pairs.d/*.toml\"]\ntemplate = [{ file = \"t\", with = \"c\" }]\n";
+        let others = [("pairs.d/a.toml", &*filled(30)), ("t", PAIR), ("c", "n, a, b, v\n40, 60, 61, 160\n")];
+        let (folder, main) = folder(head, &others);
+        let text = bytes_of(&main).unwrap();
+        assert_eq!(bytes_of(&folder.path().join("pairs.d/../fairlead.toml")).unwrap(), text);
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("#<from \"pairs.d/a.toml\">\n") && text.contains("#<from \"t, filled from c:2\">\n"),
+            "{text}"
+        );
+        assert_eq!(folder_of(Path::new("fairlead.toml")), Path::new("."), "a mere name lies here");
     }
 
     #[test]
