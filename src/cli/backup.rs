@@ -2,10 +2,12 @@
 //!
 //! Owns which files those are. The keys of certificates are among them: the file is for its owner alone.
 
-use super::commands::Backup;
+use super::commands::{Backup, Restore};
 use super::exit::{BAD, FAILED, fail, print};
 use super::gather::USUAL_FILE;
 use super::kept::{Kept, KeptFile, Part};
+use super::owners::Owners;
+use super::restore::planned;
 use super::whole::{Over, WholeFile};
 use crate::admin::rows::Wall;
 use crate::config::{self, Configuration};
@@ -34,6 +36,10 @@ pub fn run(asked: &Backup) -> ExitCode {
         Ok(kept) => kept,
         Err(why) => return fail(FAILED, &format!("nothing was written: {why}")),
     };
+    let trial = Restore { from: asked.to.clone(), dry_run: true, config: Some(config), state: Some(state) };
+    if let Err(why) = planned(&kept, &trial) {
+        return fail(FAILED, &format!("nothing was written: it could not be restored: {why}"));
+    }
     let written = kept.pack().and_then(|packed| {
         let whole = WholeFile::create(&asked.to, 0o600)?;
         whole.file().write_all(&packed)?;
@@ -81,6 +87,10 @@ fn collected(config: &Path, read: &Configuration, state: &Path) -> Result<Kept, 
     for path in state_files(state)? {
         let name = path.file_name().unwrap_or_default().into();
         files.push(file(Part::State, &path, name)?);
+    }
+    let owners = Owners::here();
+    for KeptFile { about, .. } in &mut files {
+        (about.user, about.group) = owners.names(about.uid, about.gid);
     }
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     Ok(Kept {
