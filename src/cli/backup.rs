@@ -2,18 +2,20 @@
 //!
 //! Owns which files those are. The keys of certificates are among them: the file is for its owner alone.
 
-use super::commands::Backup;
+use super::commands::{Backup, Restore};
 use super::exit::{BAD, FAILED, fail, print};
 use super::gather::USUAL_FILE;
 use super::kept::{Kept, KeptFile, Part};
+use super::owners::Owners;
+use super::restore::planned;
 use super::whole::{Over, WholeFile};
 use crate::admin::rows::Wall;
 use crate::config::{self, Configuration};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -32,8 +34,12 @@ pub fn run(asked: &Backup) -> ExitCode {
     let state = state_folder(asked.state.as_deref(), &read);
     let kept = match collected(&config, &read, &state) {
         Ok(kept) => kept,
-        Err(why) => return fail(FAILED, &format!("nothing was written: {why}: ask as root (sudo)")),
+        Err(why) => return fail(FAILED, &format!("nothing was written: {why}")),
     };
+    let trial = Restore { from: asked.to.clone(), dry_run: true, config: Some(config), state: Some(state) };
+    if let Err(why) = planned(&kept, &trial) {
+        return fail(FAILED, &format!("nothing was written: it could not be restored: {why}"));
+    }
     let written = kept.pack().and_then(|packed| {
         let whole = WholeFile::create(&asked.to, 0o600)?;
         whole.file().write_all(&packed)?;
@@ -70,13 +76,10 @@ pub(super) fn pem_files(read: &Configuration) -> BTreeSet<&str> {
 }
 
 fn collected(config: &Path, read: &Configuration, state: &Path) -> Result<Kept, String> {
-    let folder = config.parent().unwrap_or(Path::new("."));
+    let folder = config::folder_of(config);
     let mut files = vec![file(Part::Configuration, config, absolute(config))?];
     for path in config::files_included(config).map_err(|errors| errors.to_string())? {
-        let Ok(name) = path.strip_prefix(folder) else {
-            return Err(format!("{} is not below {}, where it would be restored", path.display(), folder.display()));
-        };
-        files.push(file(Part::Included, &path, name.to_owned())?);
+        files.push(file(Part::Included, &path, below(folder, &path)?)?);
     }
     for path in pem_files(read) {
         files.push(file(Part::Pem, Path::new(path), path.into())?);
@@ -84,6 +87,10 @@ fn collected(config: &Path, read: &Configuration, state: &Path) -> Result<Kept, 
     for path in state_files(state)? {
         let name = path.file_name().unwrap_or_default().into();
         files.push(file(Part::State, &path, name)?);
+    }
+    let owners = Owners::here();
+    for KeptFile { about, .. } in &mut files {
+        (about.user, about.group) = owners.names(about.uid, about.gid);
     }
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     Ok(Kept {
@@ -94,16 +101,31 @@ fn collected(config: &Path, read: &Configuration, state: &Path) -> Result<Kept, 
     })
 }
 
+/// Where a file lies below the folder: restored, it may lead nowhere else.
+fn below(folder: &Path, path: &Path) -> Result<PathBuf, String> {
+    let name = path.strip_prefix(folder).ok().map(|name| name.components().collect::<PathBuf>());
+    name.filter(|name| name.components().all(|part| matches!(part, Component::Normal(_)))).ok_or_else(|| {
+        let (path, folder) = (path.display(), folder.display());
+        format!(
+            "{path} is not below {folder}, where it would be restored: move it there, and include it without \"..\""
+        )
+    })
+}
+
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// What the appliance keeps there; nothing, where it has kept nothing.
 fn state_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) => return Err(unread(folder, &why)),
+    };
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|why| format!("{}: {why}", folder.display()))?.path();
+        let path = entry.map_err(|why| unread(folder, &why))?.path();
         if path.extension().is_some_and(|it| it == "json") && path.is_file() {
             found.push(path);
         }
@@ -112,9 +134,37 @@ fn state_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
+fn unread(path: &Path, why: &io::Error) -> String {
+    format!("{}: {why}: ask as root (sudo)", path.display())
+}
+
 fn file(part: Part, path: &Path, name: PathBuf) -> Result<KeptFile, String> {
-    let unread = |why| format!("{}: {why}", path.display());
-    let about = fs::metadata(path).map_err(unread)?;
-    let content = fs::read(path).map_err(unread)?;
+    let about = fs::metadata(path).map_err(|why| unread(path, &why))?;
+    let content = fs::read(path).map_err(|why| unread(path, &why))?;
     Ok(KeptFile::new(part, name, (about.mode() & 0o7777, about.uid(), about.gid()), content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_outside_the_folder_is_refused_before_anything_is_written() {
+        let of = |path: &str| below(Path::new("/etc/fairlead"), Path::new(path));
+        assert_eq!(of("/etc/fairlead/./pairs.d/a.toml").unwrap(), Path::new("pairs.d/a.toml"));
+        for path in ["/etc/fairlead/../common.toml", "/etc/fairlead/x/../../common.toml", "/srv/common.toml"] {
+            assert!(of(path).unwrap_err().contains(&format!("{path} is not below /etc/fairlead")), "{path}");
+        }
+        assert_eq!(below(Path::new("."), Path::new("./a.toml")).unwrap(), Path::new("a.toml"));
+    }
+
+    /// A folder that cannot be read is no empty one: the backup would be without what operators have set.
+    #[test]
+    fn a_state_folder_is_empty_only_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(state_files(&folder.path().join("none")).unwrap().is_empty());
+        let file = folder.path().join("file");
+        fs::write(&file, "x").unwrap();
+        assert!(state_files(&file).unwrap_err().contains(&*file.to_string_lossy()));
+    }
 }

@@ -54,6 +54,12 @@ pub(super) struct Listed {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    /// The name of its owner; absent where it has none, or was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The name of its group, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     pub bytes: u64,
     sha256: String,
 }
@@ -76,7 +82,8 @@ pub(super) struct Kept {
 
 impl KeptFile {
     pub fn new(part: Part, path: PathBuf, (mode, uid, gid): (u32, u32, u32), content: Vec<u8>) -> KeptFile {
-        let about = Listed { part, path, mode, uid, gid, bytes: content.len() as u64, sha256: digest(&content) };
+        let (bytes, sha256) = (content.len() as u64, digest(&content));
+        let about = Listed { part, path, mode, uid, gid, user: None, group: None, bytes, sha256 };
         KeptFile { about, content }
     }
 }

@@ -23,6 +23,7 @@ mod here;
 mod import;
 mod kept;
 mod manual;
+mod owners;
 mod pair_init;
 mod parse;
 mod readable;

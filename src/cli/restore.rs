@@ -8,17 +8,21 @@ use super::backup::{pem_files, state_folder};
 use super::commands::Restore;
 use super::exit::{BAD, FAILED, fail, print};
 use super::kept::{Kept, KeptFile, Listed, Part};
+use super::owners::Owners;
 use super::whole::{Over, WholeFile};
 use crate::config::{self, Configuration};
-use std::fs::{self, File, Permissions};
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, fchown};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
-/// What comes behind the name of a file whose place is taken.
+/// What comes behind the hidden name of a file whose place is taken: no pattern of `include` fits it.
 const BEFORE: &str = ".before-restore";
+/// Those that may be beside one file, at most.
+const BESIDE: u32 = 1_000;
 
 /// Does it.
 pub fn run(asked: &Restore) -> ExitCode {
@@ -38,36 +42,62 @@ pub fn run(asked: &Restore) -> ExitCode {
     if asked.dry_run {
         return print((said + "nothing was written: --dry-run\n").as_bytes());
     }
-    if UnixStream::connect(&plan.socket).is_ok() {
-        let why =
-            "an appliance runs here, and would write over what operators had set: `systemctl stop fairlead` first";
-        return fail(FAILED, &format!("nothing was written: {why}"));
-    }
+    // Held until all is written: no appliance begins in between.
+    let _lock = match alone(&plan) {
+        Ok(lock) => lock,
+        Err(why) => return fail(FAILED, &format!("nothing was written: {why}")),
+    };
+    let owners = Owners::here();
     for (number, (file, place)) in plan.places.iter().enumerate() {
-        if let Err(why) = put(file, place) {
+        let put = put(file, place, owners.of(&file.about));
+        if let Err(why) = put {
             let message = format!(
-                "{}: {why}; {number} of {} files were written, and those before them are beside, with {BEFORE}",
+                "{}: {why}; {number} of {} files were written, and those before them are beside, as .NAME{BEFORE}",
                 place.display(),
                 plan.places.len()
             );
             return fail(FAILED, &message);
         }
+        said += &put.unwrap_or_default();
     }
     print((said + "restored: start Fairlead with `systemctl start fairlead`\n").as_bytes())
 }
 
 /// What goes where.
-struct Plan<'k> {
+pub(super) struct Plan<'k> {
     places: Vec<(&'k KeptFile, PathBuf)>,
     socket: PathBuf,
+    /// Where operators' settings are kept.
+    state: PathBuf,
 }
 
-fn planned<'k>(kept: &'k Kept, asked: &Restore) -> Result<Plan<'k>, String> {
+/// No appliance runs here, as far as sockets and the state folder's lock say; the lock, where there is one.
+fn alone(plan: &Plan) -> Result<Option<File>, String> {
+    let runs =
+        || "an appliance runs here, and would write over what operators had set: `systemctl stop fairlead` first";
+    // The one that runs goes by the file that is there now.
+    let now = plan.places.first().and_then(|(_, main)| config::load(main).ok()).map(|now| now.settings.admin_socket);
+    if now.iter().chain([&plan.socket]).any(|socket| UnixStream::connect(socket).is_ok()) {
+        return Err(runs().into());
+    }
+    // It is not made here: the appliance could not open root's.
+    let Ok(lock) = File::open(plan.state.join("lock")) else { return Ok(None) };
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(runs().into()),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(lock)),
+    }
+}
+
+/// Where everything of `kept` belongs. `backup` asks too, so that it writes nothing that is refused here.
+///
+/// # Errors
+/// Why it cannot be restored, in words for an operator.
+pub(super) fn planned<'k>(kept: &'k Kept, asked: &Restore) -> Result<Plan<'k>, String> {
     let of = |part| kept.files.iter().filter(move |file| file.about.part == part);
     let mains: Vec<&KeptFile> = of(Part::Configuration).collect();
     let [main] = mains[..] else { return Err("the backup does not hold one configuration".into()) };
     let config = asked.config.clone().unwrap_or_else(|| main.about.path.clone());
-    let folder = config.parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = config::folder_of(&config).to_owned();
     let read = checked(kept, main)?;
     let state = state_folder(asked.state.as_deref(), &read);
     let named = of(Part::Pem).map(|file| file.about.path.to_string_lossy());
@@ -82,7 +112,23 @@ fn planned<'k>(kept: &'k Kept, asked: &Restore) -> Result<Plan<'k>, String> {
         let is_name = file.about.path.components().count() == 1;
         places.push((file, state.join(if is_name { below(&file.about)? } else { return Err(elsewhere(&file.about)) })));
     }
-    Ok(Plan { places, socket: read.settings.admin_socket })
+    no_others(&String::from_utf8_lossy(&main.content), &folder, &places)?;
+    Ok(Plan { places, socket: read.settings.admin_socket, state })
+}
+
+/// What lies there and would be included as well was not there when the backup was made: with it, it is another configuration.
+fn no_others(text: &str, folder: &Path, places: &[(&KeptFile, PathBuf)]) -> Result<(), String> {
+    let is_other = |path: &PathBuf| places.iter().all(|(_, place)| place != path);
+    let found = config::files_matched(text, folder)?;
+    let others: Vec<String> =
+        found.iter().filter(|path| is_other(path)).map(|path| path.display().to_string()).collect();
+    match others.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "these would be included too, and are not in the backup; move them away first: {}",
+            others.join(", ")
+        )),
+    }
 }
 
 fn elsewhere(about: &Listed) -> String {
@@ -104,7 +150,10 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
     for (number, pem) in pems.iter().enumerate() {
         let place = stage.0.join(format!("{number}.pem"));
         fs::write(&place, &pem.content).map_err(unwritten)?;
-        staged.push((format!("\"{}\"", pem.about.path.display()), format!("\"{}\"", place.display())));
+        for quote in ['"', '\''] {
+            let quoted = |path: &Path| format!("{quote}{}{quote}", path.display());
+            staged.push((quoted(&pem.about.path), quoted(&place)));
+        }
     }
     let with_pems = |content: &[u8]| match std::str::from_utf8(content) {
         Ok(text) => staged.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)).into_bytes(),
@@ -126,7 +175,11 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
     let names: Vec<&str> = pem_files(&read).into_iter().collect();
     let is_named = |number: usize| names.contains(&&*stage.0.join(format!("{number}.pem")).to_string_lossy());
     match (0..pems.len()).find(|number| !is_named(*number)) {
-        Some(number) => Err(elsewhere(&pems[number].about)),
+        Some(number) => Err(format!(
+            "no key of its configuration names {} in so many words: write that path whole, between quotes, without escapes and not \
+             through a template",
+            pems[number].about.path.display()
+        )),
         None => Ok(read),
     }
 }
@@ -163,23 +216,61 @@ fn standing(file: &KeptFile, place: &Path) -> &'static str {
     }
 }
 
-/// What is there already, and otherwise, stays beside it.
-fn put(file: &KeptFile, place: &Path) -> io::Result<()> {
+/// What is there already, and otherwise, stays beside it. What there is to say of its owner, as a line.
+fn put(file: &KeptFile, place: &Path, owner: Option<(u32, u32)>) -> io::Result<String> {
     if standing(file, place) == "same   " {
-        return fs::set_permissions(place, Permissions::from_mode(file.about.mode & 0o777));
+        // What stands there already is somebody's here.
+        return owner.map_or(Ok(String::new()), |_| own(&File::open(place)?, file, place, owner));
     }
     place.parent().map_or(Ok(()), fs::create_dir_all)?;
     let whole = WholeFile::create(place, 0o600)?;
     whole.file().write_all(&file.content)?;
-    whole.file().set_permissions(Permissions::from_mode(file.about.mode & 0o777))?;
-    // Whoever is not root owns what he writes.
-    _ = fchown(whole.file(), Some(file.about.uid), Some(file.about.gid));
-    if place.exists() {
-        let mut before = place.as_os_str().to_owned();
-        before.push(BEFORE);
-        fs::rename(place, PathBuf::from(before))?;
+    let said = own(whole.file(), file, place, owner)?;
+    match fs::symlink_metadata(place) {
+        Ok(_) => keep_beside(place)?,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+        Err(why) => return Err(why),
     }
-    whole.place(Over::Nothing)
+    whole.place(Over::Nothing)?;
+    Ok(said)
+}
+
+/// Gives it the owner and the mode that it had; where the owner is unknown or cannot be set, it is for nobody else than the writer.
+fn own(at: &File, file: &KeptFile, place: &Path, owner: Option<(u32, u32)>) -> io::Result<String> {
+    let Listed { user, group, mode, .. } = &file.about;
+    let set = match owner {
+        Some((uid, gid)) => fchown(at, Some(uid), Some(gid)).map_err(|why| why.to_string()),
+        None => Err("no such user and group here".into()),
+    };
+    at.set_permissions(Permissions::from_mode(if set.is_ok() { mode & 0o777 } else { 0o600 }))?;
+    let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "?".into());
+    Ok(match set {
+        Ok(()) => String::new(),
+        Err(why) => format!(
+            "  {} is yours alone, mode 0600: it was of {}:{}, mode {mode:04o}, and {why}\n",
+            place.display(),
+            name(user),
+            name(group)
+        ),
+    })
+}
+
+/// Moves what is there beside: over nothing, so that it is also kept when a restore is repeated.
+fn keep_beside(place: &Path) -> io::Result<()> {
+    let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    for number in 1..=BESIDE {
+        let mut beside = OsString::from(".");
+        beside.push(name);
+        beside.push(BEFORE);
+        if number > 1 {
+            beside.push(format!("-{number}"));
+        }
+        let beside = place.with_file_name(beside);
+        if fs::symlink_metadata(&beside).is_err() {
+            return fs::rename(place, beside);
+        }
+    }
+    Err(io::Error::other(format!("{BESIDE} files from earlier restores are beside it: remove some")))
 }
 
 #[cfg(test)]
@@ -244,12 +335,71 @@ mod tests {
         assert_eq!(fs::read_to_string(here.at("state/operator.json")).unwrap(), "other", "--dry-run");
         assert!(is(here.restore("etc/fairlead.toml", false), 0));
         assert_eq!(fs::read_to_string(here.at("state/operator.json")).unwrap(), "{\"set\": 1}");
-        assert_eq!(fs::read_to_string(here.at("state/operator.json.before-restore")).unwrap(), "other");
+        assert_eq!(fs::read_to_string(here.at("state/.operator.json.before-restore")).unwrap(), "other");
         assert_eq!(fs::read_to_string(here.at("etc/pairs.d/nine.toml")).unwrap(), PAIR);
         assert!(is(here.restore("new/fairlead.toml", false), 0), "into another box");
         let there = config::load(&here.at("new/fairlead.toml")).unwrap_or_else(|errors| panic!("{errors}"));
         assert!(there.intent.pools.iter().any(|pool| pool.name == "pair-9"));
         assert_eq!(fs::metadata(here.at("new/fairlead.toml")).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    /// A file that was put there later would be included after the restore, which is not what was checked.
+    #[test]
+    fn what_would_be_included_besides_is_named_and_nothing_is_written() {
+        let here = Home::new();
+        assert!(is(here.backup(), 0));
+        let main = fs::read(here.at("etc/fairlead.toml")).unwrap();
+        fs::write(here.at("etc/pairs.d/ten.toml"), PAIR.replace('9', "8")).unwrap();
+        fs::write(here.at("etc/pairs.d/nine.toml"), "# other\n").unwrap();
+        assert!(is(here.restore("etc/fairlead.toml", false), FAILED));
+        assert_eq!(fs::read_to_string(here.at("etc/pairs.d/nine.toml")).unwrap(), "# other\n");
+        let kept = Kept::unpack(File::open(here.at("box")).unwrap()).unwrap();
+        let asked = Restore {
+            from: here.at("box"),
+            dry_run: true,
+            config: Some(here.at("etc/fairlead.toml")),
+            state: Some(here.at("state")),
+        };
+        let why = planned(&kept, &asked).err().unwrap();
+        assert!(why.contains("move them away first") && why.ends_with("pairs.d/ten.toml"), "{why}");
+        fs::remove_file(here.at("etc/pairs.d/ten.toml")).unwrap();
+        for (number, beside) in [".nine.toml.before-restore", ".nine.toml.before-restore-2"].iter().enumerate() {
+            fs::write(here.at("etc/pairs.d/nine.toml"), format!("# {number}\n")).unwrap();
+            assert!(is(here.restore("etc/fairlead.toml", false), 0), "{beside}");
+            assert_eq!(fs::read_to_string(here.at("etc/pairs.d").join(beside)).unwrap(), format!("# {number}\n"));
+        }
+        assert_eq!(fs::read(here.at("etc/fairlead.toml")).unwrap(), main);
+    }
+
+    #[test]
+    fn what_nobody_here_owns_is_for_the_writer_alone_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("x.pem");
+        let mut file = KeptFile::new(Part::Pem, place.clone(), (0o644, 0, 990), b"x".to_vec());
+        file.about.user = Some("gone".into());
+        let mode = || fs::metadata(&place).unwrap().permissions().mode() & 0o777;
+        let said = put(&file, &place, None).unwrap();
+        assert!(said.contains("mode 0600: it was of gone:?, mode 0644, and no such user"), "{said}");
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&place, Permissions::from_mode(0o640)).unwrap();
+        assert_eq!((put(&file, &place, None).unwrap(), mode()), (String::new(), 0o640), "the same stays as it is");
+    }
+
+    /// It may not listen yet, or not where the backup says.
+    #[test]
+    fn an_appliance_is_found_by_its_lock_and_by_the_file_that_is_there() {
+        let here = Home::new();
+        assert!(is(here.backup(), 0));
+        let lock = File::create(here.at("state/lock")).unwrap();
+        lock.lock().unwrap();
+        assert!(is(here.restore("new/fairlead.toml", false), FAILED));
+        lock.unlock().unwrap();
+        let text = fs::read_to_string(here.at("etc/fairlead.toml")).unwrap();
+        fs::write(here.at("etc/fairlead.toml"), text.replace("admin.sock", "other.sock")).unwrap();
+        let socket = std::os::unix::net::UnixListener::bind(here.at("other.sock")).unwrap();
+        assert!(is(here.restore("etc/fairlead.toml", false), FAILED));
+        drop(socket);
+        assert!(is(here.restore("etc/fairlead.toml", false), 0));
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! others behind it, each after a line that says where it is from. From there on it is one text: it is what the history keeps, what is
 //! compared, and what another appliance is sent. Knows nothing of what the keys inside mean.
 
-use super::origins::marked;
+use super::origins::{NONE_YET, marked};
 use super::report::{ConfigErrors, Report, Span};
 use super::schema::SECTIONS;
-use super::source::{LARGEST, bytes_from};
+use super::source::{LARGEST, bytes_from, unread};
+use super::syntax::parsed;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::ops::Range;
@@ -19,6 +21,9 @@ use toml::de::{DeTable, DeValue};
 const FILES: usize = 1_024;
 /// Rows of a table that a template is filled from, at most.
 const ROWS: usize = 4_096;
+/// Columns of it, and templates, at most.
+const COLUMNS: usize = 64;
+const TEMPLATES: usize = 64;
 /// What the reference says of the two keys.
 pub(super) const ABOUT: &str = r#"
 ## Several files
@@ -33,7 +38,7 @@ template = [{ file = "pair.template", with = "pairs.csv" }]
 | key | default | allowed | meaning |
 |---|---|---|---|
 | `include` | none | a list of files; in the last part of a name `*` stands for any text | They are looked for beside the file, in the order of the list, and those of one pattern in the order of their names, hidden ones not. Each is TOML of its own that begins with a table; it includes none itself. At most 1,024, and 64 MiB with the file. |
-| `template` | none | a list of tables with `file` and `with` | `file` is TOML in which `${column}` stands for a value, and `with` a table of them: the first line names the columns, each other line is one use of the template, with commas between; empty lines and those that begin with `#` are passed over. At most 4,096 lines. |
+| `template` | none | a list of tables with `file` and `with` | `file` is TOML in which `${column}` stands for a value, and `with` a table of them: the first line names the columns, each other line is one use of the template, with commas between; empty lines and those that begin with `#` are passed over. At most 4,096 lines of 64 columns, and 64 templates. |
 
 Errors name the file and the line in it. A reload reads all of them again. `fairlead diff`, `history`, `rollback` and `pair push` know one text, that of all files together; `fairlead save` writes a file that includes no others, and says so of one that does.
 "#;
@@ -58,7 +63,7 @@ pub(super) fn whole(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, ConfigErrors
     }
     let Ok(table) = DeTable::parse(head) else { return Ok(bytes) };
     let name = path.display().to_string();
-    let main = Main { folder: path.parent().unwrap_or(Path::new(".")), name: &name, text };
+    let main = Main { folder: folder_of(path), name: &name, text, left: Cell::new(LARGEST - bytes.len() as u64) };
     let (mut parts, mut spans): (Vec<Part>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
     for (key, node) in table.get_ref().iter() {
         match key.get_ref().as_ref() {
@@ -72,15 +77,17 @@ pub(super) fn whole(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, ConfigErrors
         return Ok(bytes);
     }
     let mut whole = without(text, &spans);
+    if parts.is_empty() {
+        // Without it nobody would know that others may be included: the keys are comments here.
+        whole += if whole.ends_with('\n') { "" } else { "\n" };
+        whole += NONE_YET;
+        whole.push('\n');
+    }
     for Part { name, text } in parts {
         if !whole.ends_with('\n') {
             whole.push('\n');
         }
         whole += &marked(&name, &text);
-        if whole.len() as u64 > LARGEST {
-            let why = "it is larger than 64 MiB with the files that it includes";
-            return Err(main.refused(&spans[0], why, "include fewer files"));
-        }
     }
     Ok(whole.into_bytes())
 }
@@ -94,7 +101,7 @@ pub fn files_included(path: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
     let bytes = bytes_from(&name, || File::open(path))?;
     let Ok(text) = String::from_utf8(bytes) else { return Ok(Vec::new()) };
     let Ok(table) = DeTable::parse(head(&text)) else { return Ok(Vec::new()) };
-    let main = Main { folder: path.parent().unwrap_or(Path::new(".")), name: &name, text: &text };
+    let main = Main { folder: folder_of(path), name: &name, text: &text, left: Cell::new(LARGEST) };
     let mut files = BTreeSet::new();
     for (key, node) in table.get_ref().iter() {
         match key.get_ref().as_ref() {
@@ -110,6 +117,28 @@ pub fn files_included(path: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
         }
     }
     Ok(files.into_iter().collect())
+}
+
+/// The files in `folder` that the patterns of `text` name there, whether it is valid otherwise or not; of what is not there, none.
+///
+/// # Errors
+/// That a folder cannot be read.
+pub fn files_matched(text: &str, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let Ok(table) = DeTable::parse(head(text)) else { return Ok(Vec::new()) };
+    let patterns = table.get_ref().get("include").and_then(|node| node.get_ref().as_array());
+    let mut files = Vec::new();
+    for pattern in patterns.into_iter().flat_map(|items| items.iter()).filter_map(|item| item.get_ref().as_str()) {
+        let is_there = folder_of(&folder.join(pattern)).is_dir();
+        if pattern.contains('*') && is_there {
+            files.extend(matching(folder, pattern)?);
+        }
+    }
+    Ok(files)
+}
+
+/// The folder that a file lies in, as it can be read: of a mere name, this one.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// All before the first table.
@@ -144,9 +173,33 @@ struct Main<'m> {
     folder: &'m Path,
     name: &'m str,
     text: &'m str,
+    /// Bytes that may still be read or made.
+    left: Cell<u64>,
 }
 
 impl Main<'_> {
+    /// That many more bytes are to be read, or made: before they are.
+    fn spend(&self, span: &Span, bytes: u64) -> Result<(), ConfigErrors> {
+        let Some(left) = self.left.get().checked_sub(bytes) else {
+            let why = "it is larger than 64 MiB with the files that it includes and what is made of templates";
+            return Err(self.refused(span, why, "include fewer files, or fill fewer lines"));
+        };
+        self.left.set(left);
+        Ok(())
+    }
+
+    /// What stands in a file that a key at this place names.
+    fn read(&self, span: &Span, path: &Path) -> Result<String, ConfigErrors> {
+        let name = path.display().to_string();
+        if let Ok(about) = fs::metadata(path) {
+            if !about.is_file() {
+                return Err(unread(&name, "it is no file but a folder or a device", "name a file"));
+            }
+            self.spend(span, about.len())?;
+        }
+        read(path)
+    }
+
     fn refused(&self, span: &Span, why: impl Into<String>, remedy: &str) -> ConfigErrors {
         let mut report = Report::new(self.name, self.text);
         report.error(span, "include", why.into()).remedy(remedy);
@@ -154,7 +207,7 @@ impl Main<'_> {
     }
 
     fn included(&self, node: &Spanned<DeValue>) -> Result<Vec<Part>, ConfigErrors> {
-        self.paths(node)?.iter().map(|path| self.part(path)).collect()
+        self.paths(node)?.iter().map(|path| self.part(&node.span(), path)).collect()
     }
 
     fn paths(&self, node: &Spanned<DeValue>) -> Result<Vec<PathBuf>, ConfigErrors> {
@@ -179,8 +232,13 @@ impl Main<'_> {
         Ok(paths)
     }
 
-    fn part(&self, path: &Path) -> Result<Part, ConfigErrors> {
-        let (name, text) = (shown(path), read(path)?);
+    /// What a file is called, seen from the main file's folder: the same files are the same text by whatever path they are read.
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(self.folder).unwrap_or(path).display().to_string().replace(['"', '\n', '\r'], "?")
+    }
+
+    fn part(&self, span: &Span, path: &Path) -> Result<Part, ConfigErrors> {
+        let (name, text) = (self.shown(path), self.read(span, path)?);
         check_part(&name, &text)?;
         Ok(Part { name, text })
     }
@@ -189,6 +247,10 @@ impl Main<'_> {
         let example = "write template = [{ file = \"pair.template\", with = \"pairs.csv\" }]";
         let refused = |span: &Span| self.refused(span, "template is no list of tables with file and with", example);
         let DeValue::Array(items) = node.get_ref() else { return Err(refused(&node.span())) };
+        if items.len() > TEMPLATES {
+            let why = format!("there are more than {TEMPLATES} templates");
+            return Err(self.refused(&node.span(), why, "fill one from a longer table"));
+        }
         let mut parts = Vec::new();
         for item in items.iter() {
             let Some(table) = item.get_ref().as_table() else { return Err(refused(&item.span())) };
@@ -196,14 +258,13 @@ impl Main<'_> {
             let (Some(file), Some(with), 2) = (path("file"), path("with"), table.len()) else {
                 return Err(refused(&item.span()));
             };
-            parts.extend(fill((&shown(&file), &read(&file)?), (&shown(&with), &read(&with)?))?);
+            let span = item.span();
+            let (text, table) = (self.read(&span, &file)?, self.read(&span, &with)?);
+            let spend = |bytes| self.spend(&span, bytes);
+            parts.extend(fill((&self.shown(&file), &text), (&self.shown(&with), &table), &spend)?);
         }
         Ok(parts)
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string().replace(['"', '\n', '\r'], "?")
 }
 
 fn read(path: &Path) -> Result<String, ConfigErrors> {
@@ -262,42 +323,32 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 /// Whatever stands in a file that is included belongs to a table that begins there: it would belong to the one before it else.
 fn check_part(name: &str, text: &str) -> Result<(), ConfigErrors> {
-    let table = match DeTable::parse(text) {
-        Ok(table) => table,
-        // What is no TOML is refused with the whole, at the same line.
-        Err(_) => return Ok(()),
-    };
     let mut report = Report::new(name, text);
-    for (key, node) in table.get_ref().iter() {
+    // What is not closed here would be closed by the next file.
+    let Some(table) = parsed(&mut report) else { return Err(report.refusal("", "")) };
+    let first = head(text).len();
+    for (key, node) in &table {
         let word = key.get_ref().as_ref();
         let is_list = SECTIONS.iter().any(|row| row.path == word && row.most.is_some());
-        match node.get_ref() {
-            DeValue::Table(_) if is_list => {
-                report
-                    .error(
-                        &key.span(),
-                        word,
-                        format!("what stands in [[{word}]] has no [[{word}]] before it in this file"),
-                    )
-                    .remedy(format!("begin with [[{word}]] and its own keys"));
-            }
-            DeValue::Table(_) | DeValue::Array(_) if word != "include" && word != "template" => {}
-            _ => {
-                report
-                    .error(
-                        &key.span(),
-                        word,
-                        format!("the key \"{word}\" stands before the first table of a file that is included"),
-                    )
-                    .remedy("put it under the [table] that it belongs to; only the main file includes others");
-            }
+        if key.span().start < first || matches!(word, "include" | "template") {
+            let why = format!("the key \"{word}\" stands before the first table of a file that is included");
+            let remedy = "put it under the [table] that it belongs to; only the main file includes others";
+            report.error(&key.span(), word, why).remedy(remedy);
+        } else if is_list && matches!(node.get_ref(), DeValue::Table(_)) {
+            let why = format!("what stands in [[{word}]] has no [[{word}]] before it in this file");
+            report.error(&key.span(), word, why).remedy(format!("begin with [[{word}]] and its own keys"));
         }
     }
     if report.refused() { Err(report.refusal("", "")) } else { Ok(()) }
 }
 
 /// The template once for each row of the table: `${column}` is what the row has there.
-fn fill((file, text): (&str, &str), (with, table): (&str, &str)) -> Result<Vec<Part>, ConfigErrors> {
+/// `spend` is asked for the bytes of each use before it is made.
+fn fill(
+    (file, text): (&str, &str),
+    (with, table): (&str, &str),
+    spend: &dyn Fn(u64) -> Result<(), ConfigErrors>,
+) -> Result<Vec<Part>, ConfigErrors> {
     let mut report = Report::new(with, table);
     let (mut columns, mut parts, mut at) = (None::<Vec<&str>>, Vec::new(), 0);
     for (number, line) in (1..).zip(table.split_inclusive('\n')) {
@@ -316,6 +367,10 @@ fn fill((file, text): (&str, &str), (with, table): (&str, &str)) -> Result<Vec<P
                 let why = "the first line names the columns, each by letters, digits, - and _, with commas between";
                 report.error(&span, "template", why).remedy("such as: name, address_a, address_b");
             }
+            if cells.len() > COLUMNS {
+                report.error(&span, "template", format!("there are more than {COLUMNS} columns")).remedy("use fewer");
+                break;
+            }
             check_columns((file, text), with, &cells)?;
             columns = Some(cells);
             continue;
@@ -323,17 +378,14 @@ fn fill((file, text): (&str, &str), (with, table): (&str, &str)) -> Result<Vec<P
         if cells.len() != columns.len() {
             let why = format!("this row has {} cells, and there are {} columns", cells.len(), columns.len());
             report.error(&span, "template", why).remedy("write one cell for each column, with commas between");
-        } else if cells.iter().any(|cell| cell.contains(['"', '\\']) || cell.chars().any(char::is_control)) {
-            let why = "a cell holds a quotation mark, a backslash or a control character";
+        } else if cells.iter().any(|cell| is_of_toml(cell)) {
+            let why = "a cell holds a quotation mark, a backslash, ${ or a control character";
             report.error(&span, "template", why).remedy("write it into the template");
         } else if parts.len() == ROWS {
             report.error(&span, "template", format!("there are more than {ROWS} rows")).remedy("remove the others");
             break;
         } else {
-            let filled = columns
-                .iter()
-                .zip(&cells)
-                .fold(text.to_owned(), |text, (column, cell)| text.replace(&format!("${{{column}}}"), cell));
+            let filled = filled(text, columns, &cells, spend)?;
             let name = format!("{file}, filled from {with}:{number}");
             check_part(&name, &filled)?;
             parts.push(Part { name, text: filled });
@@ -345,6 +397,25 @@ fn fill((file, text): (&str, &str), (with, table): (&str, &str)) -> Result<Vec<P
             .remedy("begin with a line such as: name, address");
     }
     if report.refused() { Err(report.refusal("", "")) } else { Ok(parts) }
+}
+
+/// A cell would be more than the value that it stands for.
+fn is_of_toml(cell: &str) -> bool {
+    cell.contains(['"', '\\']) || cell.contains("${") || cell.chars().any(char::is_control)
+}
+
+/// One use of the template.
+fn filled(
+    text: &str,
+    columns: &[&str],
+    cells: &[&str],
+    spend: &dyn Fn(u64) -> Result<(), ConfigErrors>,
+) -> Result<String, ConfigErrors> {
+    let asked = |column: &str| format!("${{{column}}}");
+    let of_cells = columns.iter().zip(cells).map(|(column, cell)| text.matches(&asked(column)).count() * cell.len());
+    spend((text.len() + of_cells.sum::<usize>()) as u64)?;
+    let of_one = |text: String, (column, cell): (&&str, &&str)| text.replace(&asked(column), cell);
+    Ok(columns.iter().zip(cells).fold(text.to_owned(), of_one))
 }
 
 /// The template asks for columns that there are, and for all of them.
@@ -478,6 +549,13 @@ pool = "pair-${n}"
             ("template = [{ file = \"x\" }]\n", &[], "no list of tables"),
             ("include = [\"a.toml\"]\n", &[("a.toml", "name = \"x\"\n")], "before the first table"),
             ("include = [\"a.toml\"]\n", &[("a.toml", "include = [\"b.toml\"]\n")], "before the first table"),
+            (
+                "include = [\"a.toml\"]\n",
+                &[("a.toml", "# of a\nlisten = [\n[1]]\n[sip]\n")],
+                "\"listen\" stands before",
+            ),
+            ("include = [\"a.toml\"]\n", &[("a.toml", "sip.x = 1\n[timeouts]\n")], "\"sip\" stands before"),
+            ("include = [\"a.toml\"]\n", &[("a.toml", "[sip]\nx = [1,\n")], "this is not TOML"),
             ("include = [\"a.toml\"]\n", &[("a.toml", "[[pool.members]]\nname = \"x\"\n")], "no [[pool]] before it"),
         ] {
             let text = of(head, others);
@@ -490,10 +568,25 @@ pool = "pair-${n}"
             ("[[pool]]\nname = \"${n}\"\n", "n\n1, 2\n", "c:2:1"),
             ("[[pool]]\nname = \"${n}\"\n", "n\na\"b\n", "quotation mark"),
             ("[[pool]]\nname = \"${n}\"\n", "# nothing\n", "names columns"),
+            ("[[pool]]\nname = \"${n}${m}\"\n", "n, m\n${m}, 2\n", "a backslash, ${"),
+            ("[[pool]]\nname = \"${n}\"\n", &format!("{}n\n", "n, ".repeat(64)), "more than 64 columns"),
         ] {
             let text = refused(head, &[("t", template), ("c", table)]);
             assert!(text.contains(expected), "{text}");
         }
+    }
+
+    /// A small template with a small table would be gigabytes; what is no file may never end.
+    #[test]
+    fn what_would_be_too_much_is_refused_before_it_is_made() {
+        let head = "template = [{ file = \"t\", with = \"c\" }]\n";
+        let (text, table) = (format!("# {}\n", "${n}".repeat(100_000)), format!("n\n{}\n", "x".repeat(100_000)));
+        let text = refused(head, &[("t", &text), ("c", &table)]);
+        assert!(text.contains("larger than 64 MiB") && text.contains("--> fairlead.toml:1:"), "{text}");
+        let text = refused("template = [{ file = \"pairs.d\", with = \"c\" }]\n", &[("c", "n\n1\n")]);
+        assert!(text.contains("it is no file"), "{text}");
+        let many = format!("template = [{}]\n", "{ file = \"t\", with = \"c\" },".repeat(65));
+        assert!(refused(&many, &[("t", "# ${n}\n"), ("c", "n\n1\n")]).contains("more than 64 templates"));
     }
 
     #[test]
@@ -502,6 +595,31 @@ pool = "pair-${n}"
         assert!(errors.to_string().contains("include is read in a file only"), "{errors}");
         let (_folder, main) = folder("", &[]);
         assert_eq!(bytes_of(&main).unwrap(), GOOD.as_bytes(), "a file without the keys is as it is");
+    }
+
+    /// A pattern may name nothing yet: what is written in its place, or pushed, would end it.
+    #[test]
+    fn a_file_that_includes_nothing_yet_is_of_several_all_the_same() {
+        let (_folder, main) = folder("include = [\"pairs.d/*.toml\"]\n", &[]);
+        let text = String::from_utf8(bytes_of(&main).unwrap()).unwrap();
+        assert!(super::super::is_of_several(&text), "{text}");
+        assert_eq!(digests(&load(&main).unwrap()), digests(&super::super::parse("one", GOOD).unwrap()));
+    }
+
+    /// The history would show a change, and `save` find another file than the one in force, if a path by which it is read counted.
+    #[test]
+    fn the_same_files_are_the_same_text_by_any_path() {
+        let head = "include = [\"pairs.d/*.toml\"]\ntemplate = [{ file = \"t\", with = \"c\" }]\n";
+        let others = [("pairs.d/a.toml", &*filled(30)), ("t", PAIR), ("c", "n, a, b, v\n40, 60, 61, 160\n")];
+        let (folder, main) = folder(head, &others);
+        let text = bytes_of(&main).unwrap();
+        assert_eq!(bytes_of(&folder.path().join("pairs.d/../fairlead.toml")).unwrap(), text);
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("#<from \"pairs.d/a.toml\">\n") && text.contains("#<from \"t, filled from c:2\">\n"),
+            "{text}"
+        );
+        assert_eq!(folder_of(Path::new("fairlead.toml")), Path::new("."), "a mere name lies here");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 /// A line that begins so, and ends with [`END`], says from which file the next ones are.
 const BEGIN: &str = "#<from \"";
 const END: &str = "\">";
+/// The line of a file that includes others, where none is there yet.
+pub(super) const NONE_YET: &str = "#<includes no file yet>";
 
 /// Of which file `text` is from the place on that is said with it, and where that begins; in order. What stands before the first is the
 /// file's own.
@@ -23,9 +25,9 @@ pub(super) fn origins(text: &str) -> Vec<(usize, String)> {
     origins
 }
 
-/// The text is of several files.
+/// The text is of several files, or of one that would include others if they were there.
 pub fn is_of_several(text: &str) -> bool {
-    !origins(text).is_empty()
+    !origins(text).is_empty() || text.lines().any(|line| line == NONE_YET)
 }
 
 /// The text, after a line that says which file it is from.

@@ -120,7 +120,7 @@ pub enum Command {
     /// Write the box into one file: configuration with what it includes, certificates and keys, what operators have set, history
     #[command(after_help = "Example: fairlead backup /root/lead-1.backup")]
     Backup(Backup),
-    /// Put what `backup` has written back in its places, once it is found valid; what is there stays beside, as FILE.before-restore
+    /// Put what `backup` has written back in its places, once it is found valid; what is there stays beside, as .FILE.before-restore
     #[command(after_help = "Example: fairlead restore /root/lead-1.backup --dry-run")]
     Restore(Restore),
     /// Watch it live on the whole screen: rates by port and worker, members, drops with their trend, latency, alarms; ? says the keys
