@@ -11,6 +11,7 @@ use super::flow_book::LOOKED_AT;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::Flow;
+use crate::policy::Snapshot;
 use crate::policy::connection_limits::{ConnectionLimit, Exceeded};
 use crate::policy::intent::{MemberId, Mode, PoolId, VirtualServerId};
 use crate::policy::snapshot::ServiceView;
@@ -36,6 +37,26 @@ struct Freed {
 impl Freed {
     fn by(replaced: Option<&Flow>) -> Freed {
         Freed { connections: replaced.is_some().into(), half_open: replaced.is_some_and(is_half_open).into() }
+    }
+}
+
+/// Whose connections a limit counts.
+#[derive(Clone, Copy)]
+enum Whose {
+    All,
+    Server(VirtualServerId),
+    Client(VirtualServerId, Ipv4Addr),
+    Member(MemberId),
+}
+
+impl Whose {
+    fn has(self, snapshot: &Snapshot, flow: &Flow) -> bool {
+        match self {
+            Whose::All => true,
+            Whose::Server(id) => owners(snapshot, flow).1 == Some(id),
+            Whose::Client(id, of) => client(flow) == Some(of) && owners(snapshot, flow).1 == Some(id),
+            Whose::Member(id) => owners(snapshot, flow).0 == Some(id),
+        }
     }
 }
 
@@ -69,11 +90,11 @@ impl Walk<'_> {
         // A connection that begins again on the same tuple takes its own place.
         let replaced = self.state.flows.find_live(self.snapshot, tuple).and_then(|(id, _)| self.state.flows.at(id));
         let replaced = replaced.copied().filter(is_connection);
-        let snapshot = self.snapshot;
-        self.room_of(limits.all(), Freed::by(replaced.as_ref()), |_| true)?;
-        let is_of_server = |flow: &Flow| owners(snapshot, flow).1 == Some(service.virtual_server);
-        let of_server = Freed::by(replaced.as_ref().filter(|flow| is_of_server(flow)));
-        self.room_of(limits.server(service.virtual_server), of_server, is_of_server)?;
+        let server = Whose::Server(service.virtual_server);
+        let freed = |whose: Whose| Freed::by(replaced.as_ref().filter(|flow| whose.has(self.snapshot, flow)));
+        let (of_server, of_all) = (freed(server), freed(Whose::All));
+        self.room_of(limits.all(), of_all, Whose::All)?;
+        self.room_of(limits.server(service.virtual_server), of_server, server)?;
         self.room_of_client(service.virtual_server, tuple.src.addr, of_server)?;
         let first = self.preferred(service.pool, source).ok_or_else(|| self.no_member(service.pool))?;
         if self.has_room(first, replaced) {
@@ -84,25 +105,17 @@ impl Walk<'_> {
             self.stays_with(service.pool, source, other);
             return Ok(other);
         }
-        let is_of_member = |flow: &Flow| owners(snapshot, flow).0 == Some(first);
-        self.room_of(
-            limits.member(first),
-            Freed::by(replaced.as_ref().filter(|flow| is_of_member(flow))),
-            is_of_member,
-        )?;
+        let member = Whose::Member(first);
+        let freed = Freed::by(replaced.as_ref().filter(|flow| member.has(self.snapshot, flow)));
+        self.room_of(limits.member(first), freed, member)?;
         self.stays_with(service.pool, source, first);
         Ok(first)
     }
 
     /// There is room for a connection more, or one gives way to it.
-    fn room_of(
-        &mut self,
-        limit: Option<&ConnectionLimit>,
-        freed: Freed,
-        is_counted: impl Fn(&Flow) -> bool,
-    ) -> Result<(), Verdict> {
+    fn room_of(&mut self, limit: Option<&ConnectionLimit>, freed: Freed, whose: Whose) -> Result<(), Verdict> {
         let (Some(limit), now, is_handshake) = (limit, self.now.nanos(), self.is_handshake()) else { return Ok(()) };
-        self.room_by(is_counted, || {
+        self.room_by(whose, || {
             limit.room(freed.connections, now)?;
             if is_handshake { limit.half_open_room(freed.half_open, now) } else { Ok(()) }
         })
@@ -114,22 +127,17 @@ impl Walk<'_> {
             return Ok(());
         }
         let (snapshot, now, is_handshake) = (self.snapshot, self.now.nanos(), self.is_handshake());
-        let is_counted = |flow: &Flow| client(flow) == Some(source) && owners(snapshot, flow).1 == Some(server);
         let freed = (freed.connections, freed.half_open);
         let room = || snapshot.connection_limits.client_room(server, source, freed, is_handshake, now);
-        self.room_by(is_counted, room).map_err(|verdict| match verdict {
+        self.room_by(Whose::Client(server, source), room).map_err(|verdict| match verdict {
             Verdict::Drop(reason) if reason != DropReason::RateLimited => Verdict::Drop(DropReason::ClientLimit),
             Verdict::Reject { with, .. } => Verdict::Reject { with, reason: DropReason::ClientLimit },
             other => other,
         })
     }
 
-    /// What `room` says has room, or gets it by what gives way.
-    fn room_by(
-        &mut self,
-        is_counted: impl Fn(&Flow) -> bool,
-        room: impl Fn() -> Result<(), Exceeded>,
-    ) -> Result<(), Verdict> {
+    /// What `room` says has room, or gets it by what gives way; or it is a handshake, and this worker has less than its share of them.
+    fn room_by(&mut self, whose: Whose, room: impl Fn() -> Result<(), Exceeded>) -> Result<(), Verdict> {
         let mut given_way = 0;
         loop {
             let Err(exceeded) = room() else { return Ok(()) };
@@ -139,7 +147,10 @@ impl Walk<'_> {
                 Exceeded::HalfOpen => Some(Duration::ZERO),
                 Exceeded::Rate | Exceeded::Client => None,
             };
-            let gives_way = given_way < GIVE_WAY && quiet.is_some_and(|it| self.half_open_gives_way(it, &is_counted));
+            let gives_way = given_way < GIVE_WAY && quiet.is_some_and(|it| self.half_open_gives_way(it, whose));
+            if !gives_way && exceeded == Exceeded::HalfOpen && self.has_less_than_its_share(whose) {
+                return Ok(());
+            }
             if !gives_way {
                 return Err(self.refuse_new(exceeded));
             }
@@ -156,8 +167,26 @@ impl Walk<'_> {
     }
 
     /// A handshake, for another one: a datagram, which anybody can forge as well, takes no place that it would not give back as soon.
-    fn half_open_gives_way(&mut self, quiet: Duration, is_counted: impl Fn(&Flow) -> bool) -> bool {
-        self.is_handshake() && self.state.flows.half_open_gives_way(self.snapshot, quiet, self.now, is_counted)
+    fn half_open_gives_way(&mut self, quiet: Duration, whose: Whose) -> bool {
+        let snapshot = self.snapshot;
+        let is_counted = |flow: &Flow| whose.has(snapshot, flow);
+        self.is_handshake() && self.state.flows.half_open_gives_way(snapshot, quiet, self.now, is_counted)
+    }
+
+    /// Half-open connections fill a limit of all workers, and give way on their own only: who chooses his ports so that one worker has
+    /// them all must not keep out what comes to the others. Each may have its part of the limit whatever the others have.
+    fn has_less_than_its_share(&self, whose: Whose) -> bool {
+        let (limits, flows) = (&self.snapshot.connection_limits, &self.state.flows);
+        let (limit, has) = match whose {
+            Whose::All => (limits.all().map(|it| it.half_open), flows.half_open_of(None)),
+            Whose::Server(id) => (limits.server(id).map(|it| it.half_open), flows.half_open_of(Some(id))),
+            Whose::Client(id, _) => {
+                let has = flows.half_open_found(|flow| whose.has(self.snapshot, flow));
+                (limits.server(id).map(|it| it.client.half_open), has)
+            }
+            Whose::Member(_) => return false,
+        };
+        limit.is_some_and(|limit| has < (u64::from(limit) / self.state.rounds.workers()).max(1))
     }
 
     fn has_room(&self, member: MemberId, replaced: Option<Flow>) -> bool {

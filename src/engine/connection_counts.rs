@@ -5,7 +5,7 @@
 //! that limit. A connection that is over holds no place, though its flow lingers.
 
 use super::connection_use::{Cells, ConnectionUse};
-use crate::flow::{Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind, State, TimeoutClass, Track};
+use crate::flow::{Direction, Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind, State, TimeoutClass, Track};
 use crate::policy::client_counts::ClientChange;
 use crate::policy::connection_limits::{ConnectionLimit, ConnectionLimits};
 use crate::policy::intent::{MemberId, VirtualServerId};
@@ -19,20 +19,27 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct ConnectionCounts {
     uses: Arc<ConnectionUse>,
-    /// How many connections there are of all virtual servers together, and how many of those are half-open.
-    all: Totals,
-    /// How many are half-open, by virtual server.
-    half_open: Vec<u64>,
+    /// How many connections there are of all virtual servers together.
+    all: u64,
+    half_open: HalfOpen,
     /// Connections of clients that found no place to be counted.
     uncounted: u64,
     /// When a flow was kept last, in nanoseconds.
     now: u64,
 }
 
-#[derive(Default)]
-struct Totals {
-    connections: u64,
-    half_open: u64,
+/// How many half-open connections a worker has.
+#[derive(Clone, Default)]
+pub(super) struct HalfOpen {
+    all: u64,
+    servers: Vec<u64>,
+}
+
+impl HalfOpen {
+    /// Of a virtual server; `None`: of all of them together.
+    pub(super) fn of(&self, server: Option<VirtualServerId>) -> u64 {
+        server.map_or(self.all, |id| self.servers.get(id.index()).copied().unwrap_or_default())
+    }
 }
 
 /// The flow is a connection to a service, and not over: neither have both ends said goodbye nor has one reset it.
@@ -40,9 +47,12 @@ pub(super) fn is_connection(flow: &Flow) -> bool {
     flow.virtual_server != NO_VIRTUAL_SERVER && flow.track.is_none_or(|track| track.class() != TimeoutClass::TcpClosing)
 }
 
-/// It is one whose handshake is not finished.
+/// It is one whose handshake is not finished. What its member continues of its own accord, after a restart, is no handshake, whoever has
+/// not answered yet: a stranger cannot make that alone, while he can make a member answer a SYN and acknowledge blindly what it says.
 pub(super) fn is_half_open(flow: &Flow) -> bool {
-    is_connection(flow) && flow.class() == TimeoutClass::TcpOpening
+    let begins_inside = flow.inside == Direction::Original;
+    let is_continued = || begins_inside && flow.track.is_some_and(|track| track.is_continued_by(flow.inside));
+    is_connection(flow) && flow.class() == TimeoutClass::TcpOpening && !is_continued()
 }
 
 /// The client whose connection it is, where it is one of somebody outside.
@@ -64,7 +74,7 @@ impl ConnectionCounts {
             self.reserve(new);
             clear_others(&self.uses.members, &new.members, old.life);
             clear_others(&self.uses.servers, &new.virtual_servers, old.life);
-            for (id, half_open) in self.half_open.iter_mut().enumerate() {
+            for (id, half_open) in self.half_open.servers.iter_mut().enumerate() {
                 if new.virtual_servers.find(id, old.life).is_none() {
                     *half_open = 0;
                 }
@@ -82,14 +92,14 @@ impl ConnectionCounts {
         for (id, limit) in limits.servers() {
             if !before.server(id).is_some_and(|before| before.is_same(limit)) {
                 limit.add(self.uses.servers.now(id.0));
-                limit.add_half_open(self.half_open.get(id.index()).copied().unwrap_or_default());
+                limit.add_half_open(self.half_open.of(Some(id)));
             }
         }
         if let Some(limit) = limits.all()
             && !before.all().is_some_and(|before| before.is_same(limit))
         {
-            limit.add(self.all.connections);
-            limit.add_half_open(self.all.half_open);
+            limit.add(self.all);
+            limit.add_half_open(self.half_open.all);
         }
     }
 
@@ -124,10 +134,10 @@ impl ConnectionCounts {
             let (member, server) = owners(snapshot, flow);
             member.into_iter().for_each(|id| self.uses.members.count(id.0, true));
             server.into_iter().for_each(|id| self.uses.servers.count(id.0, true));
-            self.all.connections += 1;
+            self.all += 1;
             if is_half_open(flow) {
-                self.all.half_open += 1;
-                server.and_then(|id| self.half_open.get_mut(id.index())).into_iter().for_each(|it| *it += 1);
+                self.half_open.all += 1;
+                server.and_then(|id| self.half_open.servers.get_mut(id.index())).into_iter().for_each(|it| *it += 1);
             }
         }
     }
@@ -143,14 +153,14 @@ impl ConnectionCounts {
     /// The handshake of a flow is under way, or not so any more.
     pub(super) fn count_half_open(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
         let limits = &snapshot.connection_limits;
-        step(&mut self.all.half_open, comes, limits.all());
-        let Some(id) = owners(snapshot, flow).1 else { return };
-        if let Some(half_open) = self.half_open.get_mut(id.index()) {
+        step(&mut self.half_open.all, comes, limits.all());
+        let server = owners(snapshot, flow).1;
+        if let Some((id, half_open)) = server.and_then(|id| Some((id, self.half_open.servers.get_mut(id.index())?))) {
             step(half_open, comes, limits.server(id));
         }
-        if let Some(client) = client(flow) {
+        if let Some((server, client)) = counted_under(server, flow, comes).zip(client(flow)) {
             let change = if comes { ClientChange::HalfOpens } else { ClientChange::HalfEnds };
-            limits.count_client(id, client, change, self.now);
+            limits.count_client(server, client, change, self.now);
         }
     }
 
@@ -159,7 +169,7 @@ impl ConnectionCounts {
         let (member, server) = owners(snapshot, flow);
         let limits = &snapshot.connection_limits;
         self.count_in_all(limits, comes);
-        if let Some((server, client)) = server.zip(client(flow)) {
+        if let Some((server, client)) = counted_under(server, flow, comes).zip(client(flow)) {
             let change = if comes { ClientChange::Comes } else { ClientChange::Goes };
             self.uncounted += u64::from(!limits.count_client(server, client, change, self.now));
         }
@@ -179,7 +189,7 @@ impl ConnectionCounts {
     }
 
     fn count_in_all(&mut self, limits: &ConnectionLimits, comes: bool) {
-        let connections = &mut self.all.connections;
+        let connections = &mut self.all;
         match (comes, limits.all()) {
             (true, limit) => {
                 *connections += 1;
@@ -198,6 +208,16 @@ impl ConnectionCounts {
         std::mem::take(&mut self.uncounted)
     }
 
+    /// How many are half-open.
+    pub(super) fn half_open(&self) -> &HalfOpen {
+        &self.half_open
+    }
+
+    /// So many are, whatever was counted.
+    pub(super) fn set_half_open(&mut self, half_open: HalfOpen) {
+        self.half_open = half_open;
+    }
+
     /// What is counted; to be read by whoever likes.
     pub(super) fn uses(&self) -> &Arc<ConnectionUse> {
         &self.uses
@@ -205,8 +225,8 @@ impl ConnectionCounts {
 
     fn reserve(&mut self, snapshot: &Snapshot) {
         let bound = snapshot.virtual_servers.bound();
-        if self.half_open.len() < bound {
-            self.half_open.resize(bound, 0);
+        if self.half_open.servers.len() < bound {
+            self.half_open.servers.resize(bound, 0);
         }
         self.uses.members.reserve(snapshot.members.bound());
         self.uses.servers.reserve(snapshot.virtual_servers.bound());
@@ -220,6 +240,14 @@ pub(super) fn owners(snapshot: &Snapshot, flow: &Flow) -> (Option<MemberId>, Opt
         .then_some(MemberId(flow.member));
     let server = snapshot.virtual_servers.find(usize::from(flow.virtual_server), life).is_some();
     (member, server.then_some(VirtualServerId(flow.virtual_server)))
+}
+
+/// The virtual server under whose id a connection of a client is counted, where `server` is the one that has it. What ends is counted off
+/// where it was counted, though its virtual server has left the file meanwhile, or the id is another one's: what clients have is no
+/// number of a worker's, to be cleared with the id.
+fn counted_under(server: Option<VirtualServerId>, flow: &Flow, comes: bool) -> Option<VirtualServerId> {
+    let was = (!comes && flow.virtual_server != NO_VIRTUAL_SERVER).then_some(VirtualServerId(flow.virtual_server));
+    server.or(was)
 }
 
 /// One half-open connection more, or fewer, here and in what all workers count against a limit.

@@ -7,6 +7,7 @@
 
 use super::admission::MET_AT_MOST;
 use super::affinity::{may_be_reached, peer_of};
+use super::connection_counts::HalfOpen;
 use super::flow_book::is_live;
 use super::limiter::Limiter;
 use super::lost_peers;
@@ -45,6 +46,8 @@ pub struct Excerpt {
     /// For one more record another gives way.
     records_are_full: bool,
     turns: Vec<(PoolId, Standing)>,
+    /// How many half-open connections the worker has, and how many workers there are.
+    half_open: Option<(HalfOpen, usize)>,
     budgets: Option<Budgets>,
     /// The addresses whose ports may be asked for.
     addresses: BTreeSet<Ipv4Addr>,
@@ -96,6 +99,7 @@ impl Excerpt {
             records: Vec::new(),
             records_are_full: false,
             turns: Vec::new(),
+            half_open: None,
             budgets: None,
             addresses: BTreeSet::new(),
             seed: 0,
@@ -148,6 +152,10 @@ impl Excerpt {
             records.for_each(|(key, record)| _ = table.keep(*key, *record, now));
         }
         self.turns.iter().for_each(|(pool, standing)| state.rounds.take_over(*pool, standing.clone()));
+        if let Some((half_open, workers)) = &self.half_open {
+            state.flows.set_half_open(half_open.clone());
+            state.rounds.share(*workers);
+        }
         if let Some(Budgets { rejects, punts, errors }) = &self.budgets {
             (state.rejects, state.punts, state.errors) = (rejects.clone(), punts.clone(), errors.clone());
         }
@@ -197,6 +205,7 @@ impl Engine {
             records: keys.filter_map(record).collect(),
             records_are_full: persistence.as_ref().is_some_and(PersistenceTable::is_full),
             turns: rounds.of_pools(&pools),
+            half_open: Some((flows.half_open().clone(), rounds.workers() as usize)),
             budgets: Some(Budgets { rejects: rejects.clone(), punts: punts.clone(), errors: errors.clone() }),
             addresses: remotes.iter().map(|remote| remote.addr).collect(),
             flows: found,
@@ -248,7 +257,8 @@ impl Engine {
     /// Those flows, behind the half-open ones that were idle longest.
     fn with_those_that_give_way(&self, found: &[FlowId], now: Instant) -> Vec<(FlowId, Flow, Duration)> {
         let flows = &self.state.flows;
-        let by_age = flows.longest_idle(TimeoutClass::TcpOpening).take(MET_AT_MOST);
+        // The first of all gives way where the table is full.
+        let by_age = flows.longest_idle(TimeoutClass::TcpOpening).take(1).chain(flows.longest_half_open(MET_AT_MOST));
         // Where there is room for nobody, somebody is there who gives way to nobody.
         let steady = flows.has_no_room().then(|| flows.longest_idle(TimeoutClass::TcpEstablished).next()).flatten();
         let mut seen = BTreeSet::new();

@@ -6,7 +6,7 @@
 //! by such a reload, forgets stale flows; it may come late: what a flow refers to is found by id and life, so whoever looks a
 //! stale flow up meanwhile does not find it, though its member or its address has come back (scenario 83).
 
-use super::connection_counts::{ConnectionCounts, is_connection, is_half_open};
+use super::connection_counts::{ConnectionCounts, HalfOpen, is_connection, is_half_open};
 use super::connection_use::ConnectionUse;
 use super::events::EngineEvent;
 use super::member_use::MemberUse;
@@ -15,7 +15,7 @@ use crate::flow::{
     CachedRoute, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, MemberRef, NO_MEMBER, PathKind,
     PersistenceRecord, Refused, ReservedPorts, SlotHint, SnatPorts, Tag, TimeoutClass,
 };
-use crate::policy::intent::{MemberId, PoolId, Timeouts};
+use crate::policy::intent::{MemberId, PoolId, Timeouts, VirtualServerId};
 use crate::policy::{Life, Slots, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
@@ -28,8 +28,10 @@ use std::sync::Arc;
 const GIVES_WAY: [TimeoutClass; 4] =
     [TimeoutClass::TcpOpening, TimeoutClass::TcpClosing, TimeoutClass::Routed, TimeoutClass::Udp];
 
-/// Half-open connections that are looked at for one that may give way to another of the same member or virtual server.
-pub(super) const LOOKED_AT: usize = 16;
+/// Half-open connections that are looked at for one that may give way to another of the same member, virtual server or client.
+pub(super) const LOOKED_AT: usize = 256;
+/// Flows that open but are no connections to services, such as what members and visitors open, that are passed over on the way.
+const PASSED_OVER: usize = 1_024;
 
 /// The flows of one worker, with their ports and their members. The table itself can be read by all, and changed here only.
 pub(super) struct FlowBook {
@@ -302,18 +304,45 @@ impl FlowBook {
         now: Instant,
         is_counted: impl Fn(&Flow) -> bool,
     ) -> bool {
-        let is_half_open = |flow: &Flow| {
-            // What its member has continued, after a restart, is no handshake, whoever has not answered yet.
-            let is_continued = flow.track.is_some_and(|track| track.is_continued_by(flow.inside));
-            is_connection(flow) && flow.class() == TimeoutClass::TcpOpening && !is_continued
-        };
         let may = |id: &FlowId| {
             let flow = self.table.at(*id).filter(|_| self.table.idle(*id, now) >= quiet);
-            flow.is_some_and(|flow| is_half_open(flow) && is_counted(flow) && is_live(snapshot, flow))
+            flow.is_some_and(|flow| is_counted(flow) && is_live(snapshot, flow))
         };
-        let found = self.table.longest_idle(TimeoutClass::TcpOpening).take(LOOKED_AT).find(may);
+        let found = self.longest_half_open(LOOKED_AT).find(may);
         found.into_iter().for_each(|id| self.forget(snapshot, id));
         found.is_some()
+    }
+
+    /// Half-open connections, as many at most, those idle longest in front.
+    pub(super) fn longest_half_open(&self, most: usize) -> impl Iterator<Item = FlowId> {
+        let opening = self.table.longest_idle(TimeoutClass::TcpOpening).take(PASSED_OVER + most);
+        opening.filter(|id| self.table.at(*id).is_some_and(is_half_open)).take(most)
+    }
+
+    /// How many half-open connections this worker has of a virtual server; `None`: of all.
+    pub(super) fn half_open_of(&self, server: Option<VirtualServerId>) -> u64 {
+        self.connections.half_open().of(server)
+    }
+
+    /// How many it has that `is_counted`, if no more than [`LOOKED_AT`] are half-open; else they are too many to be counted, which is
+    /// the most there can be.
+    pub(super) fn half_open_found(&self, is_counted: impl Fn(&Flow) -> bool) -> u64 {
+        let (mut looked_at, mut found) = (0_u64, 0_u64);
+        for flow in self.longest_half_open(LOOKED_AT).filter_map(|id| self.table.at(id)) {
+            looked_at += 1;
+            found += u64::from(is_counted(flow));
+        }
+        if looked_at < self.half_open_of(None) { u64::MAX } else { found }
+    }
+
+    /// How many half-open connections this worker has.
+    pub(super) fn half_open(&self) -> &HalfOpen {
+        self.connections.half_open()
+    }
+
+    /// So many are half-open, whichever of them are here.
+    pub(super) fn set_half_open(&mut self, half_open: HalfOpen) {
+        self.connections.set_half_open(half_open);
     }
 
     /// See [`FlowTable::cache_route`].

@@ -58,6 +58,11 @@ impl Rounds {
         }
     }
 
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> u64 {
+        self.workers
+    }
+
     /// One of so many workers.
     pub(super) fn share(&mut self, workers: usize) {
         self.workers = workers as u64;

@@ -1,7 +1,10 @@
-//! Scenarios 174 to 176: half-open connections, what each client may have, and what all virtual servers may have together.
+//! Scenarios 174 to 176: half-open connections, what each client may have, and what all virtual servers may have together; with several
+//! workers also where whoever floods has chosen his ports so that one of them has it all.
 
 use super::*;
 use fairlead::policy::intent::VirtualServer;
+
+const OTHER: &str = "10.20.0.200";
 
 fn server(limit: impl Fn(&mut VirtualServer)) -> Lab {
     pair(|intent| limit(&mut intent.virtual_servers[0]))
@@ -17,6 +20,42 @@ fn port(of: Endpoint, port: u16) -> Endpoint {
     Endpoint::new(of.addr, port)
 }
 
+/// From ports of one address that this worker has.
+fn of_worker(lab: &Lab, worker: usize, address: Ipv4Addr) -> impl Iterator<Item = Endpoint> + use<> {
+    let steering = Steering::ours(lab.rig.workers.len());
+    (10_000..).map(move |port| Endpoint::new(address, port)).filter(move |from| steering.worker_of(*from) == worker)
+}
+
+fn other_server(intent: &Intent) -> VirtualServer {
+    VirtualServer { name: "other".into(), address: addr(OTHER), ..intent.virtual_servers[0].clone() }
+}
+
+/// What comes to `worker` while `flood` fills a limit of `limit` half-open connections of all on the first one: its part passes, and then
+/// the oldest of its own give way.
+#[track_caller]
+fn has_its_share(lab: &mut Lab, worker: usize, limit: usize, address: Ipv4Addr) {
+    let share = (limit / lab.rig.workers.len()).max(1);
+    let mut next = of_worker(lab, worker, address);
+    for from in next.by_ref().take(share) {
+        opens(lab, from, &[]);
+    }
+    for from in next.take(2 * limit) {
+        opens(lab, from, &[EngineEvent::HalfOpenGaveWay]);
+    }
+}
+
+/// The first worker has as many as may be, and goes on to have them; then come the others.
+#[track_caller]
+fn skewed(mut lab: Lab, limit: usize, flood: Ipv4Addr, others: Ipv4Addr) {
+    let mut all = of_worker(&lab, 0, flood);
+    all.by_ref().take(limit).for_each(|from| opens(&mut lab, from, &[]));
+    all.take(limit).for_each(|from| opens(&mut lab, from, &[EngineEvent::HalfOpenGaveWay]));
+    let workers = lab.rig.workers.len();
+    (1..workers).for_each(|worker| has_its_share(&mut lab, worker, limit, others));
+    let share = (limit / workers).max(1);
+    assert_eq!(flows(&lab), (limit + share * (workers - 1)) as u64, "less than twice the limit");
+}
+
 /// The same number of flows, over all workers, as there are connections that were not made to give way.
 fn flows(lab: &Lab) -> u64 {
     lab.rig.counters().flows
@@ -30,13 +69,12 @@ fn half_open(lab: &Lab) -> u64 {
 #[test]
 fn s174_the_oldest_half_open_connection_gives_way_to_a_new_one() {
     let mut lab = server(|server| server.half_open_limit = 4);
-    // One source address and port after another: all are one worker's, or each has some.
+    let mut clients = of_worker(&lab, 0, client(0).addr);
+    let clients: Vec<Endpoint> = std::iter::repeat_with(|| clients.next().unwrap()).take(23).collect();
+    let client = |number: usize| if number == 900 { super::client(900) } else { clients[number] };
     lab.connect(client(900), 5060, HOST_A);
     (0..4).for_each(|number| opens(&mut lab, client(number), &[]));
     assert_eq!((half_open(&lab), flows(&lab)), (4, 5));
-    if lab.rig.workers.len() > 1 {
-        return;
-    }
     lab.rig.wait(Duration::from_millis(10));
     (4..20).for_each(|number| opens(&mut lab, client(number), &[EngineEvent::HalfOpenGaveWay]));
     assert_eq!((half_open(&lab), flows(&lab)), (4, 5));
@@ -72,29 +110,79 @@ fn s174_time_ends_half_open_connections_and_a_reload_counts_what_there_is() {
 }
 
 #[test]
-fn s174_all_virtual_servers_together_have_a_limit_of_half_open_ones() {
-    let mut lab = pair(|intent| intent.limits.half_open_limit = 3);
-    (0..3).for_each(|number| opens(&mut lab, client(number), &[]));
-    if lab.rig.workers.len() == 1 {
-        (3..9).for_each(|number| opens(&mut lab, client(number), &[EngineEvent::HalfOpenGaveWay]));
-        assert_eq!(flows(&lab), 3);
+fn s174_who_floods_one_worker_keeps_nobody_out_who_comes_to_another() {
+    for limit in [1, 2, 6] {
+        let lab = server(|server| server.half_open_limit = limit);
+        skewed(lab, limit as usize, client(1).addr, client(2).addr);
     }
 }
 
-/// Where none of a worker's own can give way, the SYN is dropped in silence: it may be forged.
 #[test]
-fn s174_a_syn_for_which_none_can_give_way_is_dropped_in_silence() {
-    let mut lab = server(|server| server.half_open_limit = 1);
-    opens(&mut lab, client(0), &[]);
-    // What its member has continued is no handshake any more, but counts as long as its client has not.
-    for number in 1..200 {
-        let (out, moved) = lab.send(ROUTER, &syn(client(number), V));
-        match moved.dropped.as_slice() {
-            [] => assert_eq!((out.len(), moved.events), (1, vec![EngineEvent::HalfOpenGaveWay])),
-            dropped => assert_eq!((out.len(), dropped), (0, &[DropReason::HalfOpenLimit][..])),
-        }
+fn s174_all_virtual_servers_together_have_a_limit_of_half_open_ones() {
+    for limit in [1, 3, 7] {
+        let lab = pair(|intent| intent.limits.half_open_limit = limit);
+        skewed(lab, limit as usize, client(1).addr, client(2).addr);
+    }
+}
+
+/// Of what a client sees nothing of: members that call somebody who is silent, and SYNs to another virtual server.
+#[test]
+fn s174_what_others_open_does_not_hide_the_half_open_connection_that_gives_way() {
+    let mut lab = pair(|intent| {
+        intent.virtual_servers[0].half_open_limit = 2;
+        let other = other_server(intent);
+        intent.virtual_servers.push(other);
+    });
+    for (peer, own) in of_worker(&lab, 0, addr(PEER)).take(300).zip(41_000..) {
+        let out = |src: &str| Build::tcp(at(src, own), peer, SYN, 500, 0);
+        lab.forwards(HOST_A, out(A), ROUTER, out(V));
+    }
+    for from in of_worker(&lab, 0, client(7).addr).take(100) {
+        lab.forwards(ROUTER, syn(from, OTHER), HOST_A, syn(from, A));
+    }
+    lab.rig.wait(Duration::from_millis(10));
+    let mut all = of_worker(&lab, 0, client(1).addr);
+    all.by_ref().take(2).for_each(|from| opens(&mut lab, from, &[]));
+    all.take(20).for_each(|from| opens(&mut lab, from, &[EngineEvent::HalfOpenGaveWay]));
+    assert_eq!((half_open(&lab), flows(&lab)), (2, 402));
+}
+
+/// The search has an end. The SYN that has no place by it is dropped in silence: it may be forged.
+#[test]
+fn s174_a_syn_for_which_none_is_found_is_dropped_in_silence() {
+    let mut lab = pair(|intent| {
+        intent.virtual_servers[0].half_open_limit = 1;
+        let other = other_server(intent);
+        intent.virtual_servers.push(other);
+    });
+    for from in of_worker(&lab, 0, client(7).addr).take(256) {
+        lab.forwards(ROUTER, syn(from, OTHER), HOST_A, syn(from, A));
+    }
+    lab.rig.wait(Duration::from_millis(10));
+    let mut all = of_worker(&lab, 0, client(1).addr);
+    opens(&mut lab, all.next().unwrap(), &[]);
+    for from in all.take(20) {
+        let (out, moved) = lab.send(ROUTER, &syn(from, V));
+        assert_eq!((out.len(), moved.dropped), (0, vec![DropReason::HalfOpenLimit]));
     }
     assert_eq!(half_open(&lab), 1);
+}
+
+/// Whoever acknowledges blindly what he does not see is as forged as before.
+#[test]
+fn s174_a_blind_acknowledgement_keeps_no_half_open_connection() {
+    let mut lab = server(|server| server.half_open_limit = 1);
+    let mut all = of_worker(&lab, 0, client(1).addr);
+    let mut events = vec![];
+    for from in all.by_ref().take(9) {
+        opens(&mut lab, from, &events);
+        let answer = |src: &str| Build::tcp(at(src, 5060), from, SYN_ACK, 9000, 1001);
+        lab.forwards(HOST_A, answer(A), ROUTER, answer(V));
+        let blind = |dst: &str| Build::tcp(from, at(dst, 5060), ACK, 1001, 7_000_000);
+        lab.forwards(ROUTER, blind(V), HOST_A, blind(A));
+        assert_eq!(half_open(&lab), 1);
+        events = vec![EngineEvent::HalfOpenGaveWay];
+    }
 }
 
 #[test]
@@ -140,15 +228,39 @@ fn s175_a_clients_own_half_open_connection_gives_way() {
     let mut lab = server(|server| server.client_half_open_limit = 2);
     let (one, other) = (client(1), client(2));
     opens(&mut lab, port(other, 1), &[]);
-    opens(&mut lab, port(one, 1), &[]);
-    opens(&mut lab, port(one, 2), &[]);
-    if lab.rig.workers.len() > 1 {
-        return;
-    }
-    (3..9).for_each(|number| opens(&mut lab, port(one, number), &[EngineEvent::HalfOpenGaveWay]));
-    assert_eq!(flows(&lab), 3, "the other's stands");
+    let mut ports = of_worker(&lab, 0, one.addr);
+    ports.by_ref().take(2).for_each(|from| opens(&mut lab, from, &[]));
+    ports.take(6).for_each(|from| opens(&mut lab, from, &[EngineEvent::HalfOpenGaveWay]));
+    let workers = lab.rig.workers.len();
+    (1..workers).for_each(|worker| has_its_share(&mut lab, worker, 2, one.addr));
+    assert_eq!(flows(&lab), 3 + (workers as u64 - 1), "the other's stands");
     let answer = |src: &str| Build::tcp(at(src, 5060), port(other, 1), SYN_ACK, 9000, 1001);
     lab.forwards(HOST_A, answer(A), ROUTER, answer(V));
+}
+
+/// What clients of a virtual server had that has left the file is nobody's when its id is another one's.
+#[test]
+fn s175_a_virtual_server_that_leaves_and_comes_back_finds_its_clients_with_nothing() {
+    let mut lab = pair(|intent| {
+        intent.virtual_servers[0].client_connection_limit = 5;
+        let mut other = other_server(intent);
+        (other.client_connection_limit, other.client_half_open_limit) = (2, 2);
+        intent.virtual_servers.push(other);
+    });
+    let one = client(1);
+    let there = |number: u16, dst: &str| Build::tcp(port(one, number), at(dst, 5060), SYN, 1000, 0);
+    for round in 0..3 {
+        for number in [10 * round, 10 * round + 1] {
+            lab.forwards(ROUTER, there(number, OTHER), HOST_A, there(number, A));
+        }
+        let (_, moved) = lab.send(ROUTER, &there(10 * round + 2, OTHER));
+        assert_eq!(moved.dropped, [DropReason::ClientLimit]);
+        let server = lab.rig.intent.virtual_servers.pop().unwrap();
+        lab.rig.publish();
+        lab.rig.wait(Duration::from_millis(100));
+        lab.rig.intent.virtual_servers.push(server);
+        lab.rig.publish();
+    }
 }
 
 #[test]
@@ -180,13 +292,12 @@ fn s175_a_reload_that_takes_the_limit_away_takes_it_at_once() {
 fn s176_all_virtual_servers_together_have_a_limit() {
     let mut lab = pair(|intent| {
         intent.limits.connection_limit = 2;
-        let other =
-            VirtualServer { name: "other".into(), address: addr("10.20.0.200"), ..intent.virtual_servers[0].clone() };
+        let other = other_server(intent);
         intent.virtual_servers.push(other);
     });
     lab.connect(client(0), 5060, HOST_A);
     let at_other = |dst: &str| Build::tcp(client(1), at(dst, 5060), SYN, 1000, 0);
-    lab.forwards(ROUTER, at_other("10.20.0.200"), HOST_A, at_other(A));
+    lab.forwards(ROUTER, at_other(OTHER), HOST_A, at_other(A));
     refused(&mut lab, client(2), DropReason::ConnectionLimit);
     closes(&mut lab, client(0), HOST_A);
     lab.connect(client(2), 5060, HOST_A);
