@@ -44,7 +44,7 @@ pub struct Overview {
     pub virtual_servers_up: u64,
     /// How many of them are disabled in the file.
     pub virtual_servers_disabled: u64,
-    /// 400 members at most: those of the virtual servers above first, else in the order of the file.
+    /// 400 members at most: those that are down and no standby first, then those of the virtual servers above, else in the order of the file.
     pub members: Vec<MemberRow>,
     /// How many members there are.
     pub members_count: u64,

@@ -7,7 +7,7 @@ use super::tables::uses_of;
 use crate::admin::overview::{ALARMS_MAX, MEMBERS_MAX, Overview, SERVERS_MAX, SWITCHOVERS_MAX};
 use crate::admin::rows::{MemberRow, SwitchoverRow, VirtualServerState};
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, PoolId, VirtualServer, VirtualServerId};
+use crate::policy::intent::{Member, MemberId, PoolId, VirtualServer, VirtualServerId};
 use crate::time::Instant;
 use std::collections::BTreeSet;
 
@@ -46,14 +46,20 @@ impl Controller {
         }
     }
 
-    /// Those of these pools, then the others, as many as may be shown.
+    /// Those that should serve and are down, then those of these pools, then the others, as many as may be shown.
     fn members_first_of(&self, pools: &BTreeSet<PoolId>, now: Instant) -> Vec<MemberRow> {
-        let mut chosen: Vec<(bool, MemberId)> =
-            self.intent.members.entries().map(|(id, meant)| (!pools.contains(&meant.pool), id)).collect();
-        chosen.sort_by_key(|(is_other, _)| *is_other);
+        let rank = |(id, meant): (MemberId, &Member)| ((!self.is_missed(id, meant), !pools.contains(&meant.pool)), id);
+        let mut chosen: Vec<((bool, bool), MemberId)> = self.intent.members.entries().map(rank).collect();
+        chosen.sort_by_key(|(rank, _)| *rank);
         let workers = self.member_uses();
         let chosen = chosen.into_iter().take(MEMBERS_MAX);
         chosen.map(|(_, id)| self.member_row(id, uses_of(&workers, id), now)).collect()
+    }
+
+    /// It is down and no standby: one of those may be down until it is promoted.
+    fn is_missed(&self, id: MemberId, meant: &Member) -> bool {
+        let serves = self.pools.takes_new(id) || self.intent.pools[meant.pool].is_shared();
+        serves && self.pools.member(id).state == State::Down
     }
 
     fn last_switchovers(&self, now: Instant) -> Vec<SwitchoverRow> {

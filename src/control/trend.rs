@@ -59,7 +59,8 @@ impl Trend {
         self.looked + EVERY
     }
 
-    /// Takes a sample if it is time to. One that is late stands for all that should have been taken meanwhile.
+    /// Takes a sample if it is time to. One that is late stands for all that should have been taken meanwhile,
+    /// to the nearest number of them.
     pub(super) fn poll(&mut self, machine: &Machine, latencies: &mut Latencies, now: Instant) {
         if now < self.next_deadline() {
             return;
@@ -76,7 +77,7 @@ impl Trend {
             flows: 0,
         };
         let sample = Sample { rates, flows: sums.flows, forwarding: latencies.take_recent() };
-        let missed = (now.since(self.looked).as_nanos() / EVERY.as_nanos()).min(MOST as u128) as usize;
+        let missed = ((now.since(self.looked) + EVERY / 2).as_nanos() / EVERY.as_nanos()).min(MOST as u128) as usize;
         for _ in 0..missed {
             keep(&mut self.samples, sample, MOST);
             keep(&mut self.drops, drops.clone(), MINUTE + 1);
@@ -260,10 +261,10 @@ mod tests {
         rig.pass(3, 0, (DropReason::NoFlow, 0));
         let row = rig.row();
         assert_eq!((row.every_ms, row.until), (2_000, rig.machine.wall(rig.now)));
-        assert_eq!(row.received_frames_per_s, [10, 100, 100, 100, 0]);
-        assert_eq!(row.received_bits_per_s, [8_000, 80_000, 80_000, 80_000, 0]);
-        assert_eq!((row.dropped_frames_per_s, row.flows), (vec![3, 0, 0, 0, 0], vec![10, 600, 600, 600, 0]));
-        assert_eq!(row.forwarding_p50_ns, [None; 5], "nothing was sent");
+        assert_eq!(row.received_frames_per_s, [10, 100, 100, 100, 0, 0]);
+        assert_eq!(row.received_bits_per_s, [8_000, 80_000, 80_000, 80_000, 0, 0]);
+        assert_eq!((row.dropped_frames_per_s, row.flows), (vec![3, 0, 0, 0, 0, 0], vec![10, 600, 600, 600, 0, 0]));
+        assert_eq!(row.forwarding_p50_ns, [None; 6], "nothing was sent");
     }
 
     #[test]

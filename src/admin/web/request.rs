@@ -1,6 +1,6 @@
 //! The head of a request (RFC 9112), as far as one who only gives answers needs it.
 //!
-//! Owns what is refused as no HTTP. Does not ask for `Host`: there is one site here, whatever it is called.
+//! Owns what is refused as no HTTP. Does not judge `Host`: `site` does.
 
 /// Bytes of a head, at most.
 pub(super) const HEAD_MAX: usize = 8 * 1024;
@@ -13,6 +13,8 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a [u8],
     /// The values of `If-None-Match`.
     pub(super) known: Vec<&'a [u8]>,
+    /// The values of `Host`: one, unless somebody plays.
+    pub(super) hosts: Vec<&'a [u8]>,
 }
 
 /// What is to be done with the target (RFC 9110 9.1).
@@ -52,9 +54,14 @@ pub(super) fn read(head: &[u8]) -> Result<Request<'_>, Malformed> {
     if !version.starts_with(b"HTTP/1.") || target.is_empty() {
         return Err(Malformed::NotHttp);
     }
-    let fields = lines.take_while(|line| !line.is_empty());
-    let known = fields.filter_map(|line| value(line, b"if-none-match")).collect();
-    Ok(Request { method: Method::of(method), path: path(target), known })
+    let fields: Vec<&[u8]> = lines.take_while(|line| !line.is_empty()).collect();
+    let values = |name: &[u8]| fields.iter().filter_map(|line| value(line, name)).collect();
+    Ok(Request {
+        method: Method::of(method),
+        path: path(target),
+        known: values(b"if-none-match"),
+        hosts: values(b"host"),
+    })
 }
 
 impl Method {
@@ -92,7 +99,7 @@ mod tests {
     use super::*;
 
     fn read_whole(text: &str) -> (Method, &str, usize) {
-        let Request { method, path, known } = read(text.as_bytes()).unwrap();
+        let Request { method, path, known, .. } = read(text.as_bytes()).unwrap();
         (method, std::str::from_utf8(path).unwrap(), known.len())
     }
 

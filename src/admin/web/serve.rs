@@ -97,6 +97,7 @@ async fn head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::metrics::scrape::QUESTIONS;
     use crate::admin::overview::Overview;
     use crate::admin::rows::CounterRow;
     use crate::admin::{Answered, Data, Request};
@@ -110,9 +111,10 @@ mod tests {
         String::from_utf8(answer).unwrap()
     }
 
-    /// Answers as a controller does; counts how often it is asked what the status page shows.
-    async fn controller(mut questions: mpsc::Receiver<Asked>, overviews: Arc<AtomicU64>) {
+    /// Answers as a controller does; counts how often it is asked.
+    async fn controller(mut questions: mpsc::Receiver<Asked>, asks: Arc<AtomicU64>) {
         while let Some(Asked { request, answer, .. }) = questions.recv().await {
+            asks.fetch_add(1, Ordering::Relaxed);
             let data = match request {
                 Request::Counters { all: true } => Data::Counters(vec![CounterRow {
                     name: "drop_no_flow".into(),
@@ -125,8 +127,7 @@ mod tests {
                 Request::Snat {} => Data::Snat(Vec::new()),
                 Request::Latency { .. } => Data::Latency(Vec::new()),
                 Request::Overview {} => {
-                    overviews.fetch_add(1, Ordering::Relaxed);
-                    Data::Overview(Box::new(Overview { name: "<script>\r\n".into(), ..Overview::default() }))
+                    Data::Overview(Box::new(Overview { name: "edge-1.example.net".into(), ..Overview::default() }))
                 }
                 request => {
                     assert!(!request.changes(), "{request:?}");
@@ -141,15 +142,15 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, questions) = mpsc::channel(1);
-        let overviews = Arc::<AtomicU64>::default();
-        tokio::spawn(controller(questions, Arc::clone(&overviews)));
+        let asks = Arc::<AtomicU64>::default();
+        tokio::spawn(controller(questions, Arc::clone(&asks)));
         tokio::spawn(serve(listener, asked, std::future::pending()));
-        (address, overviews)
+        (address, asks)
     }
 
     /// Head and content.
-    async fn split(address: SocketAddr, request: &str) -> (String, String) {
-        let answer = fetched(address, format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await;
+    async fn split(address: SocketAddr, request: impl std::fmt::Display) -> (String, String) {
+        let answer = fetched(address, format!("{request} HTTP/1.1\r\nHost: 127.0.0.1:9469\r\n\r\n").as_bytes()).await;
         let (head, content) = answer.split_once("\r\n\r\n").expect("a whole head");
         (head.to_owned(), content.to_owned())
     }
@@ -222,18 +223,45 @@ mod tests {
 
     #[tokio::test]
     async fn however_many_look_the_controller_is_asked_twice_a_second_at_most() {
-        let (address, overviews) = served().await;
-        let begun = std::time::Instant::now();
-        let looks = (0..100).map(|_| tokio::spawn(split(address, "GET /status.json")));
-        for look in looks.collect::<Vec<_>>() {
-            // Some gave way to others.
-            if let Ok((_, content)) = look.await {
-                let read: serde_json::Value = serde_json::from_str(&content).unwrap();
-                assert_eq!(read["name"], "<script>\r\n");
+        // How many questions each takes.
+        for (path, questions) in [("/status.json", 1), ("/metrics", QUESTIONS.len() as u64), ("/healthz", 1)] {
+            let (address, asks) = served().await;
+            let begun = std::time::Instant::now();
+            let looks = (0..100).map(|_| tokio::spawn(split(address, format!("GET {path}"))));
+            for look in looks.collect::<Vec<_>>() {
+                // Some gave way to others.
+                if let Ok((_, content)) = look.await {
+                    let expected = match path {
+                        "/status.json" => "\"name\":\"edge-1.example.net\"",
+                        "/metrics" => "fairlead_dropped_frames_total",
+                        _ => "ok\n",
+                    };
+                    assert!(content.contains(expected), "{path}: {content}");
+                }
             }
+            let most = questions * (begun.elapsed().as_millis() as u64 / 500 + 1);
+            assert!((questions..=most).contains(&asks.load(Ordering::Relaxed)), "{path}: {asks:?} of {most}");
         }
-        let most = begun.elapsed().as_millis() as u64 / 500 + 1;
-        assert!((1..=most).contains(&overviews.load(Ordering::Relaxed)), "{overviews:?} of {most}");
+    }
+
+    #[tokio::test]
+    async fn a_name_of_somebody_elses_is_not_this_site_but_a_scraper_may_call_it_as_it_likes() {
+        let (address, _) = served().await;
+        for (path, host, code) in [
+            ("/", "Host: evil.test\r\n", "421"),
+            ("/status.json", "host: evil.test:9469\r\n", "421"),
+            ("/status.json", "Host: 127.0.0.1\r\nHost: evil.test\r\n", "421"),
+            ("/status.json", "Host:\r\n", "421"),
+            ("/", "Host: EDGE-1.example.net:9469\r\n", "200"),
+            ("/status.json", "Host: edge-1\r\n", "200"),
+            ("/status.json", "Host: localhost:9469\r\n", "200"),
+            ("/status.json", "", "200"),
+            ("/metrics", "Host: lead-a.monitored.test\r\n", "200"),
+            ("/healthz", "Host: lead-a.monitored.test\r\n", "200"),
+        ] {
+            let answer = fetched(address, format!("GET {path} HTTP/1.1\r\n{host}\r\n").as_bytes()).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{path} {host}: {answer}");
+        }
     }
 
     #[tokio::test]

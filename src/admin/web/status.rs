@@ -1,37 +1,22 @@
-//! The status page's data, as JSON.
-//!
-//! Owns how often the controller is asked for it: however many look, it answers them twice a second at most, and they share what it said.
+//! The status page's data, as JSON, and what the appliance is called.
 
 use crate::admin::answer::Data;
 use crate::admin::request::{Asked, Request, put};
-use crate::time::Duration;
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, timeout};
+use tokio::sync::mpsc;
 
-/// What the controller has said is good for so long.
-const GOOD_FOR: Duration = Duration::from_millis(500);
-/// How long it may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What the page is made of, at one moment.
+#[derive(Clone)]
+pub(super) struct Status {
+    /// The appliance's name.
+    pub(super) name: Arc<str>,
+    pub(super) document: Arc<[u8]>,
+}
 
-/// What it said last, and when it was asked.
-#[derive(Default)]
-pub(super) struct Status(Mutex<Option<(Instant, Arc<[u8]>)>>);
-
-impl Status {
-    /// The document. `None`: the controller does not answer.
-    pub(super) async fn document(&self, asked: &mpsc::Sender<Asked>) -> Option<Arc<[u8]>> {
-        // Whoever comes while it is being asked waits for the same answer.
-        let mut last = timeout(PATIENCE, self.0.lock()).await.ok()?;
-        if let Some((_, document)) = last.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR) {
-            return Some(Arc::clone(document));
-        }
-        let at = Instant::now();
-        let answered = timeout(PATIENCE, put(asked, Request::Overview {}, None)).await.ok()??.ok()?;
-        let Data::Overview(overview) = answered.data else { return None };
-        let written = tokio::task::spawn_blocking(move || serde_json::to_vec(&overview));
-        let document: Arc<[u8]> = written.await.ok()?.ok()?.into();
-        *last = Some((at, Arc::clone(&document)));
-        Some(document)
-    }
+/// It. `None`: the controller does not answer.
+pub(super) async fn status(asked: &mpsc::Sender<Asked>) -> Option<Status> {
+    let Data::Overview(overview) = put(asked, Request::Overview {}, None).await?.ok()?.data else { return None };
+    let name = overview.name.as_str().into();
+    let written = tokio::task::spawn_blocking(move || serde_json::to_vec(&overview));
+    Some(Status { name, document: written.await.ok()?.ok()?.into() })
 }

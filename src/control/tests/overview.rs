@@ -3,6 +3,7 @@
 use super::*;
 use crate::admin::overview::{MEMBERS_MAX, Overview, SERVERS_MAX};
 use crate::config;
+use crate::policy::intent::Mode;
 
 fn overview(bench: &mut Bench) -> Overview {
     match bench.ask(Request::Overview {}).expect("it waits for nobody").unwrap().data {
@@ -38,6 +39,21 @@ fn s168_who_looks_sees_what_the_tables_say() {
     );
     assert_eq!((seen.alarms.len() as u64, &seen.alarms), (seen.alarms_count, &status.alarms));
     assert_eq!(seen.time, bench.controller.machine.wall(bench.now));
+}
+
+#[test]
+fn a_member_that_should_serve_and_is_down_comes_first_a_standby_does_not() {
+    for (mode, first) in [(Mode::RoundRobin, "sip-b"), (Mode::ActiveStandby, "sip-a")] {
+        let mut intent = two_arm();
+        intent.pools.iter_mut().for_each(|pool| pool.mode = mode);
+        let mut bench = Bench::of(&intent);
+        bench.hosts[B].manner = Manner::Answers(200);
+        bench.run(1_000);
+        bench.hosts[B].manner = Manner::Mute;
+        bench.run(3_000);
+        let seen = overview(&mut bench).members;
+        assert_eq!((seen[0].name.as_str(), seen.len()), (first, 2), "{mode:?}: {seen:?}");
+    }
 }
 
 #[test]

@@ -125,21 +125,33 @@
   function who(it) {
     const role = it.pair && [" · ", h("span", { class: "role" }, it.pair.role), " in its pair"];
     show("who", h("h1", {}, it.name), h("p", {}, `Fairlead ${it.version} · up ${span(it.uptime_s)}`, role));
-    document.title = `${it.alarms_count ? `(${it.alarms_count}) ` : ""}${it.name} · Fairlead`;
+    const { open } = standing(it);
+    document.title = `${open ? `(${open}) ` : ""}${it.name} · Fairlead`;
+  }
+
+  // Alarms by whether somebody knows of them, as `fairlead alarms --check` counts: one that is acknowledged calls nobody.
+  function standing(it) {
+    const known = it.alarms.filter((alarm) => alarm.acknowledged).length;
+    const critical = it.alarms.filter((alarm) => alarm.severity === "critical" && !alarm.acknowledged).length;
+    return { open: it.alarms_count - known, critical, known };
   }
 
   function verdict(it) {
     const served = it.virtual_servers_count - it.virtual_servers_disabled;
     const down = served - it.virtual_servers_up;
-    const critical = it.alarms.filter((alarm) => alarm.severity === "critical").length;
+    const { open, critical, known } = standing(it);
     const standby = it.pair && it.pair.role !== "active";
-    const alarms = it.alarms_count ? `${many(it.alarms_count, "alarm")}${critical ? `, ${critical} critical` : ""}` : "No alarms";
+    const elsewhere = standby && it.pair.peer?.role === "active";
+    const news = open ? `${many(open, "alarm")}${critical ? `, ${count(critical)} critical` : ""}` : known ? "No new alarms" : "No alarms";
+    const alarms = known ? `${news}, ${count(known)} acknowledged` : news;
     let tone = "good", text = served === 1 ? "The virtual server is up" : `All ${count(served)} virtual servers are up`;
     if (served === 0) [tone, text] = ["plain", "No virtual server is enabled"];
     else if (down) [tone, text] = ["bad", served === 1 ? "The virtual server is down" : `${count(down)} of ${many(served, "virtual server")} ${down === 1 ? "is" : "are"} down`];
-    else if (standby) [tone, text] = ["plain", "This appliance stands by"];
-    if (tone !== "bad" && it.alarms_count) tone = critical ? "bad" : "warn";
-    const more = standby && !down ? `${alarms}. The other appliance of the pair serves the clients.` : alarms;
+    else if (elsewhere) [tone, text] = ["plain", "This appliance stands by"];
+    else if (standby) [tone, text] = ["bad", "No appliance of the pair is known to be active"];
+    if (tone !== "bad" && open) tone = critical ? "bad" : "warn";
+    const more = elsewhere ? `${alarms}. The other appliance of the pair serves the clients.`
+      : standby && down ? `${alarms}. No appliance of the pair is known to be active.` : alarms;
     show("verdict", h("div", { class: `verdict ${tone}` }, sign(tone), h("div", {}, h("strong", {}, text), h("span", {}, more))));
   }
 
@@ -192,7 +204,7 @@
         p.peer && ["heard ", since(p.peer.heard, it.time), " ago"]),
       fact("What they know", sync, lag),
       fact("Take-overs", count(p.takeovers), p.last_takeover && `the last one ${moment(p.last_takeover.time)}`),
-      p.split_since && fact("Both are active", tag("bad", "for"), since(p.split_since, it.time)))));
+      p.split_since && fact("Both are active", tag("bad", "split"), ["for ", since(p.split_since, it.time)]))));
   }
 
   const SERVER_TONES = { up: "good", down: "bad", disabled: "plain" };
@@ -350,7 +362,9 @@
   // Powers of ten around all values.
   function decades(values, usual) {
     const all = values.length ? values : usual;
-    const low = Math.floor(Math.log10(Math.min(...all))), high = Math.max(Math.ceil(Math.log10(Math.max(...all))), low + 2);
+    // Nothing has no logarithm.
+    const power = (value) => Math.log10(Math.max(1, value));
+    const low = Math.floor(power(Math.min(...all))), high = Math.max(Math.ceil(power(Math.max(...all))), low + 2);
     const ticks = [];
     for (let at = low; at <= high; at += 1) ticks.push(10 ** at);
     return { ticks, part: (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low) };
@@ -376,10 +390,21 @@
       this.every = trend.every_ms / 1000;
       this.until = Date.parse(trend.until);
       this.slots = Math.max(300, this.values[0].length);
+      if (this.chosen === null) this.cursor = null;
       this.draw();
     }
 
     get count() { return this.values ? this.values[0].length : 0; }
+
+    // When the value at an index ended, in milliseconds.
+    when(at) { return this.until - (this.count - 1 - at) * this.every * 1000; }
+
+    // The index of the moment under the cursor, which moves to the left as time passes. Null: there is none, or no more.
+    get chosen() {
+      if (this.cursor === null) return null;
+      const at = this.count - 1 - Math.round((this.until - this.cursor) / (this.every * 1000));
+      return at >= 0 && at < this.count ? at : null;
+    }
 
     point(event) {
       const box = this.canvas.getBoundingClientRect(), inner = box.width - LEFT - RIGHT;
@@ -393,18 +418,18 @@
       if (event.key === "Escape") this.move(null);
       if (by === undefined || !this.count) return;
       event.preventDefault();
-      this.move(Math.min(this.count - 1, Math.max(0, (this.cursor ?? this.count - 1) + by)));
+      this.move(Math.min(this.count - 1, Math.max(0, (this.chosen ?? this.count - 1) + by)));
     }
 
     move(to) {
-      if (to === this.cursor) return;
-      this.cursor = to;
-      this.draw();
+      if (to === this.chosen) return;
+      this.cursor = to === null ? null : this.when(to);
+      this.draw(true);
     }
 
     said(value) { return value === null || value === undefined ? "–" : this.format(value); }
 
-    draw() {
+    draw(moved = false) {
       const width = Math.round(this.canvas.clientWidth);
       if (!this.values || width < 120) return;
       const inner = width - LEFT - RIGHT, tall = HIGH - TOP - BOTTOM;
@@ -424,8 +449,8 @@
         parts.push(s("text", { x: round(Math.max(place, LEFT)), y: HIGH - 5, "text-anchor": back === 0 ? "end" : back === 10 ? "start" : "middle" }, text));
       }
       this.values.forEach((values, number) => parts.push(this.curves(values, number, x, y, round)));
-      const at = this.cursor ?? this.count - 1;
-      if (this.cursor !== null && at < this.count) {
+      const chosen = this.chosen, at = chosen ?? this.count - 1;
+      if (chosen !== null) {
         parts.push(s("line", { class: "cursor", x1: round(x(at)), x2: round(x(at)), y1: TOP, y2: TOP + tall }));
         this.values.forEach((values, number) => {
           if (values[at] !== null) parts.push(s("circle", { class: `dot d${number + 1}`, cx: round(x(at)), cy: round(y(values[at])), r: 4 }));
@@ -433,7 +458,8 @@
       }
       const wanted = this.canvas.cloneNode(false);
       wanted.setAttribute("viewBox", `0 0 ${width} ${HIGH}`);
-      wanted.setAttribute("aria-label", this.summary(at));
+      // A name that changes is read aloud to who is at it: only when they have moved.
+      if (moved || document.activeElement !== this.canvas || !wanted.hasAttribute("aria-label")) wanted.setAttribute("aria-label", this.summary(at));
       morph(this.canvas, put(wanted, {}, parts));
       this.legend(at);
     }
@@ -454,8 +480,7 @@
     }
 
     legend(at) {
-      const when = new Date(this.until - (this.count - 1 - at) * this.every * 1000);
-      this.at.textContent = this.count === 0 ? "" : this.cursor === null ? this.unit : `at ${clock.format(when)}`;
+      this.at.textContent = this.count === 0 ? "" : this.cursor === null ? this.unit : `at ${clock.format(new Date(this.when(at)))}`;
       const wanted = h("ul", { class: "key" }, this.lines.map(([, name], number) => h("li", {},
         s("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, s("path", { class: `curve s${number + 1}`, d: "M1 4H23" })),
         name, h("b", {}, this.said(this.values[number][at])))));
@@ -486,36 +511,64 @@
 
   // Asking.
 
-  let shownAt = null, timer = null;
+  let shownAt = null, timer = null, version = null;
 
   function fresh(text, old) {
     byId("fresh").className = old ? "fresh old" : "fresh";
     if (byId("fresh").textContent !== text) byId("fresh").textContent = text;
   }
 
-  function failed(why) {
+  function failed(why, short) {
     const since = shownAt === null ? "" : ` What is shown is from ${clock.format(shownAt)}.`;
-    const text = `No answer from the appliance: ${why}.${since} It is asked again every few seconds.`;
+    const text = `${why}.${since} It is asked again every few seconds.`;
     if (byId("lost").textContent !== text) byId("lost").textContent = text;
-    fresh("No answer", true);
+    fresh(short, true);
+  }
+
+  // What the appliance says.
+  async function answered() {
+    let answer, text;
+    try {
+      answer = await fetch("/status.json", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+      text = await answer.text();
+    } catch (error) {
+      throw new Error(error.name === "TimeoutError" ? `nothing came within ${PATIENCE_MS / 1000} s` : "it cannot be reached");
+    }
+    if (!answer.ok) throw new Error(`it says ${answer.status} ${answer.statusText}`);
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new Error("what it says is not whole");
+    }
+  }
+
+  function shown(it) {
+    // Another version has another page.
+    version ??= it.version;
+    if (it.version !== version) return location.reload();
+    for (const part of [who, verdict, figures, alarms, pair, servers, members, switchovers, drops, path]) part(it);
+    plots.forEach((plot) => plot.feed(it.trend));
+    shownAt = new Date();
+    byId("lost").textContent = "";
+    fresh(`Live, ${clock.format(new Date(it.time))}`, false);
   }
 
   async function ask() {
     clearTimeout(timer);
-    let wait = EVERY_MS;
+    let wait = EVERY_MS, it = null;
     try {
-      const answer = await fetch("/status.json", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-      if (!answer.ok) throw new Error(`it says ${answer.status} ${answer.statusText}`);
-      const it = await answer.json();
-      for (const part of [who, verdict, figures, alarms, pair, servers, members, switchovers, drops, path]) part(it);
-      plots.forEach((plot) => plot.feed(it.trend));
-      shownAt = new Date();
-      byId("lost").textContent = "";
-      fresh(`Live, ${clock.format(new Date(it.time))}`, false);
+      it = await answered();
+    } catch (error) {
+      failed(`No answer from the appliance: ${error.message}`, "No answer");
+    }
+    try {
+      if (it) shown(it);
+      else wait = EVERY_MS * 2;
     } catch (error) {
       wait = EVERY_MS * 2;
-      failed(error.name === "TimeoutError" ? `nothing came within ${PATIENCE_MS / 1000} s` : error.name === "TypeError" && !/json/i.test(error.message) ? "it cannot be reached" : error.message);
+      failed(`This page cannot show what the appliance says: ${error.message}`, "Not shown");
     }
+    clearTimeout(timer);
     if (!document.hidden) timer = setTimeout(ask, wait);
     else fresh("Paused", true);
   }
