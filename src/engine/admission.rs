@@ -136,7 +136,7 @@ impl Walk<'_> {
         })
     }
 
-    /// What `room` says has room, or gets it by what gives way; or it is a handshake, and this worker has less than its share of them.
+    /// What `room` says has room; or it is a handshake, and this worker has less than its share of them; or something gives way.
     fn room_by(&mut self, whose: Whose, room: impl Fn() -> Result<(), Exceeded>) -> Result<(), Verdict> {
         let mut given_way = 0;
         loop {
@@ -147,10 +147,10 @@ impl Walk<'_> {
                 Exceeded::HalfOpen => Some(Duration::ZERO),
                 Exceeded::Rate | Exceeded::Client => None,
             };
-            let gives_way = given_way < GIVE_WAY && quiet.is_some_and(|it| self.half_open_gives_way(it, whose));
-            if !gives_way && exceeded == Exceeded::HalfOpen && self.has_less_than_its_share(whose) {
+            if exceeded == Exceeded::HalfOpen && self.has_less_than_its_share(whose) {
                 return Ok(());
             }
+            let gives_way = given_way < GIVE_WAY && quiet.is_some_and(|it| self.half_open_gives_way(it, whose));
             if !gives_way {
                 return Err(self.refuse_new(exceeded));
             }

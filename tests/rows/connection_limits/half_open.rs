@@ -27,7 +27,8 @@ fn of_worker(lab: &Lab, worker: usize, address: Ipv4Addr) -> impl Iterator<Item 
 }
 
 fn other_server(intent: &Intent) -> VirtualServer {
-    VirtualServer { name: "other".into(), address: addr(OTHER), ..intent.virtual_servers[0].clone() }
+    let first = intent.virtual_servers[0].clone();
+    VirtualServer { name: "other".into(), address: addr(OTHER), half_open_limit: 0, ..first }
 }
 
 /// What comes to `worker` while `flood` fills a limit of `limit` half-open connections of all on the first one: its part passes, and then
@@ -44,7 +45,7 @@ fn has_its_share(lab: &mut Lab, worker: usize, limit: usize, address: Ipv4Addr) 
     }
 }
 
-/// The first worker has as many as may be, and goes on to have them; then come the others.
+/// The first worker has as many as may be, and has them all the time; then come the others.
 #[track_caller]
 fn skewed(mut lab: Lab, limit: usize, flood: Ipv4Addr, others: Ipv4Addr) {
     let mut all = of_worker(&lab, 0, flood);
