@@ -7,7 +7,6 @@ use super::exit::{BAD, FAILED, fail, print};
 use super::gather::USUAL_FILE;
 use super::kept::{Kept, KeptFile, Part};
 use super::owners::Owners;
-use super::restore::planned;
 use super::whole::{Over, WholeFile};
 use crate::admin::rows::Wall;
 use crate::config::{self, Configuration};
@@ -22,8 +21,8 @@ use std::time::SystemTime;
 /// Where operators' settings are kept unless the file says otherwise.
 pub(super) const USUAL_STATE: &str = "/var/lib/fairlead";
 
-/// Does it.
-pub fn run(asked: &Backup) -> ExitCode {
+/// Does it, if `tried` says that what it has collected can be restored.
+pub fn run(asked: &Backup, tried: impl Fn(&Kept, &Restore) -> Result<(), String>) -> ExitCode {
     let config = asked.config.clone().unwrap_or_else(|| USUAL_FILE.into());
     let read = match config::load(&config) {
         Ok(read) => read,
@@ -37,7 +36,7 @@ pub fn run(asked: &Backup) -> ExitCode {
         Err(why) => return fail(FAILED, &format!("nothing was written: {why}")),
     };
     let trial = Restore { from: asked.to.clone(), dry_run: true, config: Some(config), state: Some(state) };
-    if let Err(why) = planned(&kept, &trial) {
+    if let Err(why) = tried(&kept, &trial) {
         return fail(FAILED, &format!("nothing was written: it could not be restored: {why}"));
     }
     let written = kept.pack().and_then(|packed| {

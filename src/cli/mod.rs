@@ -83,7 +83,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
         Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
         Command::Check { file, here, quiet, json } => checked::run(&file, checked::How { here, quiet, json }),
         Command::Import(import) => import::run(&import),
-        Command::Backup(asked) => backup::run(&asked),
+        Command::Backup(asked) => backup::run(&asked, restore::can_restore),
         Command::Restore(asked) => restore::run(&asked),
         Command::Replay(asked) => replay::run(&asked),
         Command::Completion { shell } => print(&completion::script(shell)),

@@ -88,11 +88,16 @@ fn alone(plan: &Plan) -> Result<Option<File>, String> {
     }
 }
 
+/// Whether it can be restored so, for who makes it.
+pub(super) fn can_restore(kept: &Kept, asked: &Restore) -> Result<(), String> {
+    planned(kept, asked).map(drop)
+}
+
 /// Where everything of `kept` belongs. `backup` asks too, so that it writes nothing that is refused here.
 ///
 /// # Errors
 /// Why it cannot be restored, in words for an operator.
-pub(super) fn planned<'k>(kept: &'k Kept, asked: &Restore) -> Result<Plan<'k>, String> {
+fn planned<'k>(kept: &'k Kept, asked: &Restore) -> Result<Plan<'k>, String> {
     let of = |part| kept.files.iter().filter(move |file| file.about.part == part);
     let mains: Vec<&KeptFile> = of(Part::Configuration).collect();
     let [main] = mains[..] else { return Err("the backup does not hold one configuration".into()) };
@@ -311,7 +316,7 @@ mod tests {
                 config: Some(self.at("etc/fairlead.toml")),
                 state: Some(self.at("state")),
             };
-            super::super::backup::run(&asked)
+            super::super::backup::run(&asked, can_restore)
         }
 
         fn restore(&self, config: &str, dry_run: bool) -> ExitCode {
