@@ -147,14 +147,19 @@ impl Walk<'_> {
                 Exceeded::HalfOpen => Some(Duration::ZERO),
                 Exceeded::Rate | Exceeded::Client => None,
             };
-            if exceeded == Exceeded::HalfOpen && self.has_less_than_its_share(whose) {
+            // What a client has here is found by a search alone: that comes last.
+            let (is_half_open, is_searched) = (exceeded == Exceeded::HalfOpen, matches!(whose, Whose::Client(..)));
+            if is_half_open && !is_searched && self.has_less_than_its_share(whose) {
                 return Ok(());
             }
             let gives_way = given_way < GIVE_WAY && quiet.is_some_and(|it| self.half_open_gives_way(it, whose));
+            if !gives_way && is_half_open && is_searched && self.has_less_than_its_share(whose) {
+                return Ok(());
+            }
             if !gives_way {
                 return Err(self.refuse_new(exceeded));
             }
-            if exceeded == Exceeded::HalfOpen {
+            if is_half_open {
                 self.count_event(EngineEvent::HalfOpenGaveWay);
             }
             given_way += 1;
@@ -175,13 +180,14 @@ impl Walk<'_> {
 
     /// Half-open connections fill a limit of all workers, and give way on their own only: who chooses his ports so that one worker has
     /// them all must not keep out what comes to the others. Each may have its part of the limit whatever the others have.
-    fn has_less_than_its_share(&self, whose: Whose) -> bool {
-        let (limits, flows) = (&self.snapshot.connection_limits, &self.state.flows);
+    fn has_less_than_its_share(&mut self, whose: Whose) -> bool {
+        let (snapshot, flows) = (self.snapshot, &mut self.state.flows);
+        let limits = &snapshot.connection_limits;
         let (limit, has) = match whose {
             Whose::All => (limits.all().map(|it| it.half_open), flows.half_open_of(None)),
             Whose::Server(id) => (limits.server(id).map(|it| it.half_open), flows.half_open_of(Some(id))),
             Whose::Client(id, _) => {
-                let has = flows.half_open_found(|flow| whose.has(self.snapshot, flow));
+                let has = flows.half_open_found(self.now, |flow| whose.has(snapshot, flow));
                 (limits.server(id).map(|it| it.client.half_open), has)
             }
             Whose::Member(_) => return false,

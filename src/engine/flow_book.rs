@@ -9,6 +9,7 @@
 use super::connection_counts::{ConnectionCounts, HalfOpen, is_connection, is_half_open};
 use super::connection_use::ConnectionUse;
 use super::events::EngineEvent;
+use super::limiter::Limiter;
 use super::member_use::MemberUse;
 use crate::flow::key::Key;
 use crate::flow::{
@@ -32,6 +33,11 @@ const GIVES_WAY: [TimeoutClass; 4] =
 pub(super) const LOOKED_AT: usize = 256;
 /// Flows that open but are no connections to services, such as what members and visitors open, that are passed over on the way.
 const PASSED_OVER: usize = 1_024;
+/// Flows that open, whatever they are, that each search looks at: they cost next to nothing.
+const SHALLOW: usize = 16;
+/// Searches that look further, in a second. Each may wait for memory a thousand times, some 100 µs: all together 2 to 3 % of a core,
+/// whoever sends how many SYNs.
+const DEEP_SEARCHES: u32 = 250;
 
 /// The flows of one worker, with their ports and their members. The table itself can be read by all, and changed here only.
 pub(super) struct FlowBook {
@@ -45,6 +51,8 @@ pub(super) struct FlowBook {
     connections: ConnectionCounts,
     /// How many flows have given way to others since that was asked last.
     given_way: u64,
+    /// Searches for half-open connections that may look further than usual.
+    deep_searches: Limiter,
     /// How far the walk has come that forgets stale flows; none while there is nothing to forget.
     stale: Option<u32>,
 }
@@ -69,6 +77,7 @@ impl FlowBook {
             uses,
             connections: ConnectionCounts::new(snapshot),
             given_way: 0,
+            deep_searches: Limiter::new(DEEP_SEARCHES),
             stale: None,
         }
     }
@@ -296,7 +305,8 @@ impl FlowBook {
     }
 
     /// One of the half-open connections that `is_counted` gives way, of which nothing was heard for `quiet`: it is looked for among the
-    /// [`LOOKED_AT`] that were idle longest. Says whether there is one.
+    /// [`LOOKED_AT`] that were idle longest, or, where too many such searches were made lately, among the first few alone. Says whether
+    /// there is one.
     pub(super) fn half_open_gives_way(
         &mut self,
         snapshot: &Snapshot,
@@ -304,19 +314,31 @@ impl FlowBook {
         now: Instant,
         is_counted: impl Fn(&Flow) -> bool,
     ) -> bool {
-        let may = |id: &FlowId| {
-            let flow = self.table.at(*id).filter(|_| self.table.idle(*id, now) >= quiet);
+        let may = |id: FlowId, table: &FlowTable| {
+            let flow = table.at(id).filter(|_| table.idle(id, now) >= quiet);
             flow.is_some_and(|flow| is_counted(flow) && is_live(snapshot, flow))
         };
-        let found = self.longest_half_open(LOOKED_AT).find(may);
+        let mut found = self.half_open_among(SHALLOW).find(|id| may(*id, &self.table));
+        if found.is_none() && self.has_more_that_open(SHALLOW) && self.deep_searches.allows(now) {
+            found = self.longest_half_open(LOOKED_AT).find(|id| may(*id, &self.table));
+        }
         found.into_iter().for_each(|id| self.forget(snapshot, id));
         found.is_some()
     }
 
     /// Half-open connections, as many at most, those idle longest in front.
     pub(super) fn longest_half_open(&self, most: usize) -> impl Iterator<Item = FlowId> {
-        let opening = self.table.longest_idle(TimeoutClass::TcpOpening).take(PASSED_OVER + most);
-        opening.filter(|id| self.table.at(*id).is_some_and(is_half_open)).take(most)
+        self.half_open_among(PASSED_OVER + most).take(most)
+    }
+
+    /// Those among so many flows that open, the longest idle in front.
+    fn half_open_among(&self, looked_at: usize) -> impl Iterator<Item = FlowId> {
+        let opening = self.table.longest_idle(TimeoutClass::TcpOpening).take(looked_at);
+        opening.filter(|id| self.table.at(*id).is_some_and(is_half_open))
+    }
+
+    fn has_more_that_open(&self, than: usize) -> bool {
+        self.table.longest_idle(TimeoutClass::TcpOpening).nth(than).is_some()
     }
 
     /// How many half-open connections this worker has of a virtual server; `None`: of all.
@@ -324,9 +346,12 @@ impl FlowBook {
         self.connections.half_open().of(server)
     }
 
-    /// How many it has that `is_counted`, if no more than [`LOOKED_AT`] are half-open; else they are too many to be counted, which is
-    /// the most there can be.
-    pub(super) fn half_open_found(&self, is_counted: impl Fn(&Flow) -> bool) -> u64 {
+    /// How many it has that `is_counted`, if no more than [`LOOKED_AT`] are half-open, and few such questions were asked lately; else they
+    /// are too many to be counted, which is the most there can be.
+    pub(super) fn half_open_found(&mut self, now: Instant, is_counted: impl Fn(&Flow) -> bool) -> u64 {
+        if self.has_more_that_open(SHALLOW) && !self.deep_searches.allows(now) {
+            return u64::MAX;
+        }
         let (mut looked_at, mut found) = (0_u64, 0_u64);
         for flow in self.longest_half_open(LOOKED_AT).filter_map(|id| self.table.at(id)) {
             looked_at += 1;

@@ -169,6 +169,26 @@ fn s174_a_syn_for_which_none_is_found_is_dropped_in_silence() {
     assert_eq!(half_open(&lab), 1);
 }
 
+/// Who puts what never gives way in front of what may, and then sends SYNs without end, does not have the worker search for each.
+#[test]
+fn s174_searches_that_look_far_are_bounded() {
+    let mut lab = server(|server| server.half_open_limit = 2);
+    for (peer, own) in of_worker(&lab, 0, addr(PEER)).take(100).zip(41_000..) {
+        let out = |src: &str| Build::tcp(at(src, own), peer, SYN, 500, 0);
+        lab.forwards(HOST_A, out(A), ROUTER, out(V));
+    }
+    lab.rig.wait(Duration::from_secs(2));
+    let mut all = of_worker(&lab, 0, client(1).addr);
+    let came: Vec<_> = all.by_ref().take(1_000).map(|from| lab.send(ROUTER, &syn(from, V)).1).collect();
+    let passed = came.iter().filter(|moved| moved.transmitted == 1).count();
+    let dropped = came.iter().filter(|moved| moved.dropped == [DropReason::HalfOpenLimit]).count();
+    assert_eq!(passed + dropped, 1_000);
+    // Two had room, 250 had a second's searches, and more those of the time that the rest took.
+    assert!((252..500).contains(&passed), "{passed}");
+    lab.rig.wait(Duration::from_secs(1));
+    all.take(20).for_each(|from| opens(&mut lab, from, &[EngineEvent::HalfOpenGaveWay]));
+}
+
 /// Whoever acknowledges blindly what he does not see is as forged as before.
 #[test]
 fn s174_a_blind_acknowledgement_keeps_no_half_open_connection() {
