@@ -5,6 +5,7 @@
 //! in time, or more changes than a worker may spend its time on, nobody waits: the feed is broken, which the thread sees, and asks for all
 //! of it anew. While nobody is fed the flow table notes nothing.
 
+use super::allowance::Allowance;
 use crate::engine::{Engine, FlowChange, TOLD_AGAIN, UsedSince};
 use crate::flow::{SpeakerRecord, TimeoutClass};
 use crate::time::{Duration, Instant};
@@ -14,10 +15,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Slots of the flow table that are copied in one turn, or looked at by a walk.
 const SLOTS: usize = 64;
-/// Changes that are told in a second at most, and at once after a quiet time. Each costs some 280 instructions: so all of them take 2 to
+/// Changes that are told in a second at most. Each costs some 280 instructions: so all of them take 2 to
 /// 3 % of a core (benches/README.md), however many flows come and go.
 const CHANGES_A_SECOND: u64 = 250_000;
-const CHANGES_AT_ONCE: u64 = 25_000;
 /// Speakers that are told in one turn.
 const SPEAKERS: usize = 128;
 /// Speakers that are told in a second, at most, and how often at most.
@@ -60,16 +60,9 @@ pub struct Feeder {
     feed: u32,
     /// Where the full copy continues; `None`: it is made.
     copy: Option<u32>,
-    allowance: Allowance,
+    allowance: Allowance<CHANGES_A_SECOND>,
     round: Round,
     speakers: SpeakerRound,
-}
-
-/// How many changes may be told now.
-struct Allowance {
-    left: u64,
-    /// Until when it has been counted.
-    until: Instant,
 }
 
 /// The thread's end of it.
@@ -138,7 +131,7 @@ impl Feeder {
     pub(super) fn connected(room: usize, now: Instant) -> (Feeder, Feed) {
         let ((to, from), state) = (RingBuffer::new(room), Arc::<FeedState>::default());
         let (round, speakers) = (Round::new(now), SpeakerRound::new(now));
-        let allowance = Allowance { left: CHANGES_AT_ONCE, until: now };
+        let allowance = Allowance::default();
         let feeder = Feeder { to, state: Arc::clone(&state), feed: 0, copy: None, allowance, round, speakers };
         (feeder, Feed { from, state })
     }
@@ -158,9 +151,9 @@ impl Feeder {
             return false;
         }
         let (to, allowance) = (&mut self.to, &mut self.allowance);
-        let most = to.slots().min(allowance.renewed(now));
-        engine.tell_changes(most, |change| {
-            allowance.left -= 1;
+        allowance.renew(now);
+        engine.tell_changes(to.slots().min(allowance.left()), |change| {
+            allowance.spend();
             push(to, Update::Flow(change));
         });
         if engine.has_missed_changes() {
@@ -231,17 +224,6 @@ impl Feeder {
     }
 }
 
-impl Allowance {
-    const EACH: u64 = 1_000_000_000 / CHANGES_A_SECOND;
-
-    fn renewed(&mut self, now: Instant) -> usize {
-        let earned = now.since(self.until).as_nanos() as u64 / Allowance::EACH;
-        self.until += Duration::from_nanos(earned * Allowance::EACH);
-        self.left = (self.left + earned).min(CHANGES_AT_ONCE);
-        self.left as usize
-    }
-}
-
 impl Round {
     fn new(now: Instant) -> Round {
         Round { cursor: None, since: [None; TimeoutClass::COUNT], told: [now; TimeoutClass::COUNT], began: now }
@@ -302,27 +284,4 @@ impl SpeakerRound {
 fn push(to: &mut Producer<Update>, told: Update) {
     let pushed = to.push(told);
     debug_assert!(pushed.is_ok(), "the room was looked for before");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn in_any_second_no_more_is_told_than_a_worker_has_time_for() {
-        let mut now = Instant::from_millis(1);
-        let mut allowance = Allowance { left: CHANGES_AT_ONCE, until: now };
-        let mut told = 0;
-        // Turns of 7 µs, each of which would tell 64.
-        for _ in 0..1_000_000 / 7 {
-            now += Duration::from_micros(7);
-            let most = allowance.renewed(now).min(64) as u64;
-            allowance.left -= most;
-            told += most;
-        }
-        let all = CHANGES_AT_ONCE + CHANGES_A_SECOND;
-        assert!((all - 64..=all).contains(&told), "{told}");
-        // A quiet time earns what may be told at once, and no more, however long it was.
-        assert_eq!(allowance.renewed(now + Duration::from_secs(3_600)) as u64, CHANGES_AT_ONCE);
-    }
 }

@@ -9,6 +9,7 @@
 //! (what captures see), [`tape`] (what the recorder has seen last), [`handing_over`] (what it
 //! leaves to the next process), [`sync`] (what it tells another appliance), [`host`] (what the kernel sees of an interface, and sends there).
 
+mod allowance;
 pub mod arrivals;
 mod burst;
 mod copies;

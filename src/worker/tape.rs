@@ -13,33 +13,6 @@ pub const KEPT: usize = 128;
 /// Frames that a worker writes a second, at most: more would cost it more than a hundredth of what it forwards. A packet that is
 /// forwarded is written as it came and as it left.
 pub const PACE: u64 = 200_000;
-/// What each of them costs of the time.
-const COST: i64 = (1_000_000_000 / PACE) as i64;
-/// Time that may be saved up, for what comes in bursts.
-const SAVED: i64 = 100_000_000;
-
-/// How much a worker may write: time goes by, and each frame costs some of it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Allowance {
-    /// Nanoseconds.
-    left: i64,
-    /// As of this time.
-    at: Instant,
-}
-
-impl Allowance {
-    /// It is `now`. Says whether anything may be written until the next call.
-    pub fn renew(&mut self, now: Instant) -> bool {
-        let gone = now.since(self.at).as_nanos().min(SAVED as u128) as i64;
-        (self.left, self.at) = ((self.left + gone).min(SAVED), now);
-        self.left > 0
-    }
-
-    /// A frame was written.
-    pub fn spend(&mut self) {
-        self.left -= COST;
-    }
-}
 
 /// A frame as it was seen.
 #[derive(Clone, Copy, Debug)]
@@ -272,19 +245,6 @@ mod tests {
             tape.write(&seen, over);
             assert_eq!(tape.passed_over(), between);
         }
-    }
-
-    #[test]
-    fn what_may_be_written_comes_back_with_time_and_is_saved_up_for_a_tenth_of_a_second() {
-        let (mut allowance, at) = (Allowance::default(), Instant::from_millis);
-        assert!(!Allowance::default().renew(Instant::ZERO));
-        let mut written = |now: Instant, most: usize| {
-            (0..most).map_while(|_| allowance.renew(now).then(|| allowance.spend())).count()
-        };
-        assert_eq!(written(at(10), 10_000), 2_000);
-        assert_eq!(written(at(11), 10_000), 200);
-        assert_eq!(written(at(60_000), 100_000), 20_000, "PACE a tenth of a second");
-        assert_eq!(written(at(60_000), 1), 0);
     }
 
     /// What README and reference count with.

@@ -5,10 +5,11 @@
 //! neither is on, but for [`Taps::is_on`], once a burst. Nothing is allocated, also when one begins or ends, and nothing waits. The tape
 //! is written on in some turns and in others not, where frames come faster than it may be.
 
+use super::allowance::Allowance;
 use super::counters::Counters;
 use super::meant::Meant;
 use super::tap::{CAPTURES, Fate, Known, Seen, Side, Tap, Workspace};
-use super::tape::{Allowance, KEPT, Tape};
+use super::tape::{KEPT, PACE, Tape};
 use crate::engine::{DropReason, Engine, IgnoreReason, Lookup, PuntReason};
 use crate::flow::FlowName;
 use crate::io::Frame;
@@ -40,7 +41,7 @@ pub(super) struct Taps {
     tape: Option<Box<Tape>>,
     /// It is written on in this turn.
     is_recording: bool,
-    allowance: Allowance,
+    allowance: Allowance<PACE>,
     /// Frames that came in turns in which the recorder did not write. One that is handed to another worker counts at both.
     passed_over: u64,
     /// A capture is on, or the recorder writes.
