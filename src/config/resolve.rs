@@ -253,6 +253,7 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         unreachable: entry.unreachable.meant()?,
         // Where several are active, nobody takes over all that another had.
         redeliver: entry.redeliver.meant().filter(|_| is_pair).unwrap_or_default(),
+        dscp: entry.dscp.meant()?,
         connection_limit: entry.connection_limit.meant()?,
         connection_rate_limit: entry.connection_rate_limit.meant()?,
         half_open_limit: entry.half_open_limit.meant()?,
@@ -270,6 +271,7 @@ fn snat(document: &Document, entry: &schema::Snat) -> Option<Snat> {
         address: entry.address.meant()?,
         exclude: entry.exclude.meant()?,
         no_snat_udp_ports: entry.no_snat_udp_ports.meant()?,
+        dscp: entry.dscp.meant()?,
         resumes: true,
     })
 }

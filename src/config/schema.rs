@@ -20,7 +20,7 @@ use super::value::Needed;
 use crate::events::EventName;
 use crate::netlink::RouteProtocol;
 use crate::policy::intent::{
-    self, AdminState, Advertise, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember,
+    self, AdminState, Advertise, CodeRange, DayWindow, Dscp, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember,
     OnDownTcp, OnDownUdp, PairRole, PemFile, Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
@@ -404,6 +404,8 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
         "Port unreachable (or a reset of a SYN) that the active member itself sends about this service: held while another member may take over, and dropped if one does, since it would end the calls that the switchover saves; or forwarded as it comes, as it always is where several members are active.";
     redeliver: Duration = "4s", span(0, 32 * SECOND, ""), live,
         "SIP requests over UDP that clients sent in the last so long and that the active member has not answered when its monitors find it dead: delivered to the member that takes over, without waiting until the client repeats them. Not what members send to virtual addresses, and not after force, drain, offline, fail_back or a reload. \"0\": never.";
+    dscp: Dscp = (absent "as its members send it"), choice::<Dscp>(&[]), live,
+        "The code point (RFC 2474) that its datagrams and segments to whoever is outside its members leave with, for the networks on the way: all that members send from its service ports and that gets its address as source. The two bits of congestion notification stay, and what comes to it keeps what it has. What members send from other ports has that of [[snat]].";
     connection_limit: u32 = 0, integer(0, 1_000_000_000, "connections"), live,
         "Connections to its service ports at a time, at most, whichever member they are with; 0: no limit. What a connection is and what happens at the limit is the same as for a member's, but that no other member can help.";
     connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
@@ -431,6 +433,8 @@ section! { "snat", Some(4_096), Snat, compared intent::Snat;
         "Destinations that see the member's own address (the exclusion group): configuration server, DNS, log server, other SIP Servers.";
     no_snat_udp_ports: Vec<u16> = [], Many(&integer(1, 65_535, "port"), 0, 1_024), live,
         "UDP source ports of members that are never translated: services such as SNMP (161) whose requests may reach the member another way.";
+    dscp: Dscp = (absent "as the members send it"), choice::<Dscp>(&[]), live,
+        "The code point (RFC 2474) that leaves with what is translated here: all that members send from other ports than service ports, answers in connections included. See [[virtual_server]].";
 } }
 
 section! { "direct_access", ONCE, DirectAccess, compared intent::DirectAccess;

@@ -93,6 +93,7 @@ pub(crate) fn two_arm() -> Intent {
             address: Ipv4Addr::new(10, 20, 0, 100),
             exclude: vec!["172.16.1.20/32".parse().unwrap(), "172.16.2.0/24".parse().unwrap()],
             no_snat_udp_ports: Vec::new(),
+            dscp: None,
             resumes: true,
         }],
         direct_access: DirectAccess { allow: Some(vec![Default::default()]), rules: vec![] },

@@ -20,7 +20,7 @@ use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::{AddressClass, DatagramPort};
 use crate::time::Instant;
 use crate::wire::reply::IcmpError;
-use crate::wire::{Kind, Packet, Ports, Rewrite, Tuple};
+use crate::wire::{Endpoint, Kind, Packet, Ports, Protocol, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
 impl Engine {
@@ -172,9 +172,22 @@ impl<'a> Walk<'a> {
     /// The packet is changed and leaves towards `destination`.
     pub(super) fn forward(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Verdict {
         match self.routed(rewrite, destination) {
-            Some(departure) => Verdict::Forward(departure.forward),
+            Some(departure) if !self.snapshot.marks => Verdict::Forward(departure.forward),
+            Some(departure) => Verdict::Forward(self.marked(departure.forward)),
             None => self.forward_or_tell(rewrite, destination),
         }
+    }
+
+    /// What leaves under another address gets the code point that the file says. An ICMP error is no traffic of a service.
+    fn marked(&self, forward: Forward) -> Forward {
+        let packet = self.packet;
+        if !forward.rewrite.changes_source() || matches!(packet.kind, Kind::IcmpError(_)) {
+            return forward;
+        }
+        let tuple = packet.tuple();
+        let (protocol, port) = tuple.map_or((Protocol::Other(packet.protocol), 0), |it| (it.protocol, it.src.port));
+        let mark = self.snapshot.mark_of(protocol, Endpoint::new(packet.src(), port));
+        Forward { egress: forward.egress.marked(mark), ..forward }
     }
 
     /// As [`Walk::forward`], if nothing prevents it.
@@ -204,7 +217,10 @@ impl<'a> Walk<'a> {
             return self.reject_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
         }
         match self.way_out(destination, Conversation::of_packet(self.packet, &rewrite)) {
-            Ok(egress) => Verdict::Forward(self.left(rewrite, egress)),
+            Ok(egress) => {
+                let forward = self.left(rewrite, egress);
+                Verdict::Forward(self.marked(forward))
+            }
             Err(verdict) => verdict,
         }
     }

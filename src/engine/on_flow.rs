@@ -59,8 +59,10 @@ impl Walk<'_> {
         let flow = self.state.flows.at(id).filter(|flow| lost(self.snapshot, flow).is_none());
         let flow = flow.filter(|flow| !self.is_read(flow, &flow.key(side)));
         let egress = flow.and_then(|flow| {
-            let leaves = flow.translated(side);
-            self.snapshot.lookup(leaves.dst.addr, || Conversation::of(&leaves, &flow.key(side)))
+            let (comes, leaves) = (flow.key(side), flow.translated(side));
+            let egress = self.snapshot.lookup(leaves.dst.addr, || Conversation::of(&leaves, &comes))?;
+            let is_marked = self.snapshot.marks && comes.src != leaves.src;
+            Some(if is_marked { egress.marked(self.snapshot.mark_of(comes.protocol, comes.src)) } else { egress })
         });
         let egress = egress.and_then(|egress| u16::try_from(egress.0).ok());
         if let Some((egress, counted)) =

@@ -9,7 +9,9 @@ use super::sums::Counted;
 use super::verdict::{Departure, DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, FlowId, NO_VIRTUAL_SERVER, PathKind, Refused, Track};
+use crate::policy::adjacency::Mark;
 use crate::policy::intent::{MemberId, NoMember, PoolId};
+use crate::policy::multipath::Conversation;
 use crate::policy::snapshot::{Ready, ServiceView, VirtualView};
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Kind, Rewrite, Tuple};
@@ -88,7 +90,10 @@ impl<'a> Walk<'a> {
             return None;
         }
         let stays = served.exclude.holds(destination);
-        let departure = self.routed(if stays { Rewrite::default() } else { served.rewrite }, destination)?;
+        let (rewrite, mark) =
+            if stays { (Rewrite::default(), Mark::default()) } else { (served.rewrite, served.mark) };
+        let egress = self.snapshot.lookup(destination, || Conversation::of_packet(self.packet, &rewrite))?;
+        let departure = self.departs(rewrite, egress.marked(mark))?;
         if COUNTS && stays {
             self.state.sums.count(Counted::OutUnchanged, at, self.packet.size);
         } else if COUNTS {

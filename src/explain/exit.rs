@@ -21,6 +21,11 @@ pub(super) fn tell(trial: &Trial, names: Names, steps: &mut Steps) -> Option<Exp
         }
         None => {}
     }
+    if let Verdict::Forward(forward) = trial.verdict
+        && let Some(dscp) = trial.snapshot().egress(forward.egress).dscp()
+    {
+        steps.add("DSCP", format!("becomes {dscp} ({})", dscp.value()));
+    }
     let hop = trial.hop();
     let egress = hop.map(|hop| egress(trial, names, hop));
     if let (Some(egress), Some(hop)) = (&egress, hop) {

@@ -7,7 +7,7 @@ pub use super::intent::NextHop;
 
 use super::addresses::InterfaceView;
 use super::intent::{
-    Intent, Interface, InterfaceId, LearnedRoute, Member, MonitorKind, NeighbourEntry, Pool, PortId, Route,
+    Dscp, Intent, Interface, InterfaceId, LearnedRoute, Member, MonitorKind, NeighbourEntry, Pool, PortId, Route,
 };
 use crate::wire::Mac;
 use crate::wire::ethernet::LinkHeader;
@@ -119,6 +119,10 @@ pub struct Egress {
     pub link: LinkHeader,
     /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in fragments.
     pub mtu: u16,
+    /// What every packet has that leaves this way; `None`: what it came with.
+    dscp: Option<Dscp>,
+    /// The length in bytes of the link header that a frame has to have already to leave without another step; 0: each needs one.
+    straight: u8,
 }
 
 impl Egress {
@@ -126,13 +130,77 @@ impl Egress {
     #[inline]
     pub fn of(interface: &InterfaceView, dst: Mac) -> Egress {
         let &InterfaceView { port, vlan, mac, mtu, .. } = interface;
-        Egress { port, link: LinkHeader::new(dst, mac, vlan), mtu }
+        Egress::by(port, LinkHeader::new(dst, mac, vlan), mtu)
+    }
+
+    /// Out of the port with this link header.
+    #[inline]
+    pub fn by(port: PortId, link: LinkHeader, mtu: u16) -> Egress {
+        Egress { port, link, mtu, dscp: None, straight: link.length() as u8 }
+    }
+
+    /// The same way; all that leaves by it has this code point.
+    pub(super) fn marking(self, dscp: Dscp) -> Egress {
+        Egress { dscp: Some(dscp), straight: 0, ..self }
+    }
+
+    /// A frame whose network header begins at `l3` leaves by it as it is, with another link header of the same length.
+    #[inline(always)]
+    pub fn is_straight(&self, l3: usize) -> bool {
+        usize::from(self.straight) == l3
+    }
+
+    /// What every packet has that leaves by it; `None`: what it came with.
+    pub fn dscp(&self) -> Option<Dscp> {
+        self.dscp
     }
 }
 
 /// A place among the ways out of one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EgressId(pub u32);
+
+impl EgressId {
+    /// The same way, for packets that leave with this mark.
+    #[inline(always)]
+    pub fn marked(self, mark: Mark) -> EgressId {
+        EgressId(self.0 + u32::from(mark.0))
+    }
+}
+
+/// Which code point packets leave with: a place among those of one snapshot, behind 0, which leaves them what they came with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(pub(super) u8);
+
+/// The code points that something leaves with, in order, each once.
+#[derive(Clone, Debug)]
+pub(super) struct Marks(Vec<Dscp>);
+
+impl Marks {
+    pub(super) fn of(intent: &Intent) -> Marks {
+        let served = intent.virtual_servers.iter().filter_map(|server| server.dscp);
+        let mut all: Vec<_> = served.chain(intent.snats.iter().filter_map(|snat| snat.dscp)).collect();
+        all.sort_unstable_by_key(|dscp| dscp.value());
+        all.dedup();
+        Marks(all)
+    }
+
+    /// Which of them this one is.
+    pub(super) fn mark(&self, dscp: Option<Dscp>) -> Mark {
+        let place = dscp.and_then(|dscp| self.0.binary_search_by_key(&dscp.value(), |it| it.value()).ok());
+        Mark(place.map_or(0, |place| place as u8 + 1))
+    }
+
+    /// A way out, and then the same with each of them.
+    pub(super) fn variants(&self, egress: Egress) -> impl Iterator<Item = Egress> {
+        std::iter::once(egress).chain(self.0.iter().map(move |dscp| egress.marking(*dscp)))
+    }
+
+    /// Nothing is marked.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// What a route leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,11 @@
 //! Owns the meaning of the configuration once every name is resolved and every contradiction refused: indices instead
 //! of names, durations instead of texts. `config` makes it from a file; nothing here reads one.
 
+mod dscp;
 mod monitors;
 mod pair;
 
+pub use dscp::Dscp;
 pub use monitors::*;
 pub use pair::*;
 
@@ -447,6 +449,8 @@ pub struct VirtualServer {
     /// SIP requests over UDP of the last so long that a member has not answered when it is found dead are delivered again to the next;
     /// zero: none.
     pub redeliver: Duration,
+    /// What leaves from its service ports to clients has this one; `None`: the one that its member gave it.
+    pub dscp: Option<Dscp>,
     /// Connections to its service ports at a time, at most; 0: no limit.
     pub connection_limit: u32,
     /// New ones a second, at most; 0: no limit.
@@ -479,6 +483,7 @@ impl VirtualServer {
             unmatched: Unmatched::default(),
             unreachable: Unreachable::default(),
             redeliver: Duration::from_secs(4),
+            dscp: None,
             connection_limit: 0,
             connection_rate_limit: 0,
             half_open_limit: 0,
@@ -596,6 +601,8 @@ pub struct Snat {
     /// UDP source ports of members whose datagrams are never translated: services whose requests may arrive another
     /// way (scenario 53).
     pub no_snat_udp_ports: Vec<u16>,
+    /// What leaves with that address has this one, but from service ports; `None`: the one that the member gave it.
+    pub dscp: Option<Dscp>,
     /// A member's TCP met in mid-stream is taken for a connection it opened before a restart, and translated again. Not
     /// once an exclusion was taken away: what was opened under it is untranslated.
     pub resumes: bool,

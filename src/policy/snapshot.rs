@@ -14,7 +14,7 @@ pub use views::{
 
 use super::address_map::{AddressMap, FastMap, WordMap};
 use super::addresses::{Addresses, InterfaceView};
-use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
+use super::adjacency::{Adjacency, Egress, EgressId, Hop, Mark, Neighbour, NextHop};
 use super::connection_limits::ConnectionLimits;
 use super::health::{Health, PairHealth, State};
 use super::intent::*;
@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub pair: PairHealth,
     /// An interface says how large a segment may be offered over it at most.
     pub lowers_mss: bool,
+    /// Some of what leaves gets another code point (DSCP).
+    pub marks: bool,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
     /// Who else may reach some of them; `None`: nobody.
@@ -149,6 +151,7 @@ impl Snapshot {
             sip: intent.sip,
             pair: health.pair,
             lowers_mss: intent.interfaces.iter().any(|interface| interface.mss.is_some()),
+            marks: !index.marks.is_empty(),
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
             access_rules: parts::access_rules(intent),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
@@ -161,7 +164,7 @@ impl Snapshot {
             ingress: parts::ingress(addresses.interfaces(), health.pair),
             links: parts::links(addresses.interfaces()),
             ingress_of_many: parts::ingress_of_many(addresses.interfaces(), health.pair),
-            ways: parts::Ways::new(adjacency, &routes, (&routers, &shared), addresses.interfaces()),
+            ways: parts::Ways::new(adjacency, &routes, (&routers, &shared), addresses.interfaces(), &index.marks),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
             routes,
@@ -317,6 +320,14 @@ impl Snapshot {
         let ends = [(port, vlan), (out.port, out.link.link().vlan)];
         let interfaces = ends.into_iter().filter_map(|(port, vlan)| self.interface_of(port, vlan));
         interfaces.filter_map(|id| self.interface(id).mss).min()
+    }
+
+    /// How a packet is marked that this end sends and whose source is translated.
+    pub fn mark_of(&self, protocol: Protocol, sender: Endpoint) -> Mark {
+        let AddressClass::Member(member, _) = self.class(sender.addr) else { return Mark::default() };
+        let member = self.member(member);
+        let of_pool = || self.pool(member.pool).snat.as_ref().map(|snat| snat.mark);
+        member.served(protocol, sender.port).map(|served| served.mark).or_else(of_pool).unwrap_or_default()
     }
 
     /// The interface itself.

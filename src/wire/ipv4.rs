@@ -136,6 +136,16 @@ impl Ip {
     }
 }
 
+/// Gives the packet that begins at `ip` this DSCP, 0 to 63 (RFC 2474 3). The two bits behind it are congestion notification's, and stay
+/// (RFC 3168 5).
+pub fn set_dscp(ip: &mut [u8], dscp: u8) {
+    let Some(ip) = ip.first_chunk_mut::<HEADER>() else { return };
+    let was = be16(ip, 0);
+    ip[1] = ip[1] & 0b11 | dscp << 2;
+    let field = checksum::update(be16(ip, 10), checksum::delta(&[was], &[be16(ip, 0)]));
+    put16(ip, 10, field);
+}
+
 /// The header of a datagram of ours: no options, not to be fragmented, so that its identification means nothing
 /// (RFC 6864 4.1) unless one is given.
 pub(super) struct Header {

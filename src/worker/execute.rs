@@ -210,7 +210,7 @@ fn egress_of_answer(frame: &[u8], packet: &Packet, port: PortId, snapshot: &Snap
     }
     let interface = snapshot.interface(snapshot.interface_of(port, packet.vlan())?);
     let link = reply::link_back(frame, packet, interface.mac);
-    Some(Egress { port, link, mtu: interface.mtu })
+    Some(Egress::by(port, link, interface.mtu))
 }
 
 /// The counter a malformed frame goes to.

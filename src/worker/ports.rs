@@ -11,7 +11,7 @@ use crate::io::{BURST, Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
 use crate::wire::fragment::Split;
-use crate::wire::{Packet, Rewrite, VlanId, ethernet};
+use crate::wire::{Packet, Rewrite, VlanId, ethernet, ipv4};
 
 /// The ports, the frames to be sent by each, and the worker's counters.
 pub(super) struct Ports<P: Port> {
@@ -174,7 +174,7 @@ impl<P: Port> Ports<P> {
 /// Gives the frame, whose datagram stands from `l3` to `end`, the link header it leaves with. `false`: no headroom.
 #[inline(always)]
 fn link<F: Frame>(frame: &mut F, l3: usize, end: usize, egress: &Egress) -> bool {
-    let fits = trim_end(frame, end) && fit_link_header(frame, l3, egress);
+    let fits = trim_end(frame, end) && (egress.is_straight(l3) || fit(frame, l3, egress));
     if fits {
         egress.link.write(frame.bytes_mut(), l3);
     }
@@ -188,9 +188,13 @@ fn trim_end<F: Frame>(frame: &mut F, end: usize) -> bool {
     frame.bytes().len() <= length || frame.set_len(length)
 }
 
-/// Makes room for a tag the frame did not have, or takes away one it must not have. `false`: no headroom.
-#[inline]
-fn fit_link_header<F: Frame>(frame: &mut F, had: usize, egress: &Egress) -> bool {
+/// Gives the packet the code point that it leaves with, if there is one; makes room for a tag the frame did not have, or takes away one
+/// it must not have. `false`: no headroom.
+#[inline(never)]
+fn fit<F: Frame>(frame: &mut F, had: usize, egress: &Egress) -> bool {
+    if let Some(dscp) = egress.dscp() {
+        ipv4::set_dscp(frame.bytes_mut().get_mut(had..).unwrap_or_default(), dscp.value());
+    }
     let needs = egress.link.length();
     match needs.cmp(&had) {
         std::cmp::Ordering::Greater => frame.extend_front(needs - had),

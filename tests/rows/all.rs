@@ -8,6 +8,7 @@ mod commands;
 mod connection_limits;
 mod connections;
 mod direct_access;
+mod dscp;
 mod explained;
 mod filtering;
 mod floods;

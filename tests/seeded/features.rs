@@ -1,14 +1,18 @@
 //! What the file says of pools and members beside who they are: drawn for each run, and changed by reloads.
 
 use crate::admission::Owner;
+use crate::packet::Packet;
 use crate::run::Run;
-use fairlead::policy::intent::{OnDownTcp, OnDownUdp, Persistence};
+use fairlead::policy::intent::{Dscp, OnDownTcp, OnDownUdp, Persistence};
+use fairlead::wire::Protocol;
 use testbench::dice::Dice;
 use testbench::features::{Features, Limit};
 use testbench::plan::{Pair, Who, pair};
 
 const PERSISTENCE: [Persistence; 3] = [Persistence::Endpoint, Persistence::Source, Persistence::CallId];
 const ON_DOWN_UDP: [OnDownUdp; 3] = [OnDownUdp::Reselect, OnDownUdp::Drain, OnDownUdp::Drop];
+/// Most leave what their members give.
+const DSCP: [Option<Dscp>; 5] = [None, None, None, Some(Dscp::Cs3), Some(Dscp::Cs0)];
 const ON_DOWN_TCP: [OnDownTcp; 3] = [OnDownTcp::Reset, OnDownTcp::Drain, OnDownTcp::Drop];
 
 /// What a run begins with. A quarter of the pools have limits, of the virtual server, of the members, or of both.
@@ -17,10 +21,14 @@ pub fn draw(seed: u64) -> Features {
     // The first numbers of seeds that are alike are alike.
     (0..8).for_each(|_| _ = dice.roll(2));
     let mut features = Features::default();
+    // Of their own, so that all else is drawn as before there were any.
+    let mut marks = Dice::new(seed ^ 0xd5c9);
+    (0..8).for_each(|_| _ = marks.roll(2));
     for pair in 0..2 {
         features.persistence[pair] = dice.pick(&PERSISTENCE);
         features.on_down_udp[pair] = dice.pick(&ON_DOWN_UDP);
         features.on_down_tcp[pair] = dice.pick(&ON_DOWN_TCP);
+        features.dscp[pair] = [(); 2].map(|()| marks.pick(&DSCP));
         if !dice.once_in(4) {
             continue;
         }
@@ -47,6 +55,19 @@ fn limit(dice: &mut Dice, most: &[u32]) -> Limit {
 }
 
 impl Run {
+    /// The type of service with which a packet leaves that has become `forwarded`.
+    pub fn leaves_with(&self, packet: &Packet, forwarded: &Packet) -> u8 {
+        let sender = self.model.plan.who_is(packet.way.src.addr).filter(|_| packet.way.src != forwarded.way.src);
+        let Some(who) = sender.filter(|_| packet.quoted().is_none()) else { return packet.tos };
+        let is_of_service = match packet.protocol() {
+            Protocol::Udp => packet.way.src.port == 5060,
+            Protocol::Tcp => [5060, 5061].contains(&packet.way.src.port),
+            _ => false,
+        };
+        let dscp = self.model.plan.features.dscp[pair(who)][usize::from(!is_of_service)];
+        dscp.map_or(packet.tos, |dscp| packet.tos & 0b11 | dscp.value() << 2)
+    }
+
     /// The file says something else of a pool or its members.
     pub fn features_change(&mut self) {
         let who = self.who();
@@ -70,6 +91,10 @@ impl Run {
             2 if self.model.is_limited(pair) => {
                 let limit = limit(&mut self.dice, &[0, 10, 40, 120]);
                 self.limit_changes(Owner::Server(pair), limit, now);
+            }
+            3 if self.dice.once_in(4) => {
+                let dscp = self.dice.pick(&DSCP);
+                self.model.plan.features.dscp[pair][usize::from(self.dice.once_in(2))] = dscp;
             }
             3 if self.model.is_limited(pair) => {
                 let limit = limit(&mut self.dice, &[0, 4, 15, 50]);

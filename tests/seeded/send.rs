@@ -237,6 +237,7 @@ impl Run {
             panic!("nothing came out of {packet:?}: {moved:?}, not {forwarded:?}")
         };
         let expected = forwarded.packet.build().ttl(packet.ttl - 1);
+        let expected = expected.tos(self.leaves_with(packet, &forwarded.packet));
         let frames = match size {
             None => vec![self.lab.undress(forwarded.to, &self.lab.identified(expected, first)).bytes()],
             Some(size) => self.lab.undress(forwarded.to, &self.lab.identified_pieces(expected, first)).fragments(size),

@@ -478,6 +478,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         unmatched,
         unreachable,
         redeliver,
+        dscp: [None, Some(Dscp::Cs3), Some(Dscp::Cs0)][place % 3],
         connection_limit: limit(2),
         connection_rate_limit: limit(5),
         half_open_limit: if handshakes { limit(1) } else { 0 },
@@ -487,7 +488,8 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         advertise: [Advertise::Never, Advertise::WhenActive, Advertise::Always][place % 3],
         withdraw_delay: if place % 3 == 1 { Duration::from_secs(place as u64) } else { Duration::ZERO },
     });
-    intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
+    let dscp = (place % 2 == 1).then_some(Dscp::VoiceAdmit);
+    intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, dscp, resumes: true });
 }
 
 /// Where the file says who may reach members, for each pool a rule about that, and one about its first member.

@@ -278,6 +278,7 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("unmatched", server.unmatched);
     file.text("unreachable", server.unreachable);
     file.text("redeliver", duration_text(server.redeliver));
+    file.optional("dscp", server.dscp.map(quoted));
     file.bare("connection_limit", server.connection_limit);
     file.bare("connection_rate_limit", server.connection_rate_limit);
     file.bare("half_open_limit", server.half_open_limit);
@@ -295,6 +296,7 @@ fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
     file.text("address", snat.address);
     file.texts("exclude", &snat.exclude);
     file.bare("no_snat_udp_ports", format!("{:?}", snat.no_snat_udp_ports));
+    file.optional("dscp", snat.dscp.map(quoted));
 }
 
 fn direct_access(file: &mut Lines, intent: &Intent) {

@@ -8,7 +8,7 @@ use super::views::{
 };
 use crate::policy::address_map::{AddressMap, FastMap};
 use crate::policy::addresses::InterfaceView;
-use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
+use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Marks, Neighbour, NextHop};
 use crate::policy::connection_limits::ConnectionLimits;
 use crate::policy::health::{Generation, PairHealth, State};
 use crate::policy::intent::*;
@@ -31,6 +31,7 @@ pub(super) const FEW: u16 = 8;
 pub(super) struct Index<'i> {
     pools: Vec<OfPool<'i>>,
     on_address: FastMap<Ipv4Addr, Vec<&'i VirtualServer>>,
+    pub(super) marks: Marks,
 }
 
 #[derive(Clone, Default)]
@@ -41,7 +42,8 @@ struct OfPool<'i> {
 
 impl<'i> Index<'i> {
     pub(super) fn new(intent: &'i Intent) -> Index<'i> {
-        let mut index = Index { pools: vec![OfPool::default(); intent.pools.bound()], on_address: FastMap::default() };
+        let pools = vec![OfPool::default(); intent.pools.bound()];
+        let mut index = Index { pools, on_address: FastMap::default(), marks: Marks::of(intent) };
         for (id, server) in intent.virtual_servers.entries() {
             index.pools[server.pool.index()].servers.push((id, server));
             index.on_address.entry(server.address).or_default().push(server);
@@ -137,7 +139,8 @@ fn serves(index: &Index<'_>, member: &Member) -> Vec<Served> {
         let anybody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
         let tuple = |address| Tuple::new(listen.protocol, Endpoint::new(address, listen.port), anybody);
         let rewrite = Rewrite::between(&tuple(member.address), &tuple(address));
-        Served { listen, address, rewrite, virtual_server, redelivers: !server.redeliver.is_zero() }
+        let mark = index.marks.mark(server.dscp);
+        Served { listen, address, rewrite, mark, virtual_server, redelivers: !server.redeliver.is_zero() }
     };
     let of = |&(id, server): &(VirtualServerId, &'_ VirtualServer)| -> Vec<Served> {
         server.listen.iter().map(|listen| served(*listen, id, server)).collect()
@@ -188,6 +191,7 @@ fn snat(index: &Index<'_>, meant: &Snat) -> SnatView {
         address: meant.address,
         reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
         no_snat_udp_ports: meant.no_snat_udp_ports.clone(),
+        mark: index.marks.mark(meant.dscp),
         resumes: meant.resumes,
     }
 }
@@ -269,6 +273,7 @@ pub(super) fn datagrams_out(
             redelivers: served.redelivers,
             port: served.listen.port,
             rewrite: served.rewrite,
+            mark: served.mark,
             exclude: member.exclude.clone(),
         }));
         member.datagrams = first..all.len() as u16;
@@ -388,6 +393,7 @@ impl Ways {
         routes: &PrefixMap<Hop>,
         (routers, shared): (&[NextHop], &[Shared<'_>]),
         interfaces: &Slots<InterfaceId, InterfaceView>,
+        marks: &Marks,
     ) -> Ways {
         let egress = |hop: &NextHop| match adjacency.get(hop) {
             Some(Neighbour::Reachable(mac)) => {
@@ -400,8 +406,9 @@ impl Ways {
         let on_link = |hop: &&NextHop| routes.find(hop.address) == Some(Hop::OnLink(hop.interface));
         let mut all = Vec::new();
         let mut number = |hop: &NextHop| {
-            all.push(egress(hop)?);
-            Some(EgressId(all.len() as u32 - 1))
+            let id = EgressId(all.len() as u32);
+            all.extend(marks.variants(egress(hop)?));
+            Some(id)
         };
         let hosts: Vec<_> =
             adjacency.keys().filter(on_link).filter_map(|hop| Some((hop.address, number(hop)?))).collect();

@@ -3,7 +3,7 @@
 //! Owns the shape of members, pools and virtual addresses in a [`super::Snapshot`], and the questions that one
 //! of them answers by itself.
 
-use crate::policy::adjacency::EgressId;
+use crate::policy::adjacency::{EgressId, Mark};
 use crate::policy::health::{Generation, Silence, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
@@ -117,6 +117,8 @@ pub struct Served {
     pub address: Ipv4Addr,
     /// Gives a packet from there the virtual address as source.
     pub rewrite: Rewrite,
+    /// How such a packet is marked.
+    pub mark: Mark,
     /// Whose service it is.
     pub virtual_server: VirtualServerId,
     /// See [`VirtualServer::redeliver`].
@@ -195,6 +197,8 @@ pub struct SnatView {
     /// Ports of that address that are never handed out: the service ports of every virtual server on it.
     pub reserved: Vec<u16>,
     pub(super) no_snat_udp_ports: Vec<u16>,
+    /// How what leaves with that address is marked.
+    pub(super) mark: Mark,
     /// See [`Snat::resumes`].
     pub resumes: bool,
 }
@@ -384,6 +388,8 @@ pub struct DatagramsOut {
     pub redelivers: bool,
     /// Gives it the virtual address as source.
     pub rewrite: Rewrite,
+    /// How it is marked then.
+    pub mark: Mark,
     /// The exclusion group of its pool.
     pub exclude: Exclusion,
 }

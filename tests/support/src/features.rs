@@ -1,7 +1,7 @@
 //! What the operator may write of a pool and its members beside who they are: what stays together, what happens to what a lost member
 //! had, how many connections there may be.
 
-use fairlead::policy::intent::{Member, OnDownTcp, OnDownUdp, Persistence, Pool, VirtualServer};
+use fairlead::policy::intent::{Dscp, Member, OnDownTcp, OnDownUdp, Persistence, Pool, VirtualServer};
 
 /// Connections at a time and new ones in a second, at most; 0: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Features {
     pub on_down_tcp: [OnDownTcp; 2],
     pub servers: [Limit; 2],
     pub members: [Limit; 6],
+    /// Of what leaves from service ports, and from other ones.
+    pub dscp: [[Option<Dscp>; 2]; 2],
 }
 
 impl Default for Features {
@@ -28,6 +30,7 @@ impl Default for Features {
             on_down_tcp: [OnDownTcp::Reset; 2],
             servers: [Limit::default(); 2],
             members: [Limit::default(); 6],
+            dscp: [[None; 2]; 2],
         }
     }
 }
@@ -46,5 +49,6 @@ impl Features {
     pub fn write_server(&self, pair: usize, server: &mut VirtualServer) {
         let Limit { most, per_second } = self.servers[pair];
         (server.connection_limit, server.connection_rate_limit) = (most, per_second);
+        server.dscp = self.dscp[pair][0];
     }
 }

@@ -380,6 +380,7 @@ impl Plan {
         let snats = self.pairs().into_iter().map(|pair| Snat {
             exclude: self.exclusions(),
             resumes: !self.narrowed,
+            dscp: self.features.dscp[pair][1],
             ..snat(&vip(pair).to_string(), at(pair), &[])
         });
         intent.snats = snats.collect();

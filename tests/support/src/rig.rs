@@ -683,6 +683,7 @@ pub fn snat(address: &str, pool: u16, exclude: &[&str]) -> Snat {
         address: addr(address),
         exclude: exclude.iter().map(|net| net.parse().unwrap()).collect(),
         no_snat_udp_ports: vec![],
+        dscp: None,
         resumes: true,
     }
 }
