@@ -294,6 +294,21 @@ pub struct FlowRow {
     pub idle_ms: u64,
     /// Milliseconds until it expires without another packet.
     pub expires_in_ms: u64,
+    /// Packets and bytes that have left, in the direction of the packet that opened it; absent where `[limits] flow_counters` is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<FlowCount>,
+    /// The same of the other direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<FlowCount>,
+}
+
+/// What one direction of a flow has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowCount {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes from the IP header on.
+    pub bytes: u64,
 }
 
 /// How many there are of what is listed up to a limit.

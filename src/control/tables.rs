@@ -10,13 +10,13 @@ use super::pools::Share;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
-    Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowRow, InterfaceRow, Link, MemberProbe, MemberRow,
+    Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowCount, FlowRow, InterfaceRow, Link, MemberProbe, MemberRow,
     NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
     VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
 use crate::engine::{MemberUse, Uses};
-use crate::flow::Range;
+use crate::flow::{self, Range};
 use crate::monitor::{Check, Past};
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::connection_limits::{ConnectionLimit, ConnectionLimits};
@@ -502,7 +502,13 @@ fn flow_row(row: &mailbox::FlowRow, member: Option<String>) -> FlowRow {
         state: row.state.into(),
         idle_ms: millis(row.idle),
         expires_in_ms: millis(row.expires_in),
+        sent: row.counted.map(|[sent, _]| flow_count(sent)),
+        answered: row.counted.map(|[_, answered]| flow_count(answered)),
     }
+}
+
+fn flow_count(counted: flow::FlowCount) -> FlowCount {
+    FlowCount { packets: counted.packets, bytes: counted.bytes }
 }
 
 fn neighbour_state(known: Option<Neighbour>) -> NeighbourState {

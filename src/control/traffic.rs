@@ -73,7 +73,7 @@ impl TrafficCounts {
 
     /// Virtual servers, then members, each in the order of the file.
     pub(super) fn rows(&self, intent: &Intent, machine: &Machine) -> Vec<TrafficRow> {
-        let (workers, counting) = (owned(machine), intent.limits.traffic_counters);
+        let (workers, counting) = (owned(machine), intent.limits.counts_traffic());
         let pool = |id: PoolId| intent.pools[id].name.clone();
         let servers = intent.virtual_servers.entries().map(|(id, meant)| {
             let known = self.servers.get(&id).copied().unwrap_or_default();

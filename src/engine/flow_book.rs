@@ -70,8 +70,9 @@ impl FlowBook {
     pub(super) fn new(snapshot: &Snapshot, snat_ports: SnatPorts, seed: u64) -> FlowBook {
         let uses = Arc::<MemberUse>::default();
         uses.reserve(snapshot.members.bound());
+        let table = FlowTable::new(snapshot.limits.flows_per_worker, seed, lifetimes(&snapshot.timeouts));
         FlowBook {
-            table: FlowTable::new(snapshot.limits.flows_per_worker, seed, lifetimes(&snapshot.timeouts)),
+            table: if snapshot.limits.flow_counters { table.counting() } else { table },
             snat_ports,
             reserved: reserved(snapshot),
             uses,
@@ -255,6 +256,19 @@ impl FlowBook {
         may: impl FnOnce(CachedRoute) -> Option<T>,
     ) -> Option<(Rewrite, T, u16)> {
         self.table.pass(hint, packet, now, may)
+    }
+
+    /// See [`FlowTable::count_hinted`].
+    #[inline(always)]
+    pub(super) fn count_hinted(&mut self, hint: SlotHint, bytes: u16) {
+        self.table.count_hinted(hint, bytes);
+    }
+
+    /// A packet with this tuple has left; it counts for its flow, if there is one and that is asked for.
+    pub(super) fn count(&mut self, tuple: &Tuple, bytes: u16) {
+        if let Some((id, side)) = self.table.find(tuple) {
+            self.table.count(id, side, bytes);
+        }
     }
 
     /// See [`FlowTable::set_idle`].

@@ -91,6 +91,7 @@ impl State {
             self.flows.pass(hint, packet, now, |route| open(route, number, snapshot, packet, port))?;
         if COUNTS {
             self.sums.count(Counted::Account, counted, packet.size);
+            self.flows.count_hinted(hint, packet.size);
         }
         Some(Departure { forward: Forward { rewrite: self.identified(packet, rewrite), egress: id }, egress })
     }

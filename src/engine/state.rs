@@ -208,10 +208,17 @@ impl Engine {
         self.state.sums.traffic().add(account, [1, bytes.into()]);
     }
 
+    /// Such a packet, whose tuple this is, counts for its flow, where flows are counted.
+    pub fn count_for_flow(&mut self, tuple: Option<Tuple>, bytes: u16) {
+        if let Some(tuple) = tuple.filter(|_| self.snapshot.limits.flow_counters) {
+            self.state.flows.count(&tuple, bytes);
+        }
+    }
+
     /// What has been counted as packets left at once is shown, if it is time: a bounded part of it.
     #[inline]
     pub fn settle_traffic(&mut self, now: Instant) {
-        if self.snapshot.limits.traffic_counters {
+        if self.snapshot.limits.counts_traffic() {
             self.state.sums.settle(&self.snapshot, now);
         }
     }

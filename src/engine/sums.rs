@@ -113,7 +113,7 @@ impl Sums {
 
     /// `new` takes the place of `old`: its places, and where a file is new its ids, mean something else.
     pub(super) fn follow(&mut self, old: &Snapshot, new: &Snapshot) {
-        if old.limits.traffic_counters {
+        if old.limits.counts_traffic() {
             self.settle_some(old, 0, self.used(old).iter().sum());
         }
         self.at = usize::MAX;

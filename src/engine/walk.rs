@@ -47,7 +47,7 @@ impl<'a> Walk<'a> {
     /// What packets of this account are counted under that leave at once; 0, which is nobody's, where nothing is counted. `None`: there is
     /// no number left, so each has to be asked about.
     pub(super) fn number(&mut self, account: impl FnOnce(&Self) -> Option<Account>) -> Option<u16> {
-        match self.snapshot.limits.traffic_counters {
+        match self.snapshot.limits.counts_traffic() {
             true => self.state.sums.number(account(self)?).or_else(|| self.note_accounts_full()),
             false => Some(0),
         }

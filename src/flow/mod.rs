@@ -37,6 +37,6 @@ pub use record::{AskedRecord, FlowRecord, SpeakerRecord, StaysRecord};
 pub use route_cache::RouteCache;
 pub use snat_ports::SnatPorts;
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
-pub use table::{CachedRoute, Fate, FlowId, FlowName, FlowTable, Refused, SlotHint};
+pub use table::{CachedRoute, Fate, FlowCount, FlowId, FlowName, FlowTable, Refused, SlotHint};
 pub use tcp::{ResetSegment, Track, TrackRecord};
 pub use tcp_state::State;

@@ -4,8 +4,10 @@
 //! forgotten. One worker has it alone: no lock, no atomic. Never decides whether a flow may be made, and never looks into what the caller keeps
 //! in it. Read first: [`Flow`].
 
+mod counts;
 mod expiry;
 
+pub use counts::FlowCount;
 pub use expiry::Fate;
 
 use super::entry::Flow;
@@ -18,6 +20,7 @@ use super::tcp::Track;
 use crate::time::Instant;
 use crate::wire::facts::Segment;
 use crate::wire::{Kind, Packet, Ports, Rewrite, Tuple};
+use counts::Counts;
 use expiry::{AT_ONCE, nanos_by_class, relist_after, ticks};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -116,6 +119,8 @@ pub struct FlowTable<A: KeyAddress = Ipv4Addr> {
     turn: usize,
     /// What has become of flows, while somebody wants to know.
     journal: Option<Box<Journal<A>>>,
+    /// Of each place what its flow has sent, where that is counted.
+    counts: Option<Counts>,
 }
 
 /// Two cache lines, and a hit touches no others: for IPv4 the first has all that says whose packet it is and whether it may
@@ -169,6 +174,7 @@ impl<A: KeyAddress> FlowTable<A> {
             relist_after: relist_after(&lifetimes),
             turn: 0,
             journal: None,
+            counts: None,
         }
     }
 
@@ -247,6 +253,9 @@ impl<A: KeyAddress> FlowTable<A> {
         if let Some(journal) = &mut self.journal {
             journal.note_new(at, &flow);
         }
+        if let Some(counts) = &mut self.counts {
+            counts.begin(at);
+        }
         Ok(FlowId(at))
     }
 
@@ -299,6 +308,32 @@ impl<A: KeyAddress> FlowTable<A> {
         if let Some(journal) = &mut self.journal {
             journal.note(id.0);
         }
+    }
+
+    /// What passes is counted for its flow from now on: the memory for that is taken and touched here.
+    pub fn counting(self) -> FlowTable<A> {
+        let counts = Some(Counts::new(self.slots.len()));
+        FlowTable { counts, ..self }
+    }
+
+    /// A packet of so many bytes has left that this side of the flow at a place has sent, if that is counted.
+    #[inline(always)]
+    pub fn count(&mut self, id: FlowId, side: Direction, bytes: u16) {
+        if let Some(counts) = &mut self.counts {
+            counts.add(id.0, side, bytes);
+        }
+    }
+
+    /// As [`FlowTable::count`], for the flow that `hint` has led to.
+    #[inline(always)]
+    pub fn count_hinted(&mut self, hint: SlotHint, bytes: u16) {
+        let (id, side) = hint.place();
+        self.count(id, side, bytes);
+    }
+
+    /// What each side of the flow at a place has sent, by [`Direction::index`]; `None`: it is not counted.
+    pub fn counted(&self, id: FlowId) -> Option<[FlowCount; 2]> {
+        self.counts.as_ref()?.of(id.0)
     }
 
     /// The flow at a place.
@@ -441,7 +476,7 @@ impl<A: KeyAddress> FlowTable<A> {
 
     /// Bytes of memory, taken at creation.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.slots) + self.index.bytes()
+        size_of_val(&*self.slots) + self.index.bytes() + self.counts.as_ref().map_or(0, Counts::bytes)
     }
 
     fn take_slot(&mut self) -> Option<u32> {

@@ -682,9 +682,17 @@ pub struct Limits {
     pub half_open_limit: u32,
     /// What is forwarded is counted for members and virtual servers.
     pub traffic_counters: bool,
+    /// Packets and bytes of each flow are counted, too.
+    pub flow_counters: bool,
 }
 
 impl Limits {
+    /// What is forwarded is counted for somebody.
+    #[inline(always)]
+    pub const fn counts_traffic(&self) -> bool {
+        self.traffic_counters || self.flow_counters
+    }
+
     /// What all virtual servers may have together.
     pub const fn new_connections(&self) -> NewConnections {
         NewConnections {

@@ -126,7 +126,7 @@ impl<P: Port> Pipeline<P> {
         let is_watched = taps.is_on()
             && !taps.is_glanced
             && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine);
-        let cached = match (is_watched, self.engine.snapshot().limits.traffic_counters) {
+        let cached = match (is_watched, self.engine.snapshot().limits.counts_traffic()) {
             (false, false) => self.decide_each::<false>(batch, origin, now),
             (false, true) => self.decide_each_counted(batch, origin, now),
             (true, false) => self.decide_all_watched::<false>(batch, origin, now),

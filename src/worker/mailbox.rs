@@ -11,7 +11,7 @@ use super::tap::Tap;
 use super::tape::Tape;
 use crate::engine::verdict::PuntReason;
 use crate::engine::{Excerpt, Impacts};
-use crate::flow::{FlowName, SnatPorts};
+use crate::flow::{FlowCount, FlowName, SnatPorts};
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::Generation;
 use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, PortId};
@@ -398,4 +398,6 @@ pub struct FlowRow {
     pub idle: Duration,
     /// Until it is forgotten if nothing comes.
     pub expires_in: Duration,
+    /// What has left of it, as the first one and as its answers go; `None`: that is not counted.
+    pub counted: Option<[FlowCount; 2]>,
 }

@@ -98,7 +98,7 @@ impl<P: Port> Pipeline<P> {
                 self.out.execute(datagram, packet, verdict, self.engine.snapshot());
             }
             (verdict, frames) => {
-                if self.engine.snapshot().limits.traffic_counters {
+                if self.engine.snapshot().limits.counts_traffic() {
                     self.count_traffic(&frames, packet, port, &verdict);
                 }
                 self.out.execute(Received { frames, port, at }, packet, verdict, self.engine.snapshot());
@@ -112,12 +112,15 @@ impl<P: Port> Pipeline<P> {
         if account == Account::NOBODY {
             return;
         }
+        let mut count = |bytes| {
+            self.engine.count_traffic(&account, bytes);
+            self.engine.count_for_flow(packet.tuple(), bytes);
+        };
         match frames {
-            Frames::One(_) => self.engine.count_traffic(&account, packet.size),
+            Frames::One(_) => count(packet.size),
             Frames::Fragments(all) => {
-                for fragment in all.iter().filter_map(|frame| Packet::parse(frame.bytes()).ok()) {
-                    self.engine.count_traffic(&account, fragment.size);
-                }
+                let fragments = all.iter().filter_map(|frame| Packet::parse(frame.bytes()).ok());
+                fragments.for_each(|fragment| count(fragment.size));
             }
         }
     }

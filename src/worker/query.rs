@@ -214,7 +214,8 @@ fn list(
         if rows.len() < left {
             let members = if flow.path == PathKind::Routed { [members[1]; 2] } else { members };
             let times = (flows.idle(id, now), flows.expires_in(id, now));
-            rows.extend(flows.name(id).map(|name| row((worker, name), flow, members[0], times)));
+            let counted = flows.counted(id);
+            rows.extend(flows.name(id).map(|name| FlowRow { counted, ..row((worker, name), flow, members[0], times) }));
         }
     });
     (rows, next)
@@ -266,5 +267,6 @@ fn row(
         state: flow.state(),
         idle,
         expires_in,
+        counted: None,
     }
 }

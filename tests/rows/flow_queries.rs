@@ -180,3 +180,52 @@ fn only_what_was_asked_for_is_forgotten() {
         assert_eq!(ports(&mut lab, &FlowFilter::default()), left);
     }
 }
+
+/// What has left of the flow that was opened from this port: packets and bytes, as it was opened and as it was answered.
+fn counted(lab: &mut Lab, opened_from: u16) -> Option<[(u64, u64); 2]> {
+    lab.rig.events.clear();
+    lab.rig.command(|| Command::ListFlows { query: 7, filter: FlowFilter::default(), limit: 100 });
+    let mut rows = lab.rig.events.iter().flat_map(|event| match event {
+        Event::Flows { query: 7, rows, .. } => &rows[..],
+        _ => &[],
+    });
+    let row = rows.find(|row| row.opened_by.src.port == opened_from).expect("the flow is listed");
+    row.counted.map(|both| both.map(|count| (count.packets, count.bytes)))
+}
+
+#[test]
+fn s189_packets_and_bytes_of_a_flow_are_counted_in_each_direction_from_its_first_on() {
+    let mut lab = Lab::with(|intent| intent.limits.flow_counters = true);
+    let (phone, v, a) = ((PHONE, 40_001), (V, 5060), (A, 5060));
+    let segment = |src: (&str, u16), dst: (&str, u16), flags, payload: &[u8]| {
+        Build::tcp(at(src.0, src.1), at(dst.0, dst.1), flags, 2, if flags == SYN { 0 } else { 2 }).payload(payload)
+    };
+    lab.forwards(ROUTER, segment(phone, v, SYN, &[]), HOST_A, segment(phone, a, SYN, &[]));
+    assert_eq!(counted(&mut lab, 40_001), Some([(1, 40), (0, 0)]));
+    lab.forwards(HOST_A, segment(a, phone, SYN_ACK, &[]), ROUTER, segment(v, phone, SYN_ACK, &[]));
+    for length in [10, 20, 30] {
+        let payload = vec![0x41; length];
+        lab.forwards(ROUTER, segment(phone, v, DATA, &payload), HOST_A, segment(phone, a, DATA, &payload));
+        lab.forwards(HOST_A, segment(a, phone, ACK, &[]), ROUTER, segment(v, phone, ACK, &[]));
+    }
+    assert_eq!(counted(&mut lab, 40_001), Some([(4, 4 * 40 + 60), (4, 4 * 40)]));
+    // What does not leave is not counted.
+    let dying = || segment(phone, v, DATA, b"x").ttl(1);
+    lab.send(ROUTER, &dying());
+    assert_eq!(counted(&mut lab, 40_001), Some([(4, 4 * 40 + 60), (4, 4 * 40)]));
+    // A datagram of a member's own, in pieces, each of which counts.
+    let (own, out, peer) = (at(A, 41_000), at(V, 41_000), at(PEER, 5060));
+    let large = |src| Build::udp(src, peer).id(9).payload(&text(3_000));
+    lab.forwards_pieces(HOST_A, &large(own), ROUTER, large(out));
+    assert_eq!(counted(&mut lab, 41_000), Some([(3, 3_008 + 3 * 20), (0, 0)]));
+    // The next flow in the same place begins with nothing.
+    lab.rig.command(|| Command::ClearFlows { query: 8, filter: FlowFilter::default() });
+    lab.forwards(ROUTER, segment(phone, v, SYN, &[]), HOST_A, segment(phone, a, SYN, &[]));
+    assert_eq!(counted(&mut lab, 40_001), Some([(1, 40), (0, 0)]));
+}
+
+#[test]
+fn s189_nothing_is_counted_unless_it_is_asked_for() {
+    let mut lab = lab();
+    assert_eq!(counted(&mut lab, 40_001), None);
+}

@@ -82,7 +82,7 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
             exact_count(total)
         )),
     };
-    Ok(grid(&rows, |row| {
+    let cells = |row: &FlowRow| {
         [
             left("PATH", &row.path),
             left("PROTO", &row.protocol),
@@ -92,7 +92,17 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
             left("STATE", &row.state),
             right("IDLE", span(Duration::from_millis(row.idle_ms))),
         ]
-    }) + &more)
+    };
+    let counted_cells = |row: &FlowRow| {
+        let [path, protocol, original, translated, member, state, idle] = cells(row);
+        let [sent, answered] = [row.sent, row.answered].map(Option::unwrap_or_default);
+        let [packets, bytes] = [right("PKT >", exact_count(sent.packets)), right("BYTES >", exact_count(sent.bytes))];
+        let answers = right("PKT <", exact_count(answered.packets));
+        let answer_bytes = right("BYTES <", exact_count(answered.bytes));
+        [path, protocol, original, translated, member, state, idle, packets, bytes, answers, answer_bytes]
+    };
+    let is_counted = rows.iter().any(|row| row.sent.is_some());
+    Ok(if is_counted { grid(&rows, counted_cells) } else { grid(&rows, cells) } + &more)
 }
 
 /// The ends that differ.

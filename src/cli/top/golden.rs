@@ -214,6 +214,8 @@ fn s107_a_member_leads_to_its_probes_and_to_who_has_most_of_its_flows() {
             state: "established".into(),
             idle_ms,
             expires_in_ms: 7_440_000,
+            sent: None,
+            answered: None,
         }
     };
     let of_member = OfMember {

@@ -328,6 +328,7 @@ fn limits() -> impl Strategy<Value = Limits> {
         connection_rate_limit: errors,
         half_open_limit: rejects,
         traffic_counters,
+        flow_counters: pieces % 2 == 1,
     })
 }
 

@@ -333,6 +333,7 @@ fn limits(file: &mut Lines, intent: &Intent) {
         connection_rate_limit,
         half_open_limit,
         traffic_counters,
+        flow_counters,
     } = intent.limits;
     file.header("[limits]");
     file.bare("flows_per_worker", flows_per_worker);
@@ -344,6 +345,7 @@ fn limits(file: &mut Lines, intent: &Intent) {
     file.bare("connection_rate_limit", connection_rate_limit);
     file.bare("half_open_limit", half_open_limit);
     file.bare("traffic_counters", traffic_counters);
+    file.bare("flow_counters", flow_counters);
     file.header("[sip]");
     file.bare("sample", intent.sip.sample);
 }

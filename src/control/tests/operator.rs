@@ -228,6 +228,7 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
             state: "open",
             idle: Duration::from_millis(3),
             expires_in: Duration::from_secs(9),
+            counted: None,
         };
         6
     ];

@@ -93,6 +93,7 @@ fn intent() -> Intent {
             connection_rate_limit: 0,
             half_open_limit: 0,
             traffic_counters: false,
+            flow_counters: false,
         },
         sip: Default::default(),
         pair: None,
