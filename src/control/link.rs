@@ -17,7 +17,7 @@ use crate::probe::LOOK;
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::arp::Operation;
-use crate::wire::compose::{arp_announcement, arp_announcing_reply, arp_frame, ip_frame};
+use crate::wire::compose::{arp_announcement, arp_announcing_reply, arp_frame, arp_probe, ip_frame};
 use crate::wire::facts::Link as Header;
 use crate::worker::mailbox::{Command, WorkerId};
 use ipnet::Ipv4Net;
@@ -230,10 +230,13 @@ impl Link {
         Some(event)
     }
 
-    /// Sends announcements that are due.
+    /// Sends announcements that are due, and asks each time whether somebody else has the address: a host that keeps it to itself says so
+    /// only then (RFC 5227 2.1.1). It is served meanwhile: a gateway that waited for an answer would be missed.
     pub(super) fn transmit(&mut self, out: &mut Outbox, now: Instant) {
         while let Some((interface, address)) = self.announcements.poll(now) {
             self.announce(interface, address, out);
+            let (from, mac) = (&self.addresses.interfaces()[interface], self.addresses.mac_of(interface, address));
+            transmit(from.port, arp_probe(mac, from.vlan, address), out);
             self.takeover.on_announced((interface, address), now);
         }
     }
@@ -345,7 +348,7 @@ impl Link {
         if let Some(router) = known.filter(|hop| operation == Operation::Reply && self.is_router(*hop)) {
             let message = format!(
                 "router {router} at {mac} answers ARP for {address}, which is ours: switch proxy ARP off at its interface towards \
-                 {name}"
+                 {name}, or remove the address from it if it has it itself"
             );
             let of = (AlarmCode::AddressProxyArp, Subject::interface(name).and(address));
             out.raise_for(&format!("proxy {} {address}", interface.0), of, message, Some(DUPLICATE_SHOWN), now);

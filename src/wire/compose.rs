@@ -36,6 +36,11 @@ pub fn arp_announcing_reply(mac: Mac, vlan: Option<VlanId>, addr: Ipv4Addr) -> V
     arp_frame(&Link { dst: Mac::BROADCAST, src: mac, vlan }, &packet)
 }
 
+/// "Has anybody `addr`?", by nobody: who has the address answers, and nobody learns anything from the question (RFC 5227 2.1.1).
+pub fn arp_probe(mac: Mac, vlan: Option<VlanId>, addr: Ipv4Addr) -> Vec<u8> {
+    arp_request(mac, vlan, Ipv4Addr::UNSPECIFIED, addr)
+}
+
 /// A reset from `tuple.src` to `tuple.dst`. `seq` must be exactly what the receiver expects next, or it is only asked to
 /// prove itself (RFC 5961 3.2). With `ack` the reset acknowledges (RFC 9293 3.5.2). The tuple's protocol is not looked at.
 pub fn tcp_reset(link: &Link, tuple: &Tuple, seq: u32, ack: Option<u32>) -> Vec<u8> {
@@ -162,6 +167,12 @@ mod tests {
     #[test]
     fn an_announcement_asks_for_its_own_sender() {
         assert_eq!(arp_announcement(SRC_MAC, None, VIP), Build::arp_request(SRC_MAC, VIP, VIP).bytes());
+    }
+
+    #[test]
+    fn a_probe_asks_for_nobody() {
+        let expected = Build::arp_request(SRC_MAC, Ipv4Addr::UNSPECIFIED, VIP).vlan(7).bytes();
+        assert_eq!(arp_probe(SRC_MAC, VlanId::new(7), VIP), expected);
     }
 
     #[test]

@@ -106,6 +106,28 @@ fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_an_alarm_and_met_once_in_
     assert!(status.alarms.is_empty(), "nobody claims it any more");
 }
 
+/// A host that has one of our addresses and says nothing is found by being asked, as often as the address is announced.
+#[test]
+fn s190_who_has_an_address_of_ours_is_asked_for_as_often_as_it_is_announced() {
+    let mut bench = Bench::linked(&[]);
+    bench.run(2_500);
+    let since = bench.now;
+    bench.give(Input::Link { port: PortId(1), up: true });
+    bench.run(70_000);
+    let probe = Build::arp_request(MACS[1], Ipv4Addr::UNSPECIFIED, V).bytes();
+    let asked = |bench: &Bench| {
+        let sent = arp_frames(bench, since, PortId(1)).into_iter().filter(|(_, frame)| *frame == probe);
+        sent.map(|(millis, _)| millis).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&bench), [0, 2_000, 15_000, 30_000, 45_000, 60_000]);
+    let silent = Mac([2, 9, 9, 9, 9, 9]);
+    bench.arp(InterfaceId(1), Build::arp_reply(silent, V, MACS[1], Ipv4Addr::UNSPECIFIED).bytes());
+    bench.run(100);
+    let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+    let found = |alarm: &str| alarm.contains("02:09:09:09:09:09 on interface servers claims 10.20.0.100, which is ours");
+    assert!(status.alarms.iter().any(|alarm| found(&alarm.message)), "{:?}", status.alarms);
+}
+
 #[test]
 fn s76_each_address_is_defended_for_itself() {
     let mut bench = Bench::settled();
@@ -425,7 +447,7 @@ fn a_router_that_answers_for_an_address_of_ours_is_an_alarm_that_names_proxy_arp
         bench.run(1_000);
     }
     let message = "router 192.0.2.1 at 02:00:00:00:02:01 answers ARP for 192.0.2.2, which is ours: switch proxy ARP off at its \
-                   interface towards clients";
+                   interface towards clients, or remove the address from it if it has it itself";
     let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
     assert_eq!((bench.logged(&format!("alarm: {message}")), bench.announced(begin).len()), (1, 0));
