@@ -99,6 +99,16 @@ impl Probe {
         }
     }
 
+    /// An answer came from the right place, and was damaged. What else came tells more.
+    pub fn on_damaged(&mut self) {
+        let protocol = self.tuple.protocol.to_string().to_uppercase();
+        self.heard.get_or_insert_with(|| {
+            format!(
+                "an answer came whose {protocol} checksum is wrong: where the server's device leaves that to a NIC that is none, as                  a veth does, `ethtool -K DEVICE tx off` there"
+            )
+        });
+    }
+
     fn hears(&mut self, what: String) -> Option<Outcome> {
         self.heard = Some(what);
         None
@@ -124,7 +134,10 @@ impl Probe {
     /// What it comes to when its time is up.
     pub fn silence(&self) -> Outcome {
         match &self.task {
-            Task::Connection { connection, .. } => failed(connection.silence(self.timeout)),
+            Task::Connection { connection, .. } => match &self.heard {
+                Some(heard) => failed(format!("{}; {heard}", connection.silence(self.timeout))),
+                None => failed(connection.silence(self.timeout)),
+            },
             _ => self.heard.as_deref().map_or(Outcome::Timeout, failed),
         }
     }

@@ -136,11 +136,17 @@ impl HostStack {
         }
     }
 
-    /// Takes a frame that came in `at` and was punted because it is for a self-IP. What no probe asked for is ignored, and so is what
-    /// is damaged.
+    /// Takes a frame that came in `at` and was punted because it is for a self-IP. What no probe asked for is ignored; what is damaged is no
+    /// answer, but a reason.
     pub fn receive(&mut self, packet: &Packet, frame: &[u8], at: Instant, now: Instant) {
         self.look(now);
-        let Some(payload) = packet::payload(packet, frame) else { return };
+        let Some(payload) = packet::payload(packet, frame) else {
+            let asked = packet.tuple().and_then(|tuple| self.asked(&tuple.reversed()));
+            if let Some(probe) = asked.and_then(|id| self.probes.get_mut(&id)) {
+                probe.on_damaged();
+            }
+            return;
+        };
         match (packet.kind, packet.tuple().map(Tuple::reversed)) {
             (kind @ (Kind::Udp | Kind::Echo { request: false }), Some(asked)) => match self.asked(&asked) {
                 Some(id) if kind == Kind::Udp => self.on_answer(id, |probe| probe.on_datagram(payload, at)),

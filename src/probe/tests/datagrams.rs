@@ -185,6 +185,35 @@ fn a_datagram_that_answers_nothing_of_ours_does_not_reach_a_reason() {
 }
 
 #[test]
+fn an_answer_with_a_wrong_checksum_is_no_answer_and_the_reason_says_so() {
+    fn damage(mut datagram: Vec<u8>, at: usize) -> Vec<u8> {
+        datagram[at] ^= 0x55;
+        datagram
+    }
+    let reason = |protocol: &str| {
+        format!(
+            "an answer came whose {protocol} checksum is wrong: where the server's device leaves that to a NIC that is none, as a veth \
+             does, `ethtool -K DEVICE tx off` there"
+        )
+    };
+    let mut udp = Answers::new(|received: Received<'_>, _: &[u8]| match received {
+        // In the UDP checksum, behind the IP header.
+        Received::Datagram { tuple, payload } => vec![damage(reply(tuple, &sip_answer(payload, "200 OK")), 26)],
+        _ => vec![],
+    });
+    assert_eq!(Bench::new().probe(&sip(SipTransport::Udp), &mut udp).0, failure(&reason("UDP")));
+    // What else came from there tells more.
+    let mut both = Answers::new(|received: Received<'_>, _: &[u8]| match received {
+        Received::Datagram { tuple, payload } => {
+            vec![reply(tuple, b"hello\r\n\r\n"), damage(reply(tuple, &sip_answer(payload, "200 OK")), 26)]
+        }
+        _ => vec![],
+    });
+    let (outcome, _) = Bench::new().probe(&sip(SipTransport::Udp), &mut both);
+    assert!(matches!(&outcome, Outcome::Failed { reason } if reason.contains("something else")), "{outcome:?}");
+}
+
+#[test]
 fn what_came_instead_of_an_answer_is_told() {
     let mut noise = Answers::new(|received: Received<'_>, _: &[u8]| match received {
         Received::Datagram { tuple, .. } => vec![reply(tuple, b"hello\r\n\r\n")],
