@@ -3,14 +3,16 @@
 
 use fairlead::host::{HostState, Hosts, Wanted};
 use fairlead::policy::intent::InterfaceId;
+use fairlead::time;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Kind, Mac, Packet, compose};
-use fairlead::worker::host::{HostFrame, HostLink, host_link};
+use fairlead::worker::host::{HostFrame, HostLink, KernelFrame, host_link};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tappers::{Interface, Tap};
 use testbench::namespace::{in_namespace, ip, started_by};
@@ -34,10 +36,15 @@ fn wanted(name: &str, addresses: &[&str]) -> Wanted {
     }
 }
 
+/// The time of tests in which nobody asks for it.
+fn now() -> time::Instant {
+    time::Instant::ZERO
+}
+
 /// Two workers' ends, and the devices.
 fn served(wanted: &Wanted) -> ([HostLink; 2], Hosts) {
     let [(first, one), (second, other)] = [host_link(64), host_link(64)];
-    ([first, second], Hosts::start(vec![one, other], vec![wanted.clone()], Vec::new()).unwrap())
+    ([first, second], Hosts::start(vec![one, other], vec![wanted.clone()], Vec::new(), now).unwrap())
 }
 
 #[track_caller]
@@ -70,7 +77,7 @@ fn datagram(text: &str) -> HostFrame {
 fn sent(link: &mut HostLink) -> Vec<u8> {
     let mut found = None;
     until("the kernel sends", || {
-        found = link.pop().map(|frame| {
+        found = link.pop().map(|KernelFrame { frame, .. }| {
             assert_eq!(frame.interface, CLIENTS);
             frame.bytes.into_vec()
         });
@@ -121,6 +128,49 @@ fn frames_pass_between_a_worker_and_the_kernel() {
         assert!(!ip("-o link show").contains("fl-clients"));
         assert!(link.push(datagram("late")).is_err(), "nobody is there any more");
     });
+}
+
+/// The thread that reads the device is held where it asks for the time, as all of the process is that hangs.
+#[test]
+fn s178_what_the_kernel_has_sent_while_nobody_read_is_known_to_be_old_and_what_comes_after_is_not() {
+    in_namespace(
+        "s178_what_the_kernel_has_sent_while_nobody_read_is_known_to_be_old_and_what_comes_after_is_not",
+        || {
+            let clock = Arc::new(Mutex::new(time::Instant::from_millis(1_000)));
+            let (link, end) = host_link(64);
+            let (mut link, read) = (link, Arc::clone(&clock));
+            let devices = vec![wanted("fl-clients", &["192.0.2.2/24"])];
+            let _hosts = Hosts::start(vec![end], devices, Vec::new(), move || *read.lock().unwrap()).unwrap();
+            ip("neighbour add 192.0.2.9 lladdr 02:00:00:00:00:09 dev fl-clients nud permanent");
+            let socket = UdpSocket::bind("192.0.2.2:123").unwrap();
+            let next = |link: &mut HostLink| {
+                let mut found = None;
+                until("the kernel sends", || {
+                    found = std::iter::from_fn(|| link.pop()).find(|sent| sent.frame.bytes[12..14] == [8, 0]);
+                    found.is_some()
+                });
+                let KernelFrame { frame, after, read } = found.unwrap();
+                (
+                    String::from_utf8(frame.bytes[42..45].into()).unwrap(),
+                    after.nanos() / 1_000_000,
+                    read.nanos() / 1_000_000,
+                )
+            };
+            let say = |what: &str| socket.send_to(what.as_bytes(), "192.0.2.9:40000").unwrap();
+            say("one");
+            assert_eq!(next(&mut link), ("one".into(), 1_000, 1_000));
+            let mut held = clock.lock().unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            ["two", "too"].map(say);
+            *held = time::Instant::from_millis(5_000);
+            drop(held);
+            let old = [next(&mut link), next(&mut link)];
+            assert_eq!(old, [("two".into(), 1_000, 5_000), ("too".into(), 1_000, 5_000)]);
+            std::thread::sleep(Duration::from_millis(20));
+            say("new");
+            assert_eq!(next(&mut link), ("new".into(), 5_000, 5_000));
+        },
+    );
 }
 
 #[test]
@@ -246,7 +296,7 @@ fn tap(name: &str) -> OwnedFd {
 fn adopted(wanted: Wanted, left: Vec<(&str, OwnedFd)>) -> ([HostLink; 2], Hosts) {
     let [(first, one), (second, other)] = [host_link(64), host_link(64)];
     let left = left.into_iter().map(|(name, fd)| (name.to_owned(), fd)).collect();
-    ([first, second], Hosts::start(vec![one, other], vec![wanted], left).unwrap())
+    ([first, second], Hosts::start(vec![one, other], vec![wanted], left, now).unwrap())
 }
 
 /// What the service manager hears next.
@@ -407,7 +457,7 @@ fn s160_a_device_of_the_process_before_goes_on_and_what_else_was_kept_is_closed(
         let left = left.map(|(name, fd)| (name.to_owned(), fd)).into();
         drop((before, other, gone));
         let [(first, one), (mut second, two)] = [host_link(64), host_link(64)];
-        let hosts = Hosts::start(vec![one, two], vec![wanted("fl-clients", &["192.0.2.2/24"])], left).unwrap();
+        let hosts = Hosts::start(vec![one, two], vec![wanted("fl-clients", &["192.0.2.2/24"])], left, now).unwrap();
         assert_eq!((index(), state(&hosts).trouble), (was, None));
         assert!(!ip("-o link show").contains("fl-other"), "it is of no interface");
         socket.send_to(b"by now", "192.0.2.9:40000").unwrap();

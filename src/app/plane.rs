@@ -115,7 +115,8 @@ impl Plane {
             workers.push(gauge);
         }
         // What the links are, nobody has said yet.
-        let hosts = Hosts::start(ends, devices(intent, &macs, |_| None), kept()).context("cannot start a thread")?;
+        let hosts = Hosts::start(ends, devices(intent, &macs, |_| None), kept(), move || clock.now());
+        let hosts = hosts.context("cannot start a thread")?;
         let gauges = Arc::new(Gauges { unsent: Arc::default(), ports, workers, hosts: hosts.board() });
         Ok((Plane { mail, macs, gauges, facts, threads, hosts }, taking_up.map(TakingUp::end)))
     }

@@ -72,12 +72,22 @@ impl Machine {
         let interface = match Device::of(device) {
             Device::Pci(address) => return self.pci(&address),
             Device::Kernel { interface, .. } => interface,
-            Device::Other => return None,
+            Device::Other => return self.vhost(device),
         };
         match self.exists(&format!("sys/class/net/{interface}")) {
             true => None,
             false => Some(format!("there is no interface {interface}: `ip link` lists those there are")),
         }
+    }
+
+    /// A device of the kernel's by vhost-net takes the kernel's side of that.
+    fn vhost(&self, device: &str) -> Option<String> {
+        let is_one = device.starts_with("net_virtio_user") && device.split(',').any(|one| one == "path=/dev/vhost-net");
+        let missing = ["dev/vhost-net", "dev/net/tun"].into_iter().find(|file| is_one && !self.exists(file))?;
+        let module = if missing.ends_with("tun") { "tun" } else { "vhost-net" };
+        Some(format!(
+            "/{missing} is missing: load its module (modprobe {module}), or name a net_tap, which does without vhost-net"
+        ))
     }
 
     fn pci(&self, address: &str) -> Option<String> {
@@ -270,6 +280,19 @@ mod tests {
         write(&machine, "dev/net/tun", "");
         let found = lacks(&machine, &[host]);
         assert!(found.contains("host = \"fl-a\" takes the right"), "{found}");
+    }
+
+    #[test]
+    fn a_port_by_vhost_net_takes_its_modules() {
+        let (_root, machine) = machine();
+        let device = format!("device = \"{}\"", devices()[0]);
+        let by_vhost = "device = \"net_virtio_user0,path=/dev/vhost-net,iface=fl-wire\"";
+        let lacks = || lacks(&machine, &[(&device, by_vhost)]);
+        assert!(lacks().contains("/dev/vhost-net is missing: load its module (modprobe vhost-net)"), "{}", lacks());
+        write(&machine, "dev/vhost-net", "");
+        assert!(lacks().contains("/dev/net/tun is missing: load its module (modprobe tun)"), "{}", lacks());
+        write(&machine, "dev/net/tun", "");
+        assert!(!lacks().contains("is missing"), "{}", lacks());
     }
 
     #[test]

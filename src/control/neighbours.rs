@@ -71,7 +71,7 @@ impl Neighbours {
         for (hop, host) in known {
             let permanent = permanent.contains(&hop);
             let stays = permanent || (on_link(hop, addresses) && !addresses.is_ours(hop.address));
-            // Where it is, which the file does not say any more, is asked anew.
+            // The file no longer says where it is: it is forgotten, and asked for again.
             let stays = stays && (!host.is_static() || matches!(self.given.get(&hop), Some(Given::At(_))));
             // Who was asked now and then is asked from now on as often as the others that are permanent.
             let due = match permanent && !host.permanent && !host.is_static() {

@@ -9,6 +9,7 @@ use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::pair::{HealthReport, PairPeerRow, PairReport, TakeoverRow};
 use crate::admin::rows::Fitness;
+use crate::config::visible;
 use crate::policy::Epoch;
 use crate::policy::health::State;
 use crate::policy::intent::{PairRole, VirtualServer};
@@ -70,13 +71,31 @@ impl Controller {
     pub(super) fn set_role(&mut self, request_id: u64, role: PairRole, yes: bool, now: Instant) -> Begun {
         let Some(pairing) = &self.pairing else { return Err(alone()) };
         let is_new = pairing.standing().role != role;
-        if let Some(why) = pairing.behind().filter(|_| is_new && role == PairRole::Active && !yes) {
-            let message = format!("{why}: connections would be lost. `--yes` makes it active all the same");
+        if is_new
+            && role == PairRole::Active
+            && !yes
+            && let Some(message) = self.against_being_active()
+        {
             return Err(AdminError::new(Code::Refused, message));
         }
         self.hear_of_pair(PairNews::Operator(role), now);
         self.when_installed(request_id, Then::Pair, now);
         Ok(None)
+    }
+
+    /// Why an operator has to mean it, if anything is against this appliance becoming active. keepalived and the kernel are not asked.
+    fn against_being_active(&self) -> Option<String> {
+        let pairing = self.pairing.as_ref()?;
+        if let Some(why) = pairing.behind() {
+            return Some(format!("{why}: connections would be lost. `--yes` makes it active all the same"));
+        }
+        let peer = self.intent.pair.as_ref()?.peer.filter(|_| !self.pair_link.is_up())?;
+        Some(format!(
+            "whether the other appliance is active is not known, as there is no connection to it at {peer} ({}): if it is, both answer for the \
+             same addresses, and its connections are lost. See `fairlead pair` there; where it is active, type `fairlead pair standby` there \
+             first. `fairlead pair active --yes` makes this one active all the same",
+            visible(self.pair_link.failure())
+        ))
     }
 
     /// Whether this appliance is fit to be the active one.

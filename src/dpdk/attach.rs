@@ -3,7 +3,7 @@
 //! Owns the search for the reason when a device cannot be had: the usual ones (no such interface, no such PCI address,
 //! wrong kernel driver, no permission) are looked for before DPDK is asked, because its own words do not say them.
 
-use super::device::Device;
+use super::device::{Device, VHOST_NET};
 use super::error::Fault;
 use super::interface::{Interface, index_of};
 use super::{error::Said, log};
@@ -138,10 +138,23 @@ fn precheck(port: &str, device: &Device) -> Result<(), Fault> {
         // Then it delivers frames whose checksum the guest left to be reckoned, which we would send on as they are.
         return fault("leaves checksums unfinished with legacy-ol-flags: take it out".to_owned());
     }
-    if device.is("net_tap") {
-        match std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
+    let files: &[_] = match () {
+        // Without it DPDK looks for a program that listens at this path.
+        () if device.is_by_vhost_net() => &[(VHOST_NET, "vhost-net"), ("/dev/net/tun", "tun")],
+        () if device.is("net_tap") => &[("/dev/net/tun", "tun")],
+        () => &[],
+    };
+    for (path, module) in files {
+        match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && *path == VHOST_NET => {
+                return no_permission("CAP_NET_ADMIN, and the right to open /dev/vhost-net");
+            }
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return no_permission("CAP_NET_ADMIN"),
-            Err(error) => return fault(format!("/dev/net/tun cannot be opened ({error}): load the module tun")),
+            Err(error) => {
+                return fault(format!(
+                    "{path} cannot be opened ({error}): load the module {module} (modprobe {module})"
+                ));
+            }
             Ok(_) => {}
         }
     }
@@ -227,6 +240,7 @@ mod tests {
             ("net_memif0", Some(("/run/memif.sock", "role=server"))),
             ("net_memif0,role=server", None),
             ("net_virtio_user0,path=/run/v.sock", Some(("/run/v.sock", "server=1"))),
+            ("net_virtio_user0,path=/dev/vhost-net,iface=fl-wire", None),
             ("net_null0", None),
         ];
         for (text, expected) in rows {

@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+/// Where the kernel's module vhost-net is asked for a device.
+pub(super) const VHOST_NET: &str = "/dev/vhost-net";
+
 /// A device as written in a `[[port]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Device<'a> {
@@ -78,10 +81,15 @@ impl<'a> Device<'a> {
     pub(super) fn listens_with(&self) -> Option<&'static str> {
         let (key, value, argument) = match () {
             () if self.is("net_memif") => ("role", "server", "role=server"),
-            () if self.is("net_virtio_user") => ("server", "1", "server=1"),
+            () if self.is("net_virtio_user") && !self.is_by_vhost_net() => ("server", "1", "server=1"),
             () => return None,
         };
         (self.argument(key) != Some(value)).then_some(argument)
+    }
+
+    /// Whether the virtual device is one of the kernel's as well, by vhost-net: nobody has to listen there, and nobody goes away.
+    pub(super) fn is_by_vhost_net(&self) -> bool {
+        self.is("net_virtio_user") && self.argument("path") == Some(VHOST_NET)
     }
 
     /// Whether the virtual device is made by this driver.

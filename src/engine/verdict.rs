@@ -188,6 +188,7 @@ ways! {
         HostEchoLimited = "host_echo_limited": "A copy of a member's echo reply for the kernel's device of an interface, beyond host_packets_per_second of them.",
         HostFull = "host_full": "The ring to the thread that serves the kernel's devices was full.",
         HostGone = "host_gone": "To or from the kernel's device of an interface, but nobody serves it, or the interface is gone.",
+        HostStale = "host_stale": "The kernel may have sent it over its device of an interface more than 250 ms before, while the appliance, or the worker, did not run: an advertisement of then misleads whoever hears it now.",
         PairStandby = "pair_standby": "This appliance is the standby of its pair: to or from a floating address, or for others, which it does not forward.",
         PairSettling = "pair_settling": "This appliance had become active less than [pair] settle before, and the other one may know the connection: a reject was due, whose own reason is not counted, or a member answered a SYN that only the other one has seen.",
         Stopping = "stopping": "The appliance shut down while the packet was queued.",

@@ -8,6 +8,7 @@
 //! A TAP is ours, and not DPDK's (`net_tap`): its carrier must not blink when a port is restarted, and its descriptor outlives the process
 //! ([`kept`]).
 
+mod age;
 mod device;
 mod kept;
 mod kernel_settings;
@@ -19,6 +20,7 @@ mod wanted;
 pub use state::{Board, HostCounts, HostState};
 pub use wanted::{Wanted, devices};
 
+use crate::time::Instant;
 use crate::worker::host::HostEnd;
 use kept::Kept;
 use service::Service;
@@ -43,16 +45,21 @@ pub struct Hosts {
 impl Hosts {
     /// Makes the devices, or takes them over from the process before, and moves frames between them and the other ends of the workers' rings, of
     /// which there is one for each worker. `left`: descriptors that were kept for this process; what is of none of these devices is closed.
-    /// Returns once each device has been tried.
+    /// `clock`: the time by which workers judge how old a frame is. Returns once each device has been tried.
     ///
     /// # Errors
     ///
     /// The thread cannot be started. A device that cannot be made is no error: see [`HostState::trouble`].
-    pub fn start(ends: Vec<HostEnd>, wanted: Vec<Wanted>, left: Vec<(String, OwnedFd)>) -> io::Result<Hosts> {
+    pub fn start(
+        ends: Vec<HostEnd>,
+        wanted: Vec<Wanted>,
+        left: Vec<(String, OwnedFd)>,
+        clock: impl Fn() -> Instant + Send + 'static,
+    ) -> io::Result<Hosts> {
         let (orders, inbox) = mpsc::channel();
         let (begun, is_begun) = mpsc::channel();
         let (board, last) = (Arc::<Board>::default(), wanted.clone());
-        let service = Service::new(ends, inbox, Arc::clone(&board), Kept::new(left));
+        let service = Service::new(ends, inbox, Arc::clone(&board), Kept::new(left), Box::new(clock));
         let run = move || service.run(wanted, &begun);
         let thread = std::thread::Builder::new().name("fairlead-host".into()).spawn(run)?;
         wait(&is_begun);

@@ -3,13 +3,15 @@
 //! Owns the loop: what workers have goes to the kernel, what the kernel sends goes to workers, and once a second each device is looked at.
 //! It waits for the kernel's side alone: a worker makes no system call to wake it.
 
+use super::age::Age;
 use super::device::Device;
 use super::kept::{self, Kept, LONGEST};
 use super::state::{Board, Counts, HostState};
 use super::virtual_routers::{self, VirtualRouters};
 use super::wanted::Wanted;
 use crate::netlink::Netlink;
-use crate::worker::host::{HostEnd, HostFrame};
+use crate::time::Instant as Moment;
+use crate::worker::host::{HostEnd, HostFrame, KernelFrame};
 use ipnet::Ipv4Net;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
@@ -38,6 +40,8 @@ pub(super) struct Service {
     routers: VirtualRouters,
     kept: Kept,
     buffer: Box<[u8]>,
+    /// The time that workers go by.
+    clock: Box<dyn Fn() -> Moment + Send>,
 }
 
 /// A device that is to be there.
@@ -45,6 +49,8 @@ struct Served {
     wanted: Wanted,
     /// `None`: it could not be made, or is gone.
     device: Option<Device>,
+    /// How old what it holds may be.
+    age: Age,
     trouble: Option<String>,
     /// The same of what keepalived has above it.
     above: Option<String>,
@@ -56,9 +62,15 @@ struct Served {
 }
 
 impl Service {
-    pub(super) fn new(ends: Vec<HostEnd>, orders: Receiver<Vec<Wanted>>, board: Arc<Board>, kept: Kept) -> Service {
+    pub(super) fn new(
+        ends: Vec<HostEnd>,
+        orders: Receiver<Vec<Wanted>>,
+        board: Arc<Board>,
+        kept: Kept,
+        clock: Box<dyn Fn() -> Moment + Send>,
+    ) -> Service {
         let routers = VirtualRouters::default();
-        Service { ends, orders, board, served: Vec::new(), routers, kept, buffer: vec![0; LONGEST].into() }
+        Service { ends, orders, board, served: Vec::new(), routers, kept, buffer: vec![0; LONGEST].into(), clock }
     }
 
     /// Serves until nobody can order anything any more; says when the first devices have been tried.
@@ -99,7 +111,7 @@ impl Service {
             let same = |served: &Served| served.wanted.name == wanted.name;
             let served = match before.iter().position(same) {
                 Some(at) => before.swap_remove(at).follow(wanted),
-                None => Served::new(wanted),
+                None => Served::new(wanted, (self.clock)()),
             };
             self.served.push(served);
         }
@@ -113,7 +125,10 @@ impl Service {
     fn look(&mut self) {
         self.kept.close_others(self.served.iter().map(|served| served.wanted.name.as_str()));
         match Netlink::open() {
-            Ok(mut netlink) => self.served.iter_mut().for_each(|served| served.look(&mut self.kept, &mut netlink)),
+            Ok(mut netlink) => {
+                let Service { served, kept, clock, .. } = &mut *self;
+                served.iter_mut().for_each(|served| served.look(kept, &mut netlink, clock));
+            }
             Err(error) => self.served.iter_mut().for_each(|served| served.trouble = Some(error.to_string())),
         }
         self.look_above();
@@ -148,7 +163,7 @@ impl Service {
         for served in &mut self.served {
             // Always the same worker, so that nothing overtakes.
             let to = served.wanted.interface.index() % self.ends.len();
-            moved |= served.take(&mut self.buffer, &mut self.ends[to]);
+            moved |= served.take(&mut self.buffer, &mut self.ends[to], (self.clock)());
         }
         moved
     }
@@ -169,9 +184,9 @@ impl Service {
 }
 
 impl Served {
-    fn new(wanted: Wanted) -> Served {
-        let counts = Arc::default();
-        Served { wanted, device: None, trouble: None, above: None, dark_from: None, carrier: true, counts }
+    fn new(wanted: Wanted, now: Moment) -> Served {
+        let (counts, age) = (Arc::default(), Age::new(now));
+        Served { wanted, device: None, age, trouble: None, above: None, dark_from: None, carrier: true, counts }
     }
 
     /// The same device for what its interface is now.
@@ -188,7 +203,7 @@ impl Served {
         self
     }
 
-    fn look(&mut self, kept: &mut Kept, netlink: &mut Netlink) {
+    fn look(&mut self, kept: &mut Kept, netlink: &mut Netlink, clock: &dyn Fn() -> Moment) {
         self.above = None;
         self.trouble = match &mut self.device {
             Some(device) => device.conform(&self.wanted, netlink).err(),
@@ -199,7 +214,8 @@ impl Served {
                         // The process before has turned it off: that stays until a port says that its link is up.
                         self.dark_from = Some(Instant::now());
                     }
-                    self.device = Some(device);
+                    // It is new, or what had waited is gone.
+                    (self.device, self.age) = (Some(device), Age::new(clock()));
                     trouble
                 }
                 Err(trouble) => Some(trouble),
@@ -237,18 +253,23 @@ impl Served {
     }
 
     /// Frames that the kernel sends, a bounded number. Says whether there were any.
-    fn take(&mut self, buffer: &mut [u8], end: &mut HostEnd) -> bool {
+    fn take(&mut self, buffer: &mut [u8], end: &mut HostEnd, now: Moment) -> bool {
+        let after = self.age.look(now);
         for count in 0..AT_ONCE {
             let Some(device) = &self.device else { return count > 0 };
             match device.read(buffer) {
                 Ok(length) => {
+                    self.age.add_read();
                     let frame = HostFrame { interface: self.wanted.interface, bytes: buffer[..length].into() };
-                    match end.to_worker.push(frame) {
+                    match end.to_worker.push(KernelFrame { frame, after, read: now }) {
                         Ok(()) => self.counts.add_from_kernel(length),
                         Err(_) => self.counts.add_lost(),
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return count > 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.age.emptied();
+                    return count > 0;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Somebody has removed it: it is made anew at the next look.
                 Err(_) => self.device = None,

@@ -10,6 +10,7 @@ use super::ports::Ports;
 use crate::engine::{DropReason, PuntReason, Verdict};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::Snapshot;
+use crate::time::Instant;
 use crate::wire::{Packet, ethernet, unfinished};
 
 impl<P: Port> Executor<P> {
@@ -62,24 +63,28 @@ impl<P: Port> Executor<P> {
         link.push(HostFrame { interface, bytes })
     }
 
-    /// What the kernel has sent leaves by the interface of its device, a bounded part of it. Returns how many frames that were.
+    /// What the kernel has sent leaves by the interface of its device, a bounded part of it; what is too old is dropped. Returns how many
+    /// frames that were.
     #[inline]
-    pub(super) fn take_from_host(&mut self, snapshot: &Snapshot) -> usize {
+    pub(super) fn take_from_host(&mut self, snapshot: &Snapshot, now: Instant) -> usize {
         match &self.host {
-            Some(link) if link.is_sending() => self.send_for_host(snapshot),
+            Some(link) if link.is_sending() => self.send_for_host(snapshot, now),
             _ => 0,
         }
     }
 
     #[cold]
-    fn send_for_host(&mut self, snapshot: &Snapshot) -> usize {
+    fn send_for_host(&mut self, snapshot: &Snapshot, now: Instant) -> usize {
         let Some(link) = &mut self.host else { return 0 };
         let mut count = 0;
         while count < BURST
-            && let Some(HostFrame { interface, bytes }) = link.pop()
+            && let Some(sent) = link.pop()
         {
             count += 1;
+            let is_stale = sent.is_stale(now);
+            let HostFrame { interface, bytes } = sent.frame;
             match snapshot.addresses.find(interface) {
+                _ if is_stale => self.ports.lose_of_host(DropReason::HostStale),
                 Some(view) => self.ports.originate_tagged(view.port, view.vlan, &bytes),
                 None => self.ports.lose_of_host(DropReason::HostGone),
             }

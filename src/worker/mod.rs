@@ -164,7 +164,7 @@ impl<P: Port> Worker<P> {
             self.publisher.add_arrivals(port, self.pipeline.hand_off.take_arrived());
         }
         done += self.pipeline.take_handed_in(&mut self.batch, &mut self.timing, now);
-        done += self.pipeline.take_from_host();
+        done += self.pipeline.take_from_host(now);
         let (due, walked) = self.do_chores(now);
         done += due;
         if self.stopping {

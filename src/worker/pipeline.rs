@@ -135,8 +135,8 @@ impl<P: Port> Pipeline<P> {
 
     /// See [`Executor::take_from_host`].
     #[inline]
-    pub(super) fn take_from_host(&mut self) -> usize {
-        self.out.take_from_host(self.engine.snapshot())
+    pub(super) fn take_from_host(&mut self, now: Instant) -> usize {
+        self.out.take_from_host(self.engine.snapshot(), now)
     }
 
     /// A datagram that came in fragments is decided about, here.

@@ -3,6 +3,7 @@
 
 use super::support::*;
 use fairlead::dpdk::{DpdkError, Eal, EalConfig, PortConfig};
+use std::path::Path;
 
 /// Our sentence, without DPDK's words.
 fn ours(error: &DpdkError) -> String {
@@ -121,6 +122,13 @@ fn devices_that_cannot_be() {
         for (device, expected) in DEVICES {
             let error = open(&eal, &[device], 1).err().unwrap_or_else(|| panic!("{device} opens"));
             assert_eq!(ours(&error), *expected);
+        }
+        if !Path::new("/dev/vhost-net").exists() {
+            let error =
+                open(&eal, &["net_virtio_user0,path=/dev/vhost-net,iface=fl-wire"], 1).err().expect("no module");
+            let expected = "port outer: net_virtio_user0: /dev/vhost-net cannot be opened (No such file or directory (os error 2)): \
+                load the module vhost-net (modprobe vhost-net)";
+            assert_eq!(ours(&error), expected);
         }
         let error = open(&eal, &["net_null0", "net_null0"], 1).err().expect("one device twice");
         let expected = "port outer: net_null0: is the device of another port as well: give each port its own";

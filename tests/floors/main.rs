@@ -29,7 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("config", &["events", "netlink", "policy", "wire"]),
     ("admin", &["config", "events", "policy", "wire", "time"]),
     ("sync", &["worker", "handover", "engine", "flow", "wire", "time"]),
-    ("host", &["worker", "netlink", "policy", "wire"]),
+    ("host", &["worker", "netlink", "policy", "wire", "time"]),
     ("import", &["config", "policy"]),
     ("doctor", &["admin", "config", "events", "import", "policy"]),
     ("support", &[]),

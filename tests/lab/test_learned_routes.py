@@ -1,16 +1,23 @@
 """Routes of the appliance's kernel over a host device become routes of the data path, as `ip route` puts them there and takes them away."""
 
 import itertools
+import os
 import sys
+import threading
 import time
 import unittest
+from dataclasses import replace
+from pathlib import Path
 
+from lab.appliance import ManagedAppliance
 from standing import Setting, StandingLab, addresses
 
 #: Another router of the clients' network: the same host, with another address and MAC.
 OTHER = "192.0.2.3"
 OTHER_LINK = "other"
 CONVERSATIONS = 40
+#: Where the process leaves what it remembers.
+LEFT = Path("/dev/shm") / f"fairlead-routes-{os.getpid()}"
 
 #: Prints the MAC and the source port of each UDP datagram to an address that comes in on a link, for so many seconds.
 SEEN = """
@@ -30,7 +37,9 @@ while time.monotonic() < end:
 """
 
 
-class LearnedRoutes(StandingLab):
+class TwoRouters(StandingLab):
+    """A second router of the clients' network, whom the kernel's routes may name; the file's is the first."""
+
     setting = Setting(
         edits=(
             (
@@ -105,6 +114,12 @@ class LearnedRoutes(StandingLab):
         """The same MACs, of all conversations together."""
         return set().union(*self.taken().values())
 
+    def run_fairlead(self, *words: str) -> str:
+        """What the command prints."""
+        return self.appliance.show(*words)
+
+
+class LearnedRoutes(TwoRouters):
     def test_s119_a_route_comes_and_goes_with_the_kernels(self):
         router, other = self.macs[addresses.ROUTER], self.macs[OTHER]
         self.assertEqual(self.taken_all(), {router}, "the default route is the file's")
@@ -171,9 +186,74 @@ class LearnedRoutes(StandingLab):
         self.assertLess(epochs, 60, "a snapshot for many")
         print(f"{count} routes cost {epochs} snapshots")
 
-    def run_fairlead(self, *words: str) -> str:
-        """What the command prints."""
-        return self.appliance.show(*words)
+class OverARestart(TwoRouters):
+    """Each start takes up what the process before has left. The device goes with the process, and the kernel's route with the device."""
+
+    setting = replace(TwoRouters.setting, edits=(*TwoRouters.setting.edits, ("[appliance]\n", f'[appliance]\nhandover = "{LEFT}"\n')))
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.addClassCleanup(LEFT.unlink, missing_ok=True)  # what the last process leaves
+        super().setUpClass()
+
+    def restart(self) -> None:
+        """Has it ended and started again."""
+        self.assertEqual(self.appliance.stop(), 0)
+        self.appliance.start()
+
+    def taken_over_a_restart(self) -> set[str]:
+        """The MACs that what a member opens to the phone leaves to, from before the restart until after it."""
+        seen = self.start_in("router", sys.executable, "-u", "-c", SEEN, "outer", addresses.PHONE, "30")
+        self.wait_for(lambda: "ready" in seen.said())
+        stop = threading.Event()
+        sender = threading.Thread(target=self._send, args=(stop,))
+        sender.start()
+        try:
+            time.sleep(0.5)
+            before = len(seen.said().splitlines())
+            self.restart()
+            time.sleep(0.5)
+        finally:
+            stop.set()
+            sender.join()
+        taken = [line.split()[0] for line in seen.said().splitlines() if ":" in line]
+        self.assertGreater(before, 10, "packets pass before")
+        self.assertGreater(len(taken), before + 10, "and after")
+        return set(taken)
+
+    def _send(self, stop: threading.Event) -> None:
+        """A datagram each 5 ms, ten of each conversation."""
+        while not stop.is_set():
+            member = self.udp_in("sip-a", addresses.MEMBERS["sip-a"], next(self.ports))
+            for _ in range(10):
+                member.sendto(b"x", (addresses.PHONE, 4_009))
+                time.sleep(0.005)
+
+    def test_s158_packets_go_by_the_kernels_route_from_the_first_on(self):
+        self.learn("via", OTHER, "dev", "fl-clients", "proto", "bgp")
+        self.assertEqual(self.taken_over_a_restart(), {self.macs[OTHER]})
+        (row,) = self.learned()
+        self.assertTrue(row["learned"]["stale"] and row["learned"]["used"], f"{row}")
+        # The kernel has it no more: after `stale_time` the file's default route is what is left.
+        self.wait_for(lambda: not self.learned(), 10.0, lambda: f"{self.learned()}")
+        self.assertEqual(self.taken_all(), {self.macs[addresses.ROUTER]})
+
+
+class OverARestartUnderAManager(OverARestart):
+    """The device, and the kernel's route with it, outlives the process."""
+
+    kind = ManagedAppliance
+    appliance: ManagedAppliance
+
+    def restart(self) -> None:
+        self.appliance.restart()
+
+    def test_s158_packets_go_by_the_kernels_route_from_the_first_on(self):
+        self.learn("via", OTHER, "dev", "fl-clients", "proto", "bgp")
+        self.assertEqual(self.taken_over_a_restart(), {self.macs[OTHER]})
+        self.wait_for(lambda: [row["learned"]["stale"] for row in self.learned()] == [None], 5.0, lambda: f"{self.learned()}")
+        time.sleep(4.0)
+        self.assertEqual(self.taken_all(), {self.macs[OTHER]}, "the kernel still has it")
 
 
 if __name__ == "__main__":

@@ -287,6 +287,31 @@ fn s113_what_has_no_interface_any_more_is_counted() {
     assert_eq!(Moved::between(&before, &lab.rig.counters()).dropped, [DropReason::HostGone]);
 }
 
+/// A router that is the master no more has advertised what leaves when its appliance runs again: whoever hears it yields (RFC 9568 6.4.3).
+#[test]
+fn s178_what_the_kernel_sent_while_nothing_ran_does_not_leave_and_what_it_sends_from_then_on_does() {
+    let mut lab = lab(Layout::TwoArm);
+    let advertisement = |id: u8| {
+        let vrrp = Build::other(E, "224.0.0.18", 112).ttl(255).payload(&[id; 24]);
+        vrrp.macs(Mac([0, 0, 0x5e, 0, 1, 10]), Mac([1, 0, 0x5e, 0, 0, 18])).bytes()
+    };
+    let left = |lab: &mut Lab| lab.rig.settle().iter().map(|(_, frame)| frame[40]).collect::<Vec<u8>>();
+    let before = lab.rig.counters();
+    let mut queue = |id, ago| lab.rig.queue_from_kernel(CLIENTS, &advertisement(id), Duration::from_millis(ago));
+    (0..100).for_each(|_| queue(1, 9_000));
+    [(2, 251), (3, 250), (4, 0)].into_iter().for_each(|(id, ago)| queue(id, ago));
+    assert_eq!(left(&mut lab), [3, 4]);
+    let dropped = |lab: &Lab| lab.rig.counters().drops(DropReason::HostStale) - before.drops(DropReason::HostStale);
+    assert_eq!(dropped(&lab), 101);
+    assert_eq!(lab.rig.counters().originated, before.originated + 103);
+    // The worker alone did not run.
+    lab.rig.queue_from_kernel(CLIENTS, &advertisement(5), Duration::ZERO);
+    lab.rig.now += Duration::from_millis(251);
+    lab.rig.queue_from_kernel(CLIENTS, &advertisement(6), Duration::ZERO);
+    assert_eq!(left(&mut lab), [6]);
+    assert_eq!(dropped(&lab), 102);
+}
+
 #[test]
 fn s114_a_flood_takes_nothing_from_routing_from_probes_or_from_traffic() {
     let mut lab = lab(Layout::TwoArm);

@@ -551,3 +551,33 @@ fn s153_who_is_not_in_sync_does_not_become_active_by_itself() {
     assert_eq!(report(&mut twins, 1).role, PairRole::Active);
     twins.shut_down();
 }
+
+/// Who does not hear the other one does not know whether it is active: an operator has to have looked.
+#[test]
+fn s153_an_operator_who_cannot_know_of_the_other_one_has_to_mean_it() {
+    let mut twins = twins(1);
+    let active = |twins: &mut Twins, yes| twins.ask(1, Request::PairRole { role: PairRole::Active, yes });
+    twins.wire.as_mut().unwrap().is_cut = true;
+    twins.run(secs(2));
+    let why = active(&mut twins, false).unwrap_err();
+    for said in ["is not known", "10.99.0.2:7601", "`fairlead pair` there", "`fairlead pair active --yes`"] {
+        assert!(why.contains(said), "{said} in {why}");
+    }
+    assert_eq!(roles(&mut twins), [PairRole::Active, PairRole::Standby]);
+    // What it is already is no news, and to stand by harms nobody.
+    assert!(twins.ask(0, Request::PairRole { role: PairRole::Active, yes: false }).is_ok());
+    assert!(twins.ask(1, Request::PairRole { role: PairRole::Standby, yes: false }).is_ok());
+    // keepalived knows by its own means.
+    twins.tell(1, PairNews::Keepalived(MASTER.into()));
+    assert_eq!(report(&mut twins, 1).role, PairRole::Active);
+    twins.tell(1, PairNews::Keepalived(BACKUP.into()));
+    // As the refusal says: the other one stands by first.
+    twins.ask(0, Request::PairRole { role: PairRole::Standby, yes: false }).unwrap();
+    assert!(active(&mut twins, false).is_err(), "nothing is heard of that here");
+    assert!(active(&mut twins, true).is_ok());
+    assert_eq!(roles(&mut twins), [PairRole::Standby, PairRole::Active]);
+    twins.wire.as_mut().unwrap().is_cut = false;
+    twins.rest(secs(8));
+    assert_eq!(roles(&mut twins), [PairRole::Standby, PairRole::Active]);
+    twins.shut_down();
+}

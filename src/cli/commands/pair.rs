@@ -14,7 +14,8 @@ use std::path::PathBuf;
 const MORE: &str = "\
 Who is active has the virtual addresses, the SNAT addresses and those under `floating`; the other one stands by. keepalived says who it is,
 by its notify FIFO; `pair active` and `pair standby` are for people and for scripts, and count until anybody says something else. Either may
-be said twice. Where the two are connected, `pair active` at the standby makes the other one stand by at once, whatever the priorities.
+be said twice. Where the two are connected, `pair active` at the standby makes the other one stand by at once, whatever the priorities. Where
+they should be and are not, it is refused without `--yes`: the other one may be active.
 
 `pair init` asks no appliance: it makes the key and the certificate by which the other appliance of the pair knows this one.
 
@@ -42,7 +43,7 @@ pub enum Instead {
         /// How the answer is shown.
         #[command(flatten)]
         once: Once,
-        /// Even if the other one is active and this one does not have what it knows
+        /// Even if this one does not have what the active one knows, or whether the other one is active is not known
         #[arg(long)]
         yes: bool,
     },

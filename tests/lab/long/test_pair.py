@@ -58,7 +58,15 @@ class TwoAppliances(TakeOvers):
         self.takes_over("the active appliance is killed", lambda host: self.both[host].kill(), lambda host: self.both[host].start())
 
     def test_s144_calls_go_on_when_the_active_appliance_hangs(self):
-        self.takes_over("the active appliance hangs", lambda host: self.both[host].freeze(), lambda host: self.both[host].thaw())
+        """What its keepalived advertised meanwhile waits in the kernel's device, and does not leave: who is active then would yield to it."""
+        hung = []
+
+        def freeze(host: str) -> None:
+            hung.append(host)
+            self.both[host].freeze()
+
+        self.takes_over("the active appliance hangs", freeze, lambda host: self.both[host].thaw())
+        self.assertGreater(self.both[hung[-1]].counters()["drop_host_stale"], 0)
 
     def test_s144_calls_go_on_when_the_active_appliance_loses_its_power(self):
         self.takes_over("both links of the active appliance are cut", self.lab.cut, self.lab.mend)

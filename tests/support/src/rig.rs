@@ -21,7 +21,7 @@ use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Mac, Protocol, VlanId, check};
 use fairlead::worker::counters::Owned;
 use fairlead::worker::handing_over::giving;
-use fairlead::worker::host::{HostEnd, HostFrame, host_link};
+use fairlead::worker::host::{HostEnd, HostFrame, KernelFrame, host_link};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
 use fairlead::worker::sip::Statistics;
 use fairlead::worker::{Command, Counters, Event, Shared, Worker, WorkerId, hand_offs};
@@ -249,10 +249,17 @@ impl<T: TestPorts> Rig<T> {
 
     /// The kernel sends a frame by the device of an interface: what comes out.
     pub fn from_kernel(&mut self, interface: InterfaceId, frame: &[u8]) -> Vec<(PortId, Vec<u8>)> {
+        self.queue_from_kernel(interface, frame, Duration::ZERO);
+        self.settle()
+    }
+
+    /// The kernel has sent a frame so long ago, and nobody has taken it yet.
+    pub fn queue_from_kernel(&mut self, interface: InterfaceId, frame: &[u8], ago: Duration) {
         let end = interface.index() % self.hosts.len();
         let frame = HostFrame { interface, bytes: frame.into() };
+        let after = Instant::from_nanos(self.now.nanos() - ago.as_nanos() as u64);
+        let frame = KernelFrame { frame, after, read: self.now };
         self.hosts[end].to_worker.push(frame).expect("the ring has room");
-        self.settle()
     }
 
     /// Nobody serves the kernel's devices any more.
