@@ -28,7 +28,7 @@ mod tests;
 mod value;
 mod visible;
 
-pub use difference::{Change, ChangeKind, bounds, difference, good_answer, question};
+pub use difference::{Change, ChangeKind, bounds, difference, good_answer, open_servers, question};
 pub use edit::{ExclusionEdit, with_edits};
 pub use edit_members::MemberEdit;
 pub use form::duration_text;
