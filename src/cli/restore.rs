@@ -160,18 +160,23 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
             staged.push((quoted(&pem.about.path), quoted(&place)));
         }
     }
-    let with_pems = |content: &[u8]| match std::str::from_utf8(content) {
-        Ok(text) => staged.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)).into_bytes(),
-        Err(_) => content.to_vec(),
-    };
     for file in kept.files.iter().filter(|file| file.about.part == Part::Included) {
         let place = stage.0.join(below(&file.about)?);
         place.parent().map_or(Ok(()), fs::create_dir_all).map_err(unwritten)?;
-        fs::write(&place, with_pems(&file.content)).map_err(unwritten)?;
+        fs::write(&place, &file.content).map_err(unwritten)?;
     }
     let place = stage.0.join("fairlead.toml");
-    fs::write(&place, with_pems(&main.content)).map_err(unwritten)?;
-    let read = config::load(&place).map_err(|errors| {
+    fs::write(&place, &main.content).map_err(unwritten)?;
+    // The paths are looked for in the text of all files together, where templates are filled in.
+    let with_pems = |content: Vec<u8>| match String::from_utf8(content) {
+        Ok(text) => staged.iter().fold(text, |text, (from, to)| text.replace(from, to)).into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    let read = config::bytes_of(&place).and_then(|text| {
+        let name = place.display().to_string();
+        config::parse_bytes(&name, &with_pems(text))
+    });
+    let read = read.map_err(|errors| {
         format!(
             "its configuration is not valid here:\n{}",
             errors.to_string().replace(&format!("{}/", stage.0.display()), "")
@@ -181,8 +186,7 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
     let is_named = |number: usize| names.contains(&&*stage.0.join(format!("{number}.pem")).to_string_lossy());
     match (0..pems.len()).find(|number| !is_named(*number)) {
         Some(number) => Err(format!(
-            "no key of its configuration names {} in so many words: write that path whole, between quotes, without escapes and not \
-             through a template",
+            "no key of its configuration names {} in so many words: write that path whole, between quotes and without escapes",
             pems[number].about.path.display()
         )),
         None => Ok(read),
@@ -346,6 +350,35 @@ mod tests {
         let there = config::load(&here.at("new/fairlead.toml")).unwrap_or_else(|errors| panic!("{errors}"));
         assert!(there.intent.pools.iter().any(|pool| pool.name == "pair-9"));
         assert_eq!(fs::metadata(here.at("new/fairlead.toml")).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    /// What a template makes of them are paths as others are.
+    #[test]
+    fn certificates_that_a_template_names_are_kept_and_restored() {
+        let here = Home::new();
+        let pem = |name: &str| here.at("etc").join(name);
+        let files = here.at("etc");
+        let template = format!(
+            "[[monitor]]\nname = \"probe-${{name}}\"\nkind = \"sip\"\ntransport = \"tls\"\nverify = true\nserver_name = \"sip.example\"\n\
+             ca = \"{}/${{name}}.pem\"\n{}",
+            files.display(),
+            PAIR.replace('9', "${number}").replace("sip-options", "probe-${name}"),
+        );
+        fs::write(here.at("etc/pair.template"), template).unwrap();
+        fs::write(here.at("etc/pairs.csv"), "name, number\neast, 7\nwest, 8\n").unwrap();
+        let text = fs::read_to_string(here.at("etc/fairlead.toml")).unwrap();
+        let with = "template = [{ file = \"pair.template\", with = \"pairs.csv\" }]\n";
+        fs::write(here.at("etc/fairlead.toml"), format!("{with}{text}")).unwrap();
+        for name in ["east.pem", "west.pem"] {
+            fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests/pem/probe.pem"), pem(name)).unwrap();
+        }
+        assert!(is(here.backup(), 0));
+        let ca = fs::read(pem("east.pem")).unwrap();
+        ["east.pem", "west.pem"].iter().for_each(|name| fs::remove_file(pem(name)).unwrap());
+        assert!(is(here.restore("etc/fairlead.toml", false), 0));
+        assert_eq!(fs::read(pem("west.pem")).unwrap(), ca);
+        let read = config::load(&here.at("etc/fairlead.toml")).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(pem_files(&read).len(), 2);
     }
 
     /// A file that was put there later would be included after the restore, which is not what was checked.
