@@ -14,7 +14,7 @@ use crate::config::{self, Configuration};
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, fchown};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
@@ -231,7 +231,7 @@ fn put(file: &KeptFile, place: &Path, owner: Option<(u32, u32)>) -> io::Result<S
         // What stands there already is somebody's here.
         return owner.map_or(Ok(String::new()), |_| own(&File::open(place)?, file, place, owner));
     }
-    place.parent().map_or(Ok(()), fs::create_dir_all)?;
+    place.parent().map_or(Ok(()), |folder| make_folders(folder, owner))?;
     let whole = WholeFile::create(place, 0o600)?;
     whole.file().write_all(&file.content)?;
     let said = own(whole.file(), file, place, owner)?;
@@ -242,6 +242,19 @@ fn put(file: &KeptFile, place: &Path, owner: Option<(u32, u32)>) -> io::Result<S
     }
     whole.place(Over::Nothing)?;
     Ok(said)
+}
+
+/// Makes the folders that are not there. They are whose the file is for which they are made: the appliance writes where its state is.
+fn make_folders(folder: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    let missing: Vec<&Path> = missing.collect();
+    for path in missing.into_iter().rev() {
+        fs::create_dir(path)?;
+        if let Some((uid, gid)) = owner {
+            chown(path, Some(uid), Some(gid))?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives it the owner and the mode that it had; where the owner is unknown or cannot be set, it is for nobody else than the writer.
@@ -286,6 +299,7 @@ fn keep_beside(place: &Path) -> io::Result<()> {
 mod tests {
     use super::super::commands::Backup;
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     const CONFIG: &str = testbench::TWO_ARM;
     const PAIR: &str = "[[pool]]\nname = \"pair-9\"\nmembers = [{ name = \"s9\", address = \"10.20.0.99\" }]\nmonitors = [\"sip-options\"]\n";
@@ -379,6 +393,21 @@ mod tests {
         assert_eq!(fs::read(pem("west.pem")).unwrap(), ca);
         let read = config::load(&here.at("etc/fairlead.toml")).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(pem_files(&read).len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_is_made_belongs_to_whom_the_file_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = fs::metadata(folder.path()).unwrap();
+        let owner = if own.uid() == 0 { (4_711, 4_712) } else { (own.uid(), own.gid()) };
+        let place = folder.path().join("state/of/lead/operator.json");
+        let file = KeptFile::new(Part::State, "operator.json".into(), (0o600, 0, 0), b"{}".to_vec());
+        put(&file, &place, Some(owner)).unwrap();
+        let of = |path: &Path| fs::metadata(path).map(|about| (about.uid(), about.gid())).unwrap();
+        for made in place.ancestors().take(4) {
+            assert_eq!(of(made), owner, "{}", made.display());
+        }
+        assert_eq!(of(folder.path()), (own.uid(), own.gid()), "what was there stays whose it is");
     }
 
     /// A file that was put there later would be included after the restore, which is not what was checked.
