@@ -114,8 +114,31 @@ SERVICE = Row("Virtual servers and members", [
     ], help="Of those that have a limit."),
     Panel("Silent for", [Query(f"fairlead_member_udp_idle_seconds{OF}", "{{instance}} {{member}}")], unit="s",
           help="Since the last datagram of a service port from a member or to it; 0 while it is active. What a drained one still has."),
-    Panel("New connections refused", [Query(rate("dropped_frames", "reason", 'reason=~"connection_limit|connection_rate_limit"'), "{{instance}} {{reason}}")],
-          unit="pps"),
+    Panel("Packets by virtual server", [Query(rate("virtual_server_packets", "virtual_server,direction"), "{{instance}} {{virtual_server}} {{direction}}")],
+          unit="pps", help="With `[limits] traffic_counters`. In: towards members, out: from them."),
+    Panel("Bits by virtual server", [Query(f'{rate("virtual_server_bytes", "virtual_server,direction")} * 8', "{{instance}} {{virtual_server}} {{direction}}")],
+          unit="bps", help="Likewise, from the IP header on."),
+    Panel("New connections by virtual server", [Query(rate("virtual_server_new_connections", "virtual_server"), "{{instance}} {{virtual_server}}")], unit="ops"),
+])
+
+FILTERS = Row("Filters and limits", [
+    Panel("Refused by a filter", [Query(rate("dropped_frames", "reason", 'reason=~"virtual_server_denied|direct_access_denied"'), "{{instance}} {{reason}}")],
+          unit="pps", help="`allow` of virtual servers, `[direct_access]`. `fairlead capture --verdict drop` shows whose."),
+    Panel("New connections refused", [Query(
+        rate("dropped_frames", "reason", 'reason=~"connection_limit|connection_rate_limit|half_open_limit|client_limit"'), "{{instance}} {{reason}}",
+    )], unit="pps", help="By a limit of a member, a virtual server, a client or of all together. `fairlead alarms` names the one that is met."),
+    Panel("Gave way", [Query(
+        rate("events", "event", 'event=~"half_open_gave_way|flow_gave_way|client_uncounted"'), "{{instance}} {{event}}",
+    )], unit="ops", help="Half-open connections at a limit, flows in a full table; clients that found no place to be counted in."),
+])
+
+CAPACITY = Row("Capacity", [
+    Panel("Flow tables", [Query(f"fairlead_flows{OF} / fairlead_flows_max{OF}", "{{instance}} worker {{worker}}")], unit="percentunit", red=0.8,
+          help="Of `flows_per_worker`. `fairlead flows --top 10` shows who has most."),
+    Panel("Fragments that wait", [Query(f"fairlead_fragments{OF} / fairlead_fragments_max{OF}", "{{instance}} worker {{worker}}")], unit="percentunit",
+          red=0.8, help="Of `fragments_per_worker`; when it is full, the oldest are dropped (`reassembly_full`)."),
+    Panel("ARP table", [Query(f"fairlead_neighbours{OF} / fairlead_neighbours_max{OF}", "{{instance}}")], unit="percentunit", red=0.8,
+          help="`fairlead neighbours` lists it."),
 ])
 
 SWITCHOVERS = Row("Switchovers", [
@@ -252,6 +275,13 @@ PAIR = Row("Pair", [
         Query(f"fairlead_pair_lag_seconds{OF}", "{{pair}} {{instance}}"),
     ], unit="s", help="How old the oldest change is that the other one does not have."),
     Panel("Changes on their way", [Query(f"fairlead_pair_lag_flows{OF}", "{{pair}} {{instance}}")]),
+    _lasting("Connected to the other one", [Query(f"fairlead_pair_link_connected{OF}", "{{pair}} {{instance}}")], ("no", "yes"), width=8),
+    Panel("Records of flows exchanged", [Query(rate("pair_sync_records", "pair,direction"), "{{pair}} {{instance}} {{direction}}")], unit="ops"),
+    Panel("Full copies, and why", [
+        Query(f"increase(fairlead_pair_sync_copies_total{OF}[$__rate_interval])", "{{pair}} {{instance}}, whole copies"),
+        Query(f"increase(fairlead_pair_sync_breaks_total{OF}[$__rate_interval])", "{{pair}} {{instance}}, more changed than could be told"),
+        Query(f"increase(fairlead_pair_sync_flows_left_out_total{OF}[$__rate_interval])", "{{pair}} {{instance}}, flows left out"),
+    ], help="In the time that one point stands for."),
 ], is_folded=True)
 
 HOST = Row("Host devices", [
@@ -286,4 +316,4 @@ MANAGEMENT = Row("Management", [
     Panel("Snapshots", [Query(rate("snapshots_installed"), "{{instance}}")], unit="ops", help="Changes that every worker has installed."),
 ], is_folded=True)
 
-ROWS = [OVERVIEW, SERVICE, SWITCHOVERS, TRAFFIC, LATENCY, DROPS, WORKERS, SNAT, SIP, ROUTING, PAIR, HOST, MANAGEMENT]
+ROWS = [OVERVIEW, SERVICE, FILTERS, SWITCHOVERS, TRAFFIC, LATENCY, DROPS, CAPACITY, WORKERS, SNAT, SIP, ROUTING, PAIR, HOST, MANAGEMENT]

@@ -14,7 +14,7 @@ use crate::config::{self, Configuration};
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, fchown};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
@@ -160,18 +160,23 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
             staged.push((quoted(&pem.about.path), quoted(&place)));
         }
     }
-    let with_pems = |content: &[u8]| match std::str::from_utf8(content) {
-        Ok(text) => staged.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)).into_bytes(),
-        Err(_) => content.to_vec(),
-    };
     for file in kept.files.iter().filter(|file| file.about.part == Part::Included) {
         let place = stage.0.join(below(&file.about)?);
         place.parent().map_or(Ok(()), fs::create_dir_all).map_err(unwritten)?;
-        fs::write(&place, with_pems(&file.content)).map_err(unwritten)?;
+        fs::write(&place, &file.content).map_err(unwritten)?;
     }
     let place = stage.0.join("fairlead.toml");
-    fs::write(&place, with_pems(&main.content)).map_err(unwritten)?;
-    let read = config::load(&place).map_err(|errors| {
+    fs::write(&place, &main.content).map_err(unwritten)?;
+    // The paths are looked for in the text of all files together, where templates are filled in.
+    let with_pems = |content: Vec<u8>| match String::from_utf8(content) {
+        Ok(text) => staged.iter().fold(text, |text, (from, to)| text.replace(from, to)).into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    let read = config::bytes_of(&place).and_then(|text| {
+        let name = place.display().to_string();
+        config::parse_bytes(&name, &with_pems(text))
+    });
+    let read = read.map_err(|errors| {
         format!(
             "its configuration is not valid here:\n{}",
             errors.to_string().replace(&format!("{}/", stage.0.display()), "")
@@ -181,8 +186,7 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
     let is_named = |number: usize| names.contains(&&*stage.0.join(format!("{number}.pem")).to_string_lossy());
     match (0..pems.len()).find(|number| !is_named(*number)) {
         Some(number) => Err(format!(
-            "no key of its configuration names {} in so many words: write that path whole, between quotes, without escapes and not \
-             through a template",
+            "no key of its configuration names {} in so many words: write that path whole, between quotes and without escapes",
             pems[number].about.path.display()
         )),
         None => Ok(read),
@@ -227,7 +231,7 @@ fn put(file: &KeptFile, place: &Path, owner: Option<(u32, u32)>) -> io::Result<S
         // What stands there already is somebody's here.
         return owner.map_or(Ok(String::new()), |_| own(&File::open(place)?, file, place, owner));
     }
-    place.parent().map_or(Ok(()), fs::create_dir_all)?;
+    place.parent().map_or(Ok(()), |folder| make_folders(folder, owner))?;
     let whole = WholeFile::create(place, 0o600)?;
     whole.file().write_all(&file.content)?;
     let said = own(whole.file(), file, place, owner)?;
@@ -238,6 +242,19 @@ fn put(file: &KeptFile, place: &Path, owner: Option<(u32, u32)>) -> io::Result<S
     }
     whole.place(Over::Nothing)?;
     Ok(said)
+}
+
+/// Makes the folders that are not there. They are whose the file is for which they are made: the appliance writes where its state is.
+fn make_folders(folder: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    let missing: Vec<&Path> = missing.collect();
+    for path in missing.into_iter().rev() {
+        fs::create_dir(path)?;
+        if let Some((uid, gid)) = owner {
+            chown(path, Some(uid), Some(gid))?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives it the owner and the mode that it had; where the owner is unknown or cannot be set, it is for nobody else than the writer.
@@ -282,6 +299,7 @@ fn keep_beside(place: &Path) -> io::Result<()> {
 mod tests {
     use super::super::commands::Backup;
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     const CONFIG: &str = testbench::TWO_ARM;
     const PAIR: &str = "[[pool]]\nname = \"pair-9\"\nmembers = [{ name = \"s9\", address = \"10.20.0.99\" }]\nmonitors = [\"sip-options\"]\n";
@@ -346,6 +364,50 @@ mod tests {
         let there = config::load(&here.at("new/fairlead.toml")).unwrap_or_else(|errors| panic!("{errors}"));
         assert!(there.intent.pools.iter().any(|pool| pool.name == "pair-9"));
         assert_eq!(fs::metadata(here.at("new/fairlead.toml")).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    /// What a template makes of them are paths as others are.
+    #[test]
+    fn certificates_that_a_template_names_are_kept_and_restored() {
+        let here = Home::new();
+        let pem = |name: &str| here.at("etc").join(name);
+        let files = here.at("etc");
+        let template = format!(
+            "[[monitor]]\nname = \"probe-${{name}}\"\nkind = \"sip\"\ntransport = \"tls\"\nverify = true\nserver_name = \"sip.example\"\n\
+             ca = \"{}/${{name}}.pem\"\n{}",
+            files.display(),
+            PAIR.replace('9', "${number}").replace("sip-options", "probe-${name}"),
+        );
+        fs::write(here.at("etc/pair.template"), template).unwrap();
+        fs::write(here.at("etc/pairs.csv"), "name, number\neast, 7\nwest, 8\n").unwrap();
+        let text = fs::read_to_string(here.at("etc/fairlead.toml")).unwrap();
+        let with = "template = [{ file = \"pair.template\", with = \"pairs.csv\" }]\n";
+        fs::write(here.at("etc/fairlead.toml"), format!("{with}{text}")).unwrap();
+        for name in ["east.pem", "west.pem"] {
+            fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests/pem/probe.pem"), pem(name)).unwrap();
+        }
+        assert!(is(here.backup(), 0));
+        let ca = fs::read(pem("east.pem")).unwrap();
+        ["east.pem", "west.pem"].iter().for_each(|name| fs::remove_file(pem(name)).unwrap());
+        assert!(is(here.restore("etc/fairlead.toml", false), 0));
+        assert_eq!(fs::read(pem("west.pem")).unwrap(), ca);
+        let read = config::load(&here.at("etc/fairlead.toml")).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(pem_files(&read).len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_is_made_belongs_to_whom_the_file_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = fs::metadata(folder.path()).unwrap();
+        let owner = if own.uid() == 0 { (4_711, 4_712) } else { (own.uid(), own.gid()) };
+        let place = folder.path().join("state/of/lead/operator.json");
+        let file = KeptFile::new(Part::State, "operator.json".into(), (0o600, 0, 0), b"{}".to_vec());
+        put(&file, &place, Some(owner)).unwrap();
+        let of = |path: &Path| fs::metadata(path).map(|about| (about.uid(), about.gid())).unwrap();
+        for made in place.ancestors().take(4) {
+            assert_eq!(of(made), owner, "{}", made.display());
+        }
+        assert_eq!(of(folder.path()), (own.uid(), own.gid()), "what was there stays whose it is");
     }
 
     /// A file that was put there later would be included after the restore, which is not what was checked.

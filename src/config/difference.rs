@@ -9,6 +9,7 @@ use super::settings::Configuration;
 use super::value::{codes_text, listen_text, network_text};
 use crate::netlink::RouteProtocol;
 use crate::policy::intent::*;
+use crate::policy::sources::Sources;
 use crate::policy::words::Word;
 use crate::wire::{Mac, VlanId};
 use ipnet::Ipv4Net;
@@ -94,7 +95,7 @@ fn has_peer(configuration: &Configuration) -> bool {
     configuration.intent.pair.as_ref().is_some_and(|pair| pair.peer.is_some())
 }
 
-/// Who may reach the members of `intent` directly; its timeouts and limits, each as `udp 5m, icmp 60s`; which SIP is counted, if any is.
+/// Who may call the virtual servers of `intent`, and reach its members directly; its timeouts and limits, each as `udp 5m, icmp 60s`; which SIP is counted, if any is.
 pub fn bounds(intent: &Intent) -> Vec<(&'static str, String)> {
     let text = |keys: Vec<Key>| {
         let keys = keys.iter().map(|key| format!("{} {}", key.name, key.value));
@@ -110,8 +111,11 @@ pub fn bounds(intent: &Intent) -> Vec<(&'static str, String)> {
         }
     };
     let rules = intent.direct_access.rules.iter().map(|rule| ("direct access", access_rule_text(rule, intent)));
-    let narrowed = intent.virtual_servers.iter().filter(|server| server.allow.iter().all(|net| net.prefix_len() > 0));
+    let narrowed = intent.virtual_servers.iter().filter(|server| !is_open(server));
     let mut bounds: Vec<_> = narrowed.map(|server| ("who may call", callers(server))).collect();
+    let open = open_servers(intent);
+    bounds
+        .extend(open.map(|of| ("who may call", format!("everybody: {of}; allow in [[virtual_server]] says who may"))));
     bounds.push(("direct access", direct));
     bounds.extend(rules);
     bounds.extend([("timeouts", text(intent.timeouts.keys(intent))), ("limits", text(intent.limits.keys(intent)))]);
@@ -121,6 +125,21 @@ pub fn bounds(intent: &Intent) -> Vec<(&'static str, String)> {
         sample => bounds.push(("SIP statistics", format!("of one transaction in {sample}"))),
     }
     bounds
+}
+
+/// The virtual servers that everybody may call, some by name; `None`: there is none.
+pub fn open_servers(intent: &Intent) -> Option<String> {
+    let open: Vec<&str> =
+        intent.virtual_servers.iter().filter(|server| is_open(server)).map(|server| server.name.as_str()).collect();
+    match open.as_slice() {
+        [] => None,
+        [one, two, others @ ..] if others.len() > 2 => Some(format!("{one}, {two} and {} others", others.len())),
+        all => Some(all.join(", ")),
+    }
+}
+
+fn is_open(server: &VirtualServer) -> bool {
+    Sources::unless_everybody(&server.allow).is_none()
 }
 
 /// `sip-1: 172.16.5.0/24, 172.16.6.0/24`

@@ -7,7 +7,7 @@
 use super::origins::{NONE_YET, marked};
 use super::report::{ConfigErrors, Report, Span};
 use super::schema::SECTIONS;
-use super::source::{LARGEST, bytes_from, unread};
+use super::source::{LARGEST, bytes_from, text_of, unread};
 use super::syntax::parsed;
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -270,14 +270,7 @@ impl Main<'_> {
 fn read(path: &Path) -> Result<String, ConfigErrors> {
     let name = path.display().to_string();
     let bytes = bytes_from(&name, || File::open(path))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let text = String::from_utf8_lossy(error.as_bytes());
-        let at = error.utf8_error().valid_up_to();
-        let mut report = Report::new(&name, &text);
-        let note = report.error(&(at..at + 1), "", "this is not UTF-8 text");
-        note.instead("TOML in UTF-8", "save the file as UTF-8; look at the character marked");
-        report.refusal("", "")
-    })
+    text_of(&name, &bytes).map(str::to_owned)
 }
 
 /// The files that a pattern names, in order: `*` stands for any part of the last name of it.

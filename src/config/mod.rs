@@ -28,7 +28,7 @@ mod tests;
 mod value;
 mod visible;
 
-pub use difference::{Change, ChangeKind, bounds, difference, good_answer, question};
+pub use difference::{Change, ChangeKind, bounds, difference, good_answer, open_servers, question};
 pub use edit::{ExclusionEdit, with_edits};
 pub use edit_members::MemberEdit;
 pub use form::duration_text;
@@ -42,7 +42,7 @@ pub use visible::{escaped, is_obeyed, visible};
 
 use document::Document;
 use report::Report;
-use source::{bytes_from, unread};
+use source::{bytes_from, text_of, unread};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -81,17 +81,7 @@ pub fn bytes_of(path: &Path) -> Result<Vec<u8>, ConfigErrors> {
 /// # Errors
 /// As [`load`].
 pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Configuration, ConfigErrors> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => parse(name, text),
-        Err(error) => {
-            let text = String::from_utf8_lossy(bytes);
-            let at = error.valid_up_to();
-            let mut report = Report::new(name, &text);
-            let note = report.error(&(at..at + 1), "", "this is not UTF-8 text");
-            note.instead("TOML in UTF-8", "save the file as UTF-8; look at the character marked");
-            Err(report.refusal("", ""))
-        }
-    }
+    parse(name, text_of(name, bytes)?)
 }
 
 /// Reads `text` as the file that messages call `name`, for the machine this runs on.

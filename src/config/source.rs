@@ -18,6 +18,17 @@ pub(super) fn bytes_from<R: Read>(name: &str, open: impl FnOnce() -> io::Result<
     }
 }
 
+/// `bytes` as text, of the file that messages call `name`.
+pub(super) fn text_of<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, ConfigErrors> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let (text, at) = (String::from_utf8_lossy(bytes), error.valid_up_to());
+        let mut report = Report::new(name, &text);
+        let note = report.error(&(at..at + 1), "", "this is not UTF-8 text");
+        note.instead("TOML in UTF-8", "save the file as UTF-8; look at the character marked");
+        report.refusal("", "")
+    })
+}
+
 /// That `name` cannot be used, and why.
 pub(super) fn unread(name: &str, why: &str, remedy: &str) -> ConfigErrors {
     Report::new(name, "").refusal(&format!("cannot use {name}: {why}"), remedy)

@@ -2,7 +2,7 @@
 //!
 //! Owns what is checked that way, and when it is due.
 
-use super::capacity::Capacity;
+use super::capacity::{Capacity, Room};
 use super::facts::Machine;
 use super::host_devices::HostDevices;
 use super::limits_met::LimitsMet;
@@ -11,6 +11,7 @@ use super::outbox::Outbox;
 use super::port_use::PortUse;
 use super::spreading::SpreadingCheck;
 use crate::flow::SnatPorts;
+use crate::policy::intent::Limits;
 use crate::policy::{Intent, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::worker::Counters;
@@ -59,7 +60,8 @@ impl Checks {
         self.spreading.poll(machine, intent, out);
         self.hosts.poll(&machine.counters.hosts(), intent, out, now);
         let workers: Vec<Counters> = machine.workers().map(|id| machine.counters.worker(id).counters).collect();
-        let room = intent.limits.flows_per_worker as u64;
+        let Limits { flows_per_worker, fragments_per_worker, .. } = intent.limits;
+        let room = Room { flows: flows_per_worker as u64, fragments: fragments_per_worker as u64 };
         self.capacity.poll(workers.iter(), room, link.neighbours.len(), out, now);
         if let Some(snapshot) = snapshot {
             self.limits_met.poll(&snapshot.connection_limits, intent, out, now);

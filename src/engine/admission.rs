@@ -3,40 +3,46 @@
 //! Owns the use of limits of connections, of half-open ones and of new ones in a second, for all, a virtual server, a client and a member. They are asked only where a flow begins, and only of what begins a
 //! connection: what stands is never touched, and what a member begins itself is not limited. A member at its limit is passed over; where
 //! nobody else has room, or a virtual server is at its own, what begins is refused, unless a connection gives way of which nothing has
-//! come for a while but what a stranger can make alone.
+//! come for a while but what a stranger can make alone; no connection does for one that another limit refuses.
 
 use super::connection_counts::{client, is_connection, is_half_open, owners};
 use super::events::EngineEvent;
-use super::flow_book::LOOKED_AT;
+use super::flow_book::{FlowBook, LOOKED_AT};
+use super::giving_way::{Found, GIVE_WAY, GivingWay};
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::Flow;
+use crate::flow::{Flow, FlowId};
 use crate::policy::Snapshot;
 use crate::policy::connection_limits::{ConnectionLimit, Exceeded};
 use crate::policy::intent::{MemberId, Mode, PoolId, VirtualServerId};
 use crate::policy::snapshot::ServiceView;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::{Kind, Tuple};
 use std::net::Ipv4Addr;
 
 /// A handshake of which nothing was heard for so long is not being made: its SYN would have been repeated twice (RFC 6298 2.1, 5.5).
 const HANDSHAKE: Duration = Duration::from_secs(3);
-/// So many of them give way to one new connection, at most, to each of four limits: of all virtual servers, of its own, of its client, and
-/// of its member.
-const GIVE_WAY: usize = 16;
 /// A new connection can meet so many of those that were idle longest: each that gives way lets another one be looked at.
-pub(super) const MET_AT_MOST: usize = LOOKED_AT + 4 * GIVE_WAY;
+pub(super) const MET_AT_MOST: usize = LOOKED_AT + GIVE_WAY;
 
 /// What of a limit is free again by what a connection that begins anew takes the place of.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Freed {
     connections: u64,
     half_open: u64,
 }
 
 impl Freed {
-    fn by(replaced: Option<&Flow>) -> Freed {
-        Freed { connections: replaced.is_some().into(), half_open: replaced.is_some_and(is_half_open).into() }
+    /// So many of what `whose` limit counts end where the new connection begins.
+    fn of(whose: Whose, snapshot: &Snapshot, flows: &FlowBook, given: &GivingWay) -> Freed {
+        let mut freed = Freed::default();
+        let replaced = given.replaced.as_ref().map(|(_, flow)| flow);
+        let ends = replaced.into_iter().chain(given.after(0).filter_map(|found| flows.at(found.id)));
+        for flow in ends.filter(|flow| whose.has(snapshot, flow)) {
+            freed.connections += 1;
+            freed.half_open += u64::from(is_half_open(flow));
+        }
+        freed
     }
 }
 
@@ -88,59 +94,70 @@ impl Walk<'_> {
     ) -> Result<MemberId, Verdict> {
         let limits = &self.snapshot.connection_limits;
         // A connection that begins again on the same tuple takes its own place.
-        let replaced = self.state.flows.find_live(self.snapshot, tuple).and_then(|(id, _)| self.state.flows.at(id));
-        let replaced = replaced.copied().filter(is_connection);
-        let server = Whose::Server(service.virtual_server);
-        let freed = |whose: Whose| Freed::by(replaced.as_ref().filter(|flow| whose.has(self.snapshot, flow)));
-        let (of_server, of_all) = (freed(server), freed(Whose::All));
-        self.room_of(limits.all(), of_all, Whose::All)?;
-        self.room_of(limits.server(service.virtual_server), of_server, server)?;
-        self.room_of_client(service.virtual_server, tuple.src.addr, of_server)?;
+        let replaced = self.state.flows.find_live(self.snapshot, tuple);
+        let replaced = replaced.and_then(|(id, _)| Some((id, *self.state.flows.at(id)?)));
+        let mut given = GivingWay::to(replaced.filter(|(_, flow)| is_connection(flow)));
+        // All are asked before anybody gives way: nobody does for what is refused then.
+        self.room_of(limits.all(), Whose::All, &mut given)?;
+        self.room_of(limits.server(service.virtual_server), Whose::Server(service.virtual_server), &mut given)?;
+        self.room_of_client(service.virtual_server, tuple.src.addr, &mut given)?;
         let first = self.preferred(service.pool, source).ok_or_else(|| self.no_member(service.pool))?;
-        if self.has_room(first, replaced) {
-            self.stays_with(service.pool, source, first);
-            return Ok(first);
-        }
-        if let Some(other) = self.another_with_room(service.pool, first, replaced) {
-            self.stays_with(service.pool, source, other);
-            return Ok(other);
-        }
-        let member = Whose::Member(first);
-        let freed = Freed::by(replaced.as_ref().filter(|flow| member.has(self.snapshot, flow)));
-        self.room_of(limits.member(first), freed, member)?;
-        self.stays_with(service.pool, source, first);
-        Ok(first)
+        let receiver = if has_room(self.snapshot, &self.state.flows, first, &given, self.now) {
+            first
+        } else if let Some(other) = self.another_with_room(service.pool, first, &given) {
+            other
+        } else {
+            self.room_of(limits.member(first), Whose::Member(first), &mut given)?;
+            first
+        };
+        given.after(0).for_each(|found| self.gives_way(found));
+        self.stays_with(service.pool, source, receiver);
+        Ok(receiver)
     }
 
-    /// There is room for a connection more, or one gives way to it.
-    fn room_of(&mut self, limit: Option<&ConnectionLimit>, freed: Freed, whose: Whose) -> Result<(), Verdict> {
+    /// There is room for a connection more, or one may give way to it.
+    fn room_of(&mut self, limit: Option<&ConnectionLimit>, whose: Whose, given: &mut GivingWay) -> Result<(), Verdict> {
         let (Some(limit), now, is_handshake) = (limit, self.now.nanos(), self.is_handshake()) else { return Ok(()) };
-        self.room_by(whose, || {
+        self.room_by(whose, given, |freed| {
             limit.room(freed.connections, now)?;
             if is_handshake { limit.half_open_room(freed.half_open, now) } else { Ok(()) }
         })
     }
 
     /// The same of what a client has of a virtual server; members that call each other are none.
-    fn room_of_client(&mut self, server: VirtualServerId, source: Ipv4Addr, freed: Freed) -> Result<(), Verdict> {
+    fn room_of_client(
+        &mut self,
+        server: VirtualServerId,
+        source: Ipv4Addr,
+        given: &mut GivingWay,
+    ) -> Result<(), Verdict> {
         if self.is_from_member() {
             return Ok(());
         }
         let (snapshot, now, is_handshake) = (self.snapshot, self.now.nanos(), self.is_handshake());
-        let freed = (freed.connections, freed.half_open);
-        let room = || snapshot.connection_limits.client_room(server, source, freed, is_handshake, now);
-        self.room_by(Whose::Client(server, source), room).map_err(|verdict| match verdict {
+        let room = |freed: Freed| {
+            let freed = (freed.connections, freed.half_open);
+            snapshot.connection_limits.client_room(server, source, freed, is_handshake, now)
+        };
+        self.room_by(Whose::Client(server, source), given, room).map_err(|verdict| match verdict {
             Verdict::Drop(reason) if reason != DropReason::RateLimited => Verdict::Drop(DropReason::ClientLimit),
             Verdict::Reject { with, .. } => Verdict::Reject { with, reason: DropReason::ClientLimit },
             other => other,
         })
     }
 
-    /// What `room` says has room; or it is a handshake, and this worker has less than its share of them; or something gives way.
-    fn room_by(&mut self, whose: Whose, room: impl Fn() -> Result<(), Exceeded>) -> Result<(), Verdict> {
-        let mut given_way = 0;
+    /// What `room` says has room; or it is a handshake, and this worker has less than its share of them; or something may give way, and is
+    /// added to `given`.
+    fn room_by(
+        &mut self,
+        whose: Whose,
+        given: &mut GivingWay,
+        room: impl Fn(Freed) -> Result<(), Exceeded>,
+    ) -> Result<(), Verdict> {
+        let before = given.count();
         loop {
-            let Err(exceeded) = room() else { return Ok(()) };
+            let freed = Freed::of(whose, self.snapshot, &self.state.flows, given);
+            let Err(exceeded) = room(freed) else { return Ok(()) };
             // More may stand than the limit says: it was lowered, or they stood before a restart.
             let quiet = match exceeded {
                 Exceeded::Connections => Some(HANDSHAKE),
@@ -149,20 +166,26 @@ impl Walk<'_> {
             };
             // What a client has here is found by a search alone: that comes last.
             let (is_half_open, is_searched) = (exceeded == Exceeded::HalfOpen, matches!(whose, Whose::Client(..)));
-            if is_half_open && !is_searched && self.has_less_than_its_share(whose) {
+            if is_half_open && !is_searched && self.has_less_than_its_share(whose, freed, given) {
                 return Ok(());
             }
-            let gives_way = given_way < GIVE_WAY && quiet.is_some_and(|it| self.half_open_gives_way(it, whose));
-            if !gives_way && is_half_open && is_searched && self.has_less_than_its_share(whose) {
+            if let Some(id) = quiet.and_then(|quiet| self.may_give_way(quiet, whose, given)) {
+                given.add(Found { id, to: exceeded });
+                continue;
+            }
+            if is_half_open && is_searched && self.has_less_than_its_share(whose, freed, given) {
                 return Ok(());
             }
-            if !gives_way {
-                return Err(self.refuse_new(exceeded));
-            }
-            if is_half_open {
-                self.count_event(EngineEvent::HalfOpenGaveWay);
-            }
-            given_way += 1;
+            // Those that make no room for it are beyond the limit without it: they give way to that.
+            given.after(before).filter(|found| found.to == exceeded).for_each(|found| self.gives_way(found));
+            return Err(self.refuse_new(exceeded));
+        }
+    }
+
+    fn gives_way(&mut self, found: Found) {
+        self.state.flows.forget(self.snapshot, found.id);
+        if found.to == Exceeded::HalfOpen {
+            self.count_event(EngineEvent::HalfOpenGaveWay);
         }
     }
 
@@ -172,22 +195,30 @@ impl Walk<'_> {
     }
 
     /// A handshake, for another one: a datagram, which anybody can forge as well, takes no place that it would not give back as soon.
-    fn half_open_gives_way(&mut self, quiet: Duration, whose: Whose) -> bool {
+    fn may_give_way(&mut self, quiet: Duration, whose: Whose, given: &GivingWay) -> Option<FlowId> {
+        if !self.is_handshake() || given.is_full() {
+            return None;
+        }
         let snapshot = self.snapshot;
         let is_counted = |flow: &Flow| whose.has(snapshot, flow);
-        self.is_handshake() && self.state.flows.half_open_gives_way(snapshot, quiet, self.now, is_counted)
+        self.state.flows.half_open_that_may_give_way(snapshot, quiet, self.now, given, is_counted)
     }
 
     /// Half-open connections fill a limit of all workers, and give way on their own only: who chooses his ports so that one worker has
     /// them all must not keep out what comes to the others. Each may have its part of the limit whatever the others have.
-    fn has_less_than_its_share(&mut self, whose: Whose) -> bool {
+    fn has_less_than_its_share(&mut self, whose: Whose, freed: Freed, given: &GivingWay) -> bool {
         let (snapshot, flows) = (self.snapshot, &mut self.state.flows);
         let limits = &snapshot.connection_limits;
         let (limit, has) = match whose {
-            Whose::All => (limits.all().map(|it| it.half_open), flows.half_open_of(None)),
-            Whose::Server(id) => (limits.server(id).map(|it| it.half_open), flows.half_open_of(Some(id))),
+            Whose::All => {
+                (limits.all().map(|it| it.half_open), flows.half_open_of(None).saturating_sub(freed.half_open))
+            }
+            Whose::Server(id) => {
+                let has = flows.half_open_of(Some(id)).saturating_sub(freed.half_open);
+                (limits.server(id).map(|it| it.half_open), has)
+            }
             Whose::Client(id, _) => {
-                let has = flows.half_open_found(self.now, |flow| whose.has(snapshot, flow));
+                let has = flows.half_open_found(self.now, given, |flow| whose.has(snapshot, flow));
                 (limits.server(id).map(|it| it.client.half_open), has)
             }
             Whose::Member(_) => return false,
@@ -195,20 +226,11 @@ impl Walk<'_> {
         limit.is_some_and(|limit| has < (u64::from(limit) / self.state.rounds.workers()).max(1))
     }
 
-    fn has_room(&self, member: MemberId, replaced: Option<Flow>) -> bool {
-        let is_freed = replaced.is_some_and(|flow| flow.member == member.0);
-        let limit = self.snapshot.connection_limits.member(member);
-        limit.is_none_or(|limit| limit.room(is_freed.into(), self.now.nanos()).is_ok())
-    }
-
     /// Who of several active members takes it instead: whoever has fewest flows, or the next one by address.
-    fn another_with_room(&mut self, pool: PoolId, first: MemberId, replaced: Option<Flow>) -> Option<MemberId> {
+    fn another_with_room(&mut self, pool: PoolId, first: MemberId, given: &GivingWay) -> Option<MemberId> {
         let sharing = self.snapshot.pool(pool).sharing.as_ref()?;
-        let (limits, now) = (&self.snapshot.connection_limits, self.now.nanos());
-        let has_room = |member: MemberId| {
-            let is_freed = replaced.is_some_and(|flow| flow.member == member.0);
-            member != first && limits.member(member).is_none_or(|limit| limit.room(is_freed.into(), now).is_ok())
-        };
+        let (snapshot, flows, now) = (self.snapshot, &self.state.flows, self.now);
+        let has_room = |member: MemberId| member != first && has_room(snapshot, flows, member, given, now);
         match sharing.mode() {
             Mode::LeastConnections => self.state.rounds.least(pool, sharing, has_room),
             _ => sharing.others(first).find(|member| has_room(*member)),
@@ -230,4 +252,9 @@ impl Walk<'_> {
             _ => Verdict::Drop(reason),
         }
     }
+}
+
+fn has_room(snapshot: &Snapshot, flows: &FlowBook, member: MemberId, given: &GivingWay, now: Instant) -> bool {
+    let Some(limit) = snapshot.connection_limits.member(member) else { return true };
+    limit.room(Freed::of(Whose::Member(member), snapshot, flows, given).connections, now.nanos()).is_ok()
 }

@@ -9,6 +9,7 @@
 use super::connection_counts::{ConnectionCounts, HalfOpen, is_connection, is_half_open};
 use super::connection_use::ConnectionUse;
 use super::events::EngineEvent;
+use super::giving_way::GivingWay;
 use super::limiter::Limiter;
 use super::member_use::MemberUse;
 use crate::flow::key::Key;
@@ -318,41 +319,42 @@ impl FlowBook {
         [(EngineEvent::FlowGaveWay, given_way), (EngineEvent::ClientUncounted, self.connections.take_uncounted())]
     }
 
-    /// One of the half-open connections that `is_counted` gives way, of which nothing was heard for `quiet`: it is looked for among the
-    /// [`LOOKED_AT`] that were idle longest, or, where too many such searches were made lately, among the first few alone. Says whether
-    /// there is one.
-    pub(super) fn half_open_gives_way(
+    /// One of the half-open connections that `is_counted`, of which nothing was heard for `quiet`, and that do not give way already: it is
+    /// looked for among the [`LOOKED_AT`] that were idle longest, or, where too many such searches were made lately, among the first few
+    /// alone.
+    pub(super) fn half_open_that_may_give_way(
         &mut self,
         snapshot: &Snapshot,
         quiet: Duration,
         now: Instant,
+        given: &GivingWay,
         is_counted: impl Fn(&Flow) -> bool,
-    ) -> bool {
+    ) -> Option<FlowId> {
         let may = |id: FlowId, table: &FlowTable| {
             let flow = table.at(id).filter(|_| table.idle(id, now) >= quiet);
             flow.is_some_and(|flow| is_counted(flow) && is_live(snapshot, flow))
         };
-        let mut found = self.half_open_among(SHALLOW).find(|id| may(*id, &self.table));
-        if found.is_none() && self.has_more_that_open(SHALLOW) && self.deep_searches.allows(now) {
-            found = self.longest_half_open(LOOKED_AT).find(|id| may(*id, &self.table));
+        let found = self.half_open_among(SHALLOW, Some(given)).find(|id| may(*id, &self.table));
+        if found.is_some() || !self.has_more_that_open(SHALLOW, given) || !self.deep_searches.allows(now) {
+            return found;
         }
-        found.into_iter().for_each(|id| self.forget(snapshot, id));
-        found.is_some()
+        self.half_open_among(PASSED_OVER + LOOKED_AT, Some(given)).take(LOOKED_AT).find(|id| may(*id, &self.table))
     }
 
     /// Half-open connections, as many at most, those idle longest in front.
     pub(super) fn longest_half_open(&self, most: usize) -> impl Iterator<Item = FlowId> {
-        self.half_open_among(PASSED_OVER + most).take(most)
+        self.half_open_among(PASSED_OVER + most, None).take(most)
     }
 
-    /// Those among so many flows that open, the longest idle in front.
-    fn half_open_among(&self, looked_at: usize) -> impl Iterator<Item = FlowId> {
-        let opening = self.table.longest_idle(TimeoutClass::TcpOpening).take(looked_at);
-        opening.filter(|id| self.table.at(*id).is_some_and(is_half_open))
+    /// Those among so many flows that open, the longest idle in front, but for those that give way already.
+    fn half_open_among(&self, looked_at: usize, given: Option<&GivingWay>) -> impl Iterator<Item = FlowId> {
+        let opening = self.table.longest_idle(TimeoutClass::TcpOpening);
+        let left = opening.filter(move |id| !given.is_some_and(|given| given.passes_over(*id)));
+        left.take(looked_at).filter(|id| self.table.at(*id).is_some_and(is_half_open))
     }
 
-    fn has_more_that_open(&self, than: usize) -> bool {
-        self.table.longest_idle(TimeoutClass::TcpOpening).nth(than).is_some()
+    fn has_more_that_open(&self, than: usize, given: &GivingWay) -> bool {
+        self.table.longest_idle(TimeoutClass::TcpOpening).nth(than + given.count()).is_some()
     }
 
     /// How many half-open connections this worker has of a virtual server; `None`: of all.
@@ -360,14 +362,20 @@ impl FlowBook {
         self.connections.half_open().of(server)
     }
 
-    /// How many it has that `is_counted`, if no more than [`LOOKED_AT`] are half-open, and few such questions were asked lately; else they
-    /// are too many to be counted, which is the most there can be.
-    pub(super) fn half_open_found(&mut self, now: Instant, is_counted: impl Fn(&Flow) -> bool) -> u64 {
-        if self.has_more_that_open(SHALLOW) && !self.deep_searches.allows(now) {
+    /// How many it has that `is_counted` and do not give way already, if no more than [`LOOKED_AT`] are half-open, and few such questions
+    /// were asked lately; else they are too many to be counted, which is the most there can be.
+    pub(super) fn half_open_found(
+        &mut self,
+        now: Instant,
+        given: &GivingWay,
+        is_counted: impl Fn(&Flow) -> bool,
+    ) -> u64 {
+        if self.has_more_that_open(SHALLOW, given) && !self.deep_searches.allows(now) {
             return u64::MAX;
         }
-        let (mut looked_at, mut found) = (0_u64, 0_u64);
-        for flow in self.longest_half_open(LOOKED_AT).filter_map(|id| self.table.at(id)) {
+        let (mut looked_at, mut found) = (given.count() as u64, 0_u64);
+        let half_open = self.half_open_among(PASSED_OVER + LOOKED_AT, Some(given)).take(LOOKED_AT);
+        for flow in half_open.filter_map(|id| self.table.at(id)) {
             looked_at += 1;
             found += u64::from(is_counted(flow));
         }

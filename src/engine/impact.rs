@@ -10,7 +10,7 @@ use crate::flow::{Direction, Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind};
 use crate::policy::Snapshot;
 use crate::policy::intent::{MemberId, OnDownTcp, OnDownUdp, PoolId, VirtualServerId};
 use crate::policy::multipath::Conversation;
-use crate::policy::snapshot::{ServiceView, Visit};
+use crate::policy::snapshot::{AddressClass, ServiceView, Visit};
 use crate::wire::{Endpoint, Protocol};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -79,7 +79,8 @@ pub fn impact(now: &Snapshot, next: &Snapshot, flow: &Flow) -> (ImpactOn, Impact
 }
 
 fn fate(now: &Snapshot, next: &Snapshot, flow: &Flow) -> Impact {
-    if is_refused(next, flow) && !is_refused(now, flow) {
+    let becomes = |is: fn(&Snapshot, &Flow) -> bool| is(next, flow) && !is(now, flow);
+    if becomes(is_refused) || becomes(is_with_ours) {
         return Impact::Cut;
     }
     if !is_live(next, flow) {
@@ -130,14 +131,33 @@ fn is_refused(snapshot: &Snapshot, flow: &Flow) -> bool {
             let caller = flow.key(flow.inside.other()).src.addr;
             let is_called = flow.path == PathKind::Service
                 && (flow.virtual_server != NO_VIRTUAL_SERVER || flow.protocol() == Protocol::Udp);
-            !service.enabled || (is_called && !service.admits(caller))
+            !service.enabled || (is_called && is_outside(snapshot, caller) && !service.admits(caller))
         }),
         PathKind::Routed if flow.opener != NO_MEMBER => {
             let tuple = flow.key(flow.inside.other());
             let member = MemberId(flow.opener);
-            snapshot.members.contains(member) && !snapshot.may_visit(tuple.src.addr, member, Visit::of(&tuple))
+            let (visitor, visit) = (tuple.src.addr, Visit::of(&tuple));
+            let is_visit = snapshot.members.contains(member) && is_outside(snapshot, visitor);
+            is_visit && !snapshot.may_visit(visitor, member, visit)
         }
         PathKind::Routed | PathKind::Outbound => false,
+    }
+}
+
+/// Neither the appliance has it nor a member: only then it is asked whether what comes from there may.
+fn is_outside(snapshot: &Snapshot, address: Ipv4Addr) -> bool {
+    matches!(snapshot.class(address), AddressClass::Other | AddressClass::Broadcast)
+}
+
+/// Its outer end is ours: nothing may come from an address of the appliance's own, and members are answered from each other's own addresses.
+fn is_with_ours(snapshot: &Snapshot, flow: &Flow) -> bool {
+    let outer = snapshot.class(flow.key(flow.inside.other()).src.addr);
+    match flow.path {
+        PathKind::Hairpin => false,
+        PathKind::Routed => matches!(outer, AddressClass::SelfIp(_) | AddressClass::Virtual(_)),
+        PathKind::Service | PathKind::Outbound => {
+            matches!(outer, AddressClass::SelfIp(_) | AddressClass::Virtual(_) | AddressClass::Member(..))
+        }
     }
 }
 

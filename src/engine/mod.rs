@@ -21,6 +21,7 @@ mod excerpt;
 mod flow_book;
 mod flow_name;
 mod forward;
+mod giving_way;
 mod hairpin;
 mod handing_over;
 mod hints;

@@ -94,6 +94,8 @@ alarms! {
         "See who has so many with `fairlead flows --top 10`; raise flows_per_worker under [limits], or limit what a client may have.";
     FlowsGiveWay = "flows.give-way", Warning, "A flow table is full: half-open connections, those that are over, visitors and UDP peers give way to new flows, the one idle longest first.",
         "See who has so many with `fairlead flows --top 10`; raise flows_per_worker under [limits], or set half_open_limit and the limits of each client.";
+    FragmentsFull = "fragments.full", Warning, "A worker's table of fragments is nearly full, or the oldest were dropped for new ones within a minute.",
+        "See which datagrams come in pieces with `fairlead capture`; raise fragments_per_worker under [limits], or have their sender send smaller ones.";
     NeighboursFull = "neighbours.full", Warning, "The ARP table is nearly full.",
         "See `fairlead neighbours`: somebody scans a network of an interface, or the network is too large for one link.";
     ConnectionLimit = "connection-limit.met", Warning, "A connection limit is met: new connections go elsewhere or are refused, or half-open ones give way to them.",

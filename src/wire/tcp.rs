@@ -37,29 +37,29 @@ pub(super) fn read(payload: &[u8], available: usize) -> Result<Segment, Malforme
     })
 }
 
-/// Lowers the maximum segment size that a SYN offers (RFC 9293 3.7.1) to `most`, if it offers more; one that offers none stays as it is. The
-/// checksum is updated by difference, so what was wrong on arrival stays wrong. `segment` begins at the TCP header. Says whether
-/// anything was changed.
+/// Lowers each maximum segment size that a SYN offers (RFC 9293 3.7.1) to `most`, if it offers more; one that offers none stays as it is. No
+/// honest SYN has two, but of one that does a receiver may heed either. The checksum is updated by difference, so what was wrong on arrival
+/// stays wrong. `segment` begins at the TCP header. Says whether anything was changed.
 pub fn lower_mss(segment: &mut [u8], most: u16) -> bool {
     let Some(&offset) = segment.get(12) else { return false };
     let length = (usize::from(offset >> 4) * 4).min(segment.len());
-    let mut at = HEADER;
+    let (mut at, mut changed) = (HEADER, false);
     while at < length {
         let size = match segment[at] {
-            OPTION_END => return false,
+            OPTION_END => break,
             OPTION_NOTHING => 1,
             // One that is cut off, or would never end, is the receiver's to judge.
             _ => match segment.get(at + 1) {
                 Some(&size) if size >= 2 && at + usize::from(size) <= length => usize::from(size),
-                _ => return false,
+                _ => break,
             },
         };
         if segment[at] == OPTION_MSS && size == 4 {
-            return write_lower(segment, at + 2, most);
+            changed |= write_lower(segment, at + 2, most);
         }
         at += size;
     }
-    false
+    changed
 }
 
 fn write_lower(segment: &mut [u8], at: usize, most: u16) -> bool {
@@ -121,7 +121,11 @@ mod tests {
             (&[1, 2, 4, 5, 0xb4], 536, &[1, 2, 4, 2, 0x18]),
             (&[0, 2, 4, 5, 0xb4], 536, &[0, 2, 4, 5, 0xb4]),
             (&[], 536, &[]),
-            // What is malformed stays.
+            // Twice, or three times, if only the last one is too much.
+            (&[2, 4, 5, 0xb4, 2, 4, 6, 0], 1400, &[2, 4, 5, 0x78, 2, 4, 5, 0x78]),
+            (&[2, 4, 4, 0, 1, 2, 4, 4, 0, 2, 4, 6, 0], 1400, &[2, 4, 4, 0, 1, 2, 4, 4, 0, 2, 4, 5, 0x78]),
+            // What is malformed stays, and what is behind it.
+            (&[2, 4, 5, 0xb4, 8, 0, 2, 4, 5, 0xb4], 536, &[2, 4, 2, 0x18, 8, 0, 2, 4, 5, 0xb4]),
             (&[8, 0, 2, 4, 5, 0xb4], 536, &[8, 0, 2, 4, 5, 0xb4]),
             (&[2, 3, 5, 0xb4], 536, &[2, 3, 5, 0xb4]),
             (&[1, 1, 1, 2], 536, &[1, 1, 1, 2]),

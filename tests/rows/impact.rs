@@ -2,9 +2,9 @@
 
 use super::reload::with_a_connection_of_every_kind;
 use super::*;
-use fairlead::engine::{ImpactCounts, ImpactOn};
+use fairlead::engine::{EngineEvent, ImpactCounts, ImpactOn};
 use fairlead::policy::Intent;
-use fairlead::policy::health::{Generation, State};
+use fairlead::policy::health::{Generation, MemberHealth, PoolHealth, State};
 use fairlead::policy::intent::{DirectAccess, InterfaceId, MemberId, Mode, OnDownTcp, OnDownUdp, Route};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
@@ -17,6 +17,9 @@ fn lab() -> Lab {
     lab.forwards(HOST_A, asks(A), ROUTER, asks(V));
     lab
 }
+
+const C: &str = "10.20.0.21";
+const HOST_C: Far = Far::Server(21);
 
 /// By name of the pool and the virtual server: re-steered, cut, keep their source, unchanged.
 fn counted(lab: &mut Lab) -> Vec<(String, String, [u64; 4])> {
@@ -81,6 +84,65 @@ fn s83_what_would_happen_is_said_of_whom_and_happens() {
     assert_eq!(lab.rig.counters().flows, flows - 1);
     let there = |dst| Build::tcp(at(PHONE, 40_001), at(dst, 5060), ACK, 2, 9);
     lab.forwards(ROUTER, there(V), HOST_A, there(A));
+}
+
+/// Whoever becomes a member is no client any more: what he is answered comes from the member's own address, and as a visitor nobody asks
+/// who he is. From an address of the appliance's own nothing may come.
+#[test]
+fn s83_whose_caller_becomes_a_member_or_the_appliance_itself_is_cut() {
+    let others = vec!["10.99.0.0/16".parse().unwrap()];
+    let becomes_member: Edit = |intent| {
+        intent.members.push(member("sip-c", C, 1));
+        intent.pools.push(pool("pair-2", &[2]));
+    };
+    let becomes_ours: Edit = |intent| intent.interfaces[1].addresses = vec![format!("{C}/24").parse().unwrap()];
+    let rows: [(&str, Edit, bool, [u64; 2]); 5] = [
+        ("a member", becomes_member, false, [1, 1]),
+        ("a member, and filters", becomes_member, true, [1, 1]),
+        ("an address of ours", becomes_ours, false, [2, 0]),
+        ("filters", |_| (), true, [2, 0]),
+        ("nothing", |_| (), false, [0, 2]),
+    ];
+    for (about, edit, filters, [cut, unchanged]) in rows {
+        let mut lab = Lab::new(Layout::TwoArm);
+        let mut with_c = lab.rig.intent.clone();
+        becomes_member(&mut with_c);
+        lab.rig.adjacency = neighbours(&with_c);
+        lab.rig.publish();
+        let calls = |dst: &str| Build::tcp(at(C, 40_001), at(dst, 5060), SYN, 1, 0);
+        let visits = || Build::tcp(at(C, 40_002), at(A, 22), SYN, 1, 0);
+        lab.forwards(HOST_C, calls(V), HOST_A, calls(A));
+        lab.forwards(HOST_C, visits(), HOST_A, visits());
+        let intent = &mut lab.rig.intent;
+        if filters {
+            intent.virtual_servers[0].allow.clone_from(&others);
+            intent.direct_access = DirectAccess { allow: Some(others.clone()), rules: vec![] };
+        }
+        edit(intent);
+        let is_member = lab.rig.intent.members.len() > 2;
+        if is_member {
+            let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true };
+            lab.rig.health.members.push(up);
+            lab.rig.health.pools.push(PoolHealth { active: Some(MemberId(2)), ..PoolHealth::default() });
+        }
+        assert_eq!(sums(&mut lab), [0, cut, 0, unchanged], "{about}");
+        lab.rig.publish();
+        let answer = |src: &str| Build::tcp(at(src, 5060), at(C, 40_001), SYN_ACK, 9, 2);
+        match (is_member, cut) {
+            (true, _) => {
+                // Not from the address that was called.
+                lab.forwards_noting(&[EngineEvent::MisroutedPeer], HOST_A, answer(A), HOST_C, answer(A));
+                lab.forwards_noting(&[EngineEvent::MisroutedPeer], HOST_C, visits(), HOST_A, visits());
+            }
+            (false, 0) => {
+                lab.forwards(HOST_A, answer(A), HOST_C, answer(V));
+                lab.forwards(HOST_C, visits(), HOST_A, visits());
+            }
+            _ => [calls(V), visits()]
+                .iter()
+                .for_each(|sent| assert_eq!(lab.send(HOST_C, sent).1.dropped.len(), 1, "{about}")),
+        }
+    }
 }
 
 /// Three members that share the work of six peers, each with a connection.

@@ -33,6 +33,24 @@ fn s177_a_syn_and_its_answer_offer_no_more_than_the_interface_lets_them() {
     lab.forwards(ROUTER, offer(phone, v, ACK, &OFFERS_1460), HOST_A, offer(phone, a, ACK, &OFFERS_1460));
 }
 
+/// An option that comes twice is malformed (RFC 9293 3.1 has each once); a receiver may heed either.
+#[test]
+fn s177_every_size_that_a_syn_offers_is_lowered() {
+    let mut lab = Lab::with(clients);
+    let rows: [(&[u8], &[u8]); 4] = [
+        (&[2, 4, 5, 0xb4, 2, 4, 5, 0xb4], &[2, 4, 5, 0x50, 2, 4, 5, 0x50]),
+        (&[2, 4, 4, 0xb0, 1, 2, 4, 35, 40, 1, 1, 1], &[2, 4, 4, 0xb0, 1, 2, 4, 5, 0x50, 1, 1, 1]),
+        (&[2, 4, 35, 40, 4, 2, 2, 4, 4, 0xb0, 0, 0], &[2, 4, 5, 0x50, 4, 2, 2, 4, 4, 0xb0, 0, 0]),
+        // Nothing is read behind the end, nor where an option is longer than the header.
+        (&[2, 4, 35, 40, 0, 2, 4, 35, 40, 2, 40, 0], &[2, 4, 5, 0x50, 0, 2, 4, 35, 40, 2, 40, 0]),
+    ];
+    for (port, (offered, lowered)) in (40_001..).zip(rows) {
+        let (phone, v, a) = ((PHONE, port), (V, 5060), (A, 5060));
+        lab.forwards(ROUTER, offer(phone, v, SYN, offered), HOST_A, offer(phone, a, SYN, lowered));
+        lab.forwards(HOST_A, offer(a, phone, SYN_ACK, offered), ROUTER, offer(v, phone, SYN_ACK, lowered));
+    }
+}
+
 #[test]
 fn s177_so_do_members_that_call_out_visitors_and_what_is_routed_each_time() {
     let mut lab = Lab::with(clients);

@@ -4,6 +4,7 @@
 //! beside this one and a row here.
 
 mod alarms;
+mod callers;
 mod clock;
 mod cores;
 mod exclusions;
@@ -78,6 +79,7 @@ checks! {
     "late-answers", Error, members::late, "members answer probes well within the timeout";
     "keep-alives", Warning, members::keep_alives, "timeouts are longer than the time between keep-alives (needs [sip] sample)";
     "exclusions", Warning, exclusions::forgotten, "members reach internal services with their own addresses";
+    "callers", Info, callers::everybody, "virtual servers say who may send to their service ports";
     "operator", Info, alarms::operator, "nothing differs from the file because an operator has set it";
 }
 

@@ -645,6 +645,22 @@ fn s106_a_member_that_answers_late_is_told_before_it_is_found_dead() {
     );
 }
 
+/// One line for all of them, and nothing to mend.
+#[test]
+fn virtual_servers_that_everybody_may_call_are_worth_knowing() {
+    let allow = |networks: &str| {
+        let edit = format!("listen = [\"udp/5060\", \"tcp/5060\", \"tcp/5061\"]\nallow = {networks}");
+        let listen = "listen = [\"udp/5060\", \"tcp/5060\", \"tcp/5061\"]";
+        Facts { file: Some(file(&[(listen, &edit)])), ..Facts::default() }
+    };
+    for open in ["[\"default\"]", "[\"0.0.0.0/1\", \"128.0.0.0/1\"]", "[\"172.16.0.0/12\", \"0.0.0.0/0\"]"] {
+        says(&one("callers", &allow(open)), Info, &["everybody", "sip-1", "allow = ["]);
+    }
+    is_well("callers", &allow("[\"172.16.0.0/12\"]"));
+    let unsaid = Facts { file: Some(file(&[])), ..Facts::default() };
+    says(&one("callers", &unsaid), Info, &["everybody", "sip-1"]);
+}
+
 #[test]
 fn s106_an_exclusion_that_was_forgotten_is_seen_by_what_members_reach_translated() {
     let to = |dst: &'static str, state, idle| {

@@ -189,6 +189,66 @@ fn s174_searches_that_look_far_are_bounded() {
     all.take(20).for_each(|from| opens(&mut lab, from, &[EngineEvent::HalfOpenGaveWay]));
 }
 
+/// Limits are asked one after the other: nobody gives way to what a later one refuses.
+#[test]
+fn s174_for_what_another_limit_refuses_nobody_gives_way() {
+    type Limits = fn(&mut Intent);
+    let rows: [(&str, Limits, DropReason); 4] = [
+        ("all and a client", |of| of.virtual_servers[0].client_connection_limit = 1, DropReason::ClientLimit),
+        (
+            "all and a client's rate",
+            |of| of.virtual_servers[0].client_connection_rate_limit = 1,
+            DropReason::ClientLimit,
+        ),
+        ("all and a virtual server", |of| of.virtual_servers[0].connection_limit = 1, DropReason::ConnectionLimit),
+        (
+            "all and a virtual server's rate",
+            |of| of.virtual_servers[0].connection_rate_limit = 1,
+            DropReason::ConnectionRateLimit,
+        ),
+    ];
+    for (about, limit, reason) in rows {
+        let mut lab = pair(|intent| {
+            intent.limits.half_open_limit = 3;
+            let other = other_server(intent);
+            intent.virtual_servers.push(other);
+            limit(intent);
+        });
+        let one = of_worker(&lab, 0, client(1).addr).next().unwrap();
+        lab.connect(one, 5060, HOST_A);
+        let others: Vec<Endpoint> = of_worker(&lab, 0, client(2).addr).take(3).collect();
+        for from in &others {
+            lab.forwards(ROUTER, syn(*from, OTHER), HOST_A, syn(*from, A));
+        }
+        for from in of_worker(&lab, 0, one.addr).skip(1).take(9) {
+            refused(&mut lab, from, reason);
+        }
+        assert_eq!(flows(&lab), 4, "{about}");
+        // A member's limit is asked last, and those of others were lowered or not: it is the same.
+        let intent = &mut lab.rig.intent;
+        (intent.virtual_servers[0], intent.members[0].connection_limit) = (intent.virtual_servers[1].clone(), 2);
+        intent.virtual_servers[0].address = addr(V);
+        lab.rig.publish();
+        refused(&mut lab, client(3), DropReason::ConnectionLimit);
+        assert_eq!(flows(&lab), 4, "{about}");
+    }
+}
+
+/// Where a limit is lowered, or was met before a restart, more stand than may: they give way to it, a few for each that comes.
+#[test]
+fn s174_what_stands_beyond_a_limit_that_was_lowered_gives_way() {
+    let mut lab = server(|server| server.half_open_limit = 50);
+    let mut all = of_worker(&lab, 0, client(1).addr);
+    all.by_ref().take(50).for_each(|from| opens(&mut lab, from, &[]));
+    lab.rig.intent.virtual_servers[0].half_open_limit = 6;
+    lab.rig.publish();
+    let came: Vec<_> = all.by_ref().take(3).map(|from| lab.send(ROUTER, &syn(from, V)).1).collect();
+    assert_eq!(came.iter().map(|moved| moved.transmitted).collect::<Vec<_>>(), [0, 0, 1]);
+    let gave_way = came.iter().map(|moved| moved.events.len() as u64).sum::<u64>();
+    assert_eq!((half_open(&lab), gave_way), (6, 45));
+    all.take(9).for_each(|from| opens(&mut lab, from, &[EngineEvent::HalfOpenGaveWay]));
+}
+
 /// Whoever acknowledges blindly what he does not see is as forged as before.
 #[test]
 fn s174_a_blind_acknowledgement_keeps_no_half_open_connection() {
