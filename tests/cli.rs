@@ -51,6 +51,22 @@ fn help_names_every_command_and_the_exit_codes() {
 }
 
 #[test]
+fn s203_monitoring_reads_one_line_also_without_an_appliance() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let (code, out, err) = ran(&["alarms", "--check", "--socket", socket.to_str().unwrap()]);
+    assert_eq!((code, err.as_str(), out.lines().count()), (Some(2), "", 1), "{out}");
+    let expected = format!("CRITICAL: no appliance answers at {}: there is no such socket, ", socket.display());
+    assert!(out.starts_with(&expected), "{out}");
+    const REFUSAL: &[&str] =
+        &["{\"id\":1,\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":\"too many clients\"}}\n"];
+    let requests = appliance(&socket, REFUSAL);
+    let asked = ran(&["alarms", "--check", "--socket", socket.to_str().unwrap()]);
+    requests.join().unwrap();
+    assert_eq!(asked, (Some(3), "UNKNOWN: too many clients\n".to_owned(), String::new()));
+}
+
+#[test]
 fn the_version_says_which_dpdk() {
     let (code, out, _) = ran(&["--version"]);
     assert_eq!(code, Some(0));

@@ -95,6 +95,7 @@ impl Once {
             narrow: None,
             during: None,
             stream: false,
+            unanswered: None,
         }
     }
 

@@ -215,8 +215,8 @@ pub enum Ask {
         /// How they are shown.
         #[command(flatten)]
         view: View,
-        /// Print one line and exit 0 without alarms, 1 with warnings, 2 with critical ones, as Nagios wants it; 3 without an appliance.
-        /// Those that are acknowledged do not count
+        /// Print one line and exit 0 without alarms, 1 with warnings, 2 with critical ones or without an appliance, 3 if that may not be
+        /// asked, as Nagios wants it. Those that are acknowledged do not count
         #[arg(long, conflicts_with_all = ["json", "watch"])]
         check: bool,
         /// What is done with one.
