@@ -100,7 +100,7 @@ pub enum Command {
         /// Compare it with this machine too: cores, devices, memory; exit 1 if it cannot run here
         #[arg(long)]
         here: bool,
-        /// Print what is wrong, and nothing else
+        /// Print what is wrong, and warnings, and nothing else
         #[arg(long, short)]
         quiet: bool,
         /// Print what was found as JSON, and nothing else
