@@ -601,6 +601,10 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         ("routes of devices that are not there", &[("[cores]", "[routes]\nfrom_kernel = true\n\n[cores]")]),
         ("nobody behind a router", &[("[[route]]\nto = \"default\"\nvia = \"192.0.2.1\"\n", "")]),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
+        (
+            "fewer huge pages than packet buffers need",
+            &[("[cores]", "[dpdk]\nhugepages = true\nmbufs = 16383\nmemory_mib = 128\n\n[cores]")],
+        ),
     ];
     insta::assert_snapshot!("warnings", warned(rows).trim_end());
 }

@@ -151,6 +151,12 @@ fn memory() {
     let unread = few.with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", Reading::Unread("denied".into()));
     let unread = look("huge-pages", &facts(unread));
     assert!(unread.findings.is_empty() && unread.left_out[0].why.contains("cannot be read"), "{unread:?}");
+    let tight = file(&[("[cores]\n", "[dpdk]\nhugepages = true\nmbufs = 16383\nmemory_mib = 128\n\n[cores]\n")]);
+    let tight = |free: &str| Facts { file: Some(tight.clone()), ..facts(pages("200", free)) };
+    let row = one("huge-pages", &tight("64"));
+    says(&row, Error, &["231 MiB of huge pages are needed, and 128 MiB are free", "memory_mib = 128, mbufs = 16383"]);
+    says(&row, Error, &["echo 252 >", "raise [dpdk] memory_mib to 232"]);
+    is_well("huge-pages", &tight("116"));
     // An appliance that runs has taken them.
     let running = Facts { tables: tables(&[("status", json!({}))]), ..facts(pages("2048", "0")) };
     is_well("huge-pages", &running);
