@@ -2,7 +2,7 @@
 
 use super::{CHECKS, run};
 use crate::config;
-use crate::doctor::facts::{COUNTERS_BEFORE, Facts, File, Offloads, Tables, Unheard, history_of};
+use crate::doctor::facts::{COUNTERS_BEFORE, ELSEWHERE, Elsewhere, Facts, File, Offloads, Tables, Unheard, history_of};
 use crate::doctor::finding::FindingSeverity::{Error, Info, Ok as Well, Warning};
 use crate::doctor::finding::{Diagnosis, FindingRow, FindingSeverity};
 use crate::doctor::host::{Host, PROCESSES, Reading};
@@ -367,6 +367,14 @@ fn what_the_kernel_does_beneath_and_beside_is_named_with_its_command() {
     is_well("kernel-addresses", &at_devices(&[advertised], "10.20.0.100"));
     let moved = ("[cores]", "[pair]\nkeepalived = \"/run/fairlead/keepalived.fifo\"\n[cores]");
     is_well("kernel-addresses", &at_devices(&[moved], "10.20.0.100"));
+    // The machine that is asked has an address of its own that is one of the appliance's, where that is: nothing is to be deleted here.
+    for there in [Elsewhere::Process(4711), Elsewhere::Interface("outer0".into())] {
+        let facts = Facts { elsewhere: Some(there), ..at_devices(&[], "192.0.2.2") };
+        for check in ["offloads", "mtu", "kernel-forwarding", "kernel-addresses"] {
+            let Diagnosis { findings, left_out, .. } = look(check, &facts);
+            assert!(findings.is_empty() && left_out[0].why == ELSEWHERE, "{check}: {findings:?} {left_out:?}");
+        }
+    }
     let elsewhere = look("mtu", &facts(&Host::default(), &[]));
     assert!(
         elsewhere.left_out.iter().all(|row| row.why.contains("network namespace")) && elsewhere.left_out.len() == 2
