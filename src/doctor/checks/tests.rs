@@ -551,6 +551,25 @@ fn s106_a_member_whose_answers_do_not_come_back_has_another_gateway() {
     let later = [("redelivery_expired", 12), ("redelivery_answered", 900)];
     says(&one("member-gateway", &facts(json!([]), Some(60_000), &later)), Warning, &["60 s ago"]);
     is_well("member-gateway", &facts(json!([]), Some(10), &later));
+    // A standby, and whoever has not been called yet, has proved nothing.
+    let left_out = |facts: &Facts| {
+        let Diagnosis { findings, left_out, .. } = look("member-gateway", facts);
+        assert!(findings.is_empty() && left_out.len() == 1, "{findings:?} {left_out:?}");
+        left_out[0].why.clone()
+    };
+    let mut standby = member("sip-a", "10.20.0.11", None);
+    (standby["role"], standby["udp_idle_ms"]) = ("standby".into(), Value::Null);
+    let quiet = |flows: Value| {
+        let mut answers = vec![("members", json!([standby])), ("flows", json!({"rows": flows}))];
+        answers.extend(counters(&[], &[]));
+        running(answers)
+    };
+    assert_eq!(left_out(&quiet(json!([]))), "member sip-a: nothing has been sent through it yet, as far as is known");
+    let why = left_out(&quiet(json!([opening(20)])));
+    assert_eq!(why, "member sip-a: nothing of it has passed yet, though something was sent to it");
+    is_well("member-gateway", &quiet(json!([flow("service", CALL, "established", 30)])));
+    let outward = [["10.20.0.11:40000", "172.16.1.20:2020"], ["10.20.0.100:40000", "172.16.1.20:2020"]];
+    is_well("member-gateway", &quiet(json!([flow("outward", outward, "established", 30)])));
 }
 
 #[test]
