@@ -168,6 +168,40 @@ fn a_file_that_this_machine_cannot_run_is_one_when_it_is_compared() {
     assert_eq!(before, "/usr/bin/fairlead check --quiet --here /etc/fairlead/fairlead.toml");
 }
 
+/// Whoever may not look into the folder is not advised to move away what is in it.
+#[cfg(feature = "dpdk")]
+#[test]
+fn a_user_who_may_not_start_it_is_told_who_may() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let (state, file) = (directory.path().join("state"), directory.path().join("lead.toml"));
+    std::fs::create_dir(&state).unwrap();
+    for (path, mode) in [(directory.path(), 0o755), (state.as_path(), 0o700)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    if std::os::unix::fs::chown(&state, Some(0), Some(0)).is_err() {
+        eprintln!("only root can become another user");
+        return;
+    }
+    let text = format!(
+        "[appliance]\nstate = \"{}\"\n{}",
+        state.display(),
+        testbench::TWO_ARM.replacen("[appliance]\n", "", 1)
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut run = fairlead(&["run", "--config", file.to_str().unwrap()]);
+    let (code, _, err) = read(run.uid(65_534).gid(65_534).output().expect("it starts"));
+    assert_eq!(code, Some(1), "{err}");
+    let place = state.join("configurations.json");
+    let expected = format!(
+        "fairlead: {} may not be read by this user: run it as root (sudo), or systemctl start fairlead\n",
+        place.display()
+    );
+    assert_eq!(err, expected);
+}
+
 #[test]
 fn files_of_another_balancer_become_one_that_check_accepts() {
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/import/bigip/tests");
