@@ -47,7 +47,7 @@ alarms! {
     PoolNoMember = "pool.no-member", Critical, "No member of a pool can take its work.",
         "See `fairlead members` for why each is down; start a SIP Server, or correct its monitor.";
     PoolActiveDown = "pool.active-down", Critical, "A pool's active member is down, and keeps the role because it was forced or nobody else is up.",
-        "Start it, or return to automatic selection with `fairlead pool auto POOL`.";
+        "See `fairlead members` for why it is down; start a SIP Server of the pool, or correct its monitor.";
     PoolActiveUnfit = "pool.active-unfit", Warning, "A pool's active member is drained or not known to be up, and keeps the role.",
         "See `fairlead members`: enable a member, or bring another one up.";
     PoolRoles = "pool.roles", Warning, "Members of a pair do not agree on who is primary.",
