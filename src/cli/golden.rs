@@ -240,7 +240,10 @@ fn pool_force_warns_of_a_member_that_is_down() {
     let mut rows = members();
     let warning = "warning: sip-b is active but down: sip-options: no answer in 400ms\n";
     (rows[1].role, rows[1].reason) = (Role::Active, "sip-options: no answer in 400ms".into());
-    assert!(!shown("pool force pair-1 sip-b", &rows).contains("warning"));
+    let said = shown("pool force pair-1 sip-b", &rows);
+    assert!(!said.contains("warning"), "{said}");
+    assert!(said.ends_with("\nsip-b is forced: no fail-over until `fairlead pool auto pair-1`\n"), "{said}");
+    assert!(!shown("pool auto pair-1", &rows).contains("no fail-over"));
     rows[1].state = MemberState::Down;
     assert!(shown("pool force pair-1 sip-b", &rows).ends_with(warning));
     assert!(!shown("members", &rows).contains("warning"));
