@@ -294,15 +294,15 @@ mod tests {
     fn what_is_typed_about_configurations_becomes_what_is_asked() {
         let rows = [
             ("fairlead reload", Request::reload()),
-            ("fairlead reload --confirm 2m", Request::Reload { confirm_s: Some(120), max_impact: None }),
-            ("fairlead reload --max-impact 10", Request::Reload { confirm_s: None, max_impact: Some(10) }),
+            ("fairlead reload --confirm 2m", Request::Reload { confirm_s: Some(120), max_impact: None, yes: false }),
+            ("fairlead reload --max-impact 10", Request::Reload { confirm_s: None, max_impact: Some(10), yes: false }),
             ("fairlead confirm --json", Request::Confirm {}),
             ("fairlead history --json", Request::History {}),
             ("fairlead history show 3", Request::HistoryShow { number: 3 }),
-            ("fairlead rollback 3", Request::Rollback { number: 3, confirm_s: None, max_impact: None }),
+            ("fairlead rollback 3", Request::Rollback { number: 3, confirm_s: None, max_impact: None, yes: false }),
             (
                 "fairlead rollback 3 --confirm 60s --max-impact 0",
-                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: Some(0) },
+                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: Some(0), yes: false },
             ),
             ("fairlead diff --json", Request::Diff { name: None, text: None }),
         ];

@@ -329,6 +329,9 @@ pub enum Ask {
         /// Refuse if it would re-steer or cut more flows than this; `diff` says how many
         #[arg(long, value_name = "FLOWS")]
         max_impact: Option<u64>,
+        /// Even if it takes the last member that is up away from a pool
+        #[arg(long)]
+        yes: bool,
     },
     /// Keep the configuration that a reload or rollback with --confirm has put in force
     Confirm(Once),
@@ -355,6 +358,9 @@ pub enum Ask {
         /// As of `reload`
         #[arg(long, value_name = "FLOWS")]
         max_impact: Option<u64>,
+        /// As of `reload`
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -506,15 +512,15 @@ impl Ask {
             Ask::Diff { once, file } => {
                 Question { file, ..once.of(Request::Diff { name: None, text: None }, diff::show) }
             }
-            Ask::Reload { once, confirm, max_impact } => {
-                once.of(Request::Reload { confirm_s: confirm, max_impact }, reload::show)
+            Ask::Reload { once, confirm, max_impact, yes } => {
+                once.of(Request::Reload { confirm_s: confirm, max_impact, yes }, reload::show)
             }
             Ask::History { instead: Some(History::Show { once, number }), .. } => {
                 once.of(Request::HistoryShow { number }, history::text)
             }
             Ask::History { view, .. } => view.of(Request::History {}, history::show),
-            Ask::Rollback { once, number, confirm, max_impact } => {
-                once.of(Request::Rollback { number, confirm_s: confirm, max_impact }, reload::rolled_back)
+            Ask::Rollback { once, number, confirm, max_impact, yes } => {
+                once.of(Request::Rollback { number, confirm_s: confirm, max_impact, yes }, reload::rolled_back)
             }
             Ask::Confirm(once) => once.of(Request::Confirm {}, reload::confirmed),
         }
