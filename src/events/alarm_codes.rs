@@ -62,6 +62,8 @@ alarms! {
         "Find out why it went down; `fairlead member enable NAME` lets it be chosen again.";
     MemberDrainOverdue = "member.drain-overdue", Warning, "A drain's time is up, but no other member is.",
         "Bring another member up, or take it offline with `fairlead member offline NAME --yes`.";
+    MemberOneWay = "member.one-way", Warning, "A member answers probes, but nothing it sends to those who ask at its virtual address passes Fairlead.",
+        "`fairlead doctor --only member-gateway` says more: mostly its default gateway is another host, or its firewall drops the answers.";
     NextHopUnreachable = "next-hop.unreachable", Critical, "The next hop of a route does not answer ARP.",
         "Look at the router and the link to it; clients behind it cannot be reached.";
     PortDown = "port.down", Critical, "The link of a port is down.",

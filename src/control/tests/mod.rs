@@ -44,6 +44,7 @@ mod learned_routes;
 mod limits;
 mod link;
 mod many;
+mod one_way;
 mod operator;
 mod overview;
 mod ports;
