@@ -50,7 +50,9 @@ impl Machine {
         missing
             .map(|(core, key)| {
                 let (have, listed) = (count(allowed.len(), "core"), listed.join(", "));
-                format!("[cores] {key}: there is no core {core}, or it may not be used here, only {have}: {listed}")
+                format!(
+                    "[cores] {key}: core {core} is not there, or may not be used: this process may use {have}: {listed}"
+                )
             })
             .collect()
     }
@@ -313,7 +315,7 @@ mod tests {
             ],
         );
         for part in [
-            "[cores] workers: there is no core 6, or it may not be used here, only 7 cores: 0, 1, 2, 3, 4, 5, 7",
+            "[cores] workers: core 6 is not there, or may not be used: this process may use 7 cores: 0, 1, 2, 3, 4, 5, 7",
             &format!("the kernel's driver ice has it: `dpdk-devbind.py --bind=vfio-pci {first}`"),
             &format!("{second},safe-mode-support=1: there is no such PCI device"),
             "MiB are needed and 8192 MiB are available: [limits] flows_per_worker = 60000000 for 2 workers",

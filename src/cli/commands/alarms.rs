@@ -1,6 +1,6 @@
 //! `fairlead alarms`, and the acknowledgement of one
 
-use super::arguments::{Once, View, comment};
+use super::arguments::{Once, View, comment, number};
 use super::kit::*;
 use super::question::Question;
 use crate::admin::Request;
@@ -17,6 +17,7 @@ pub enum Alarms {
         #[command(flatten)]
         once: Once,
         /// Its ID, as `alarms` has it
+        #[arg(value_parser = number::<u64>(0..=u64::MAX))]
         id: u64,
         /// What others should know, at most 250 bytes
         #[arg(long, value_name = "TEXT", value_parser = comment)]

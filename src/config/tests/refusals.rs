@@ -51,6 +51,8 @@ fn syntax() {
             ("a value is missing", &[("vlan = 120", "vlan =")]),
             ("a comment in its place", &[("workers = [1]", "workers = # later")]),
             ("a word without quotes", &[("kind = \"sip\"", "kind = sip")]),
+            ("no comma behind a text in braces", &[("name = \"sip-b\",", "name = \"sip-b\"")]),
+            ("no comma behind a number in braces", &[("name = \"sip-b\",", "weight = 3 name = \"sip-b\",")]),
             ("a key twice", &[("vlan = 120", "vlan = 120\nvlan = 121")]),
             ("a table twice", &[("", "[cores]\nmanagement = 2\n")]),
             ("single where several may stand", &[("[[monitor]]", "[monitor]")]),

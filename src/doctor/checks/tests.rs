@@ -96,11 +96,11 @@ fn the_files_faults_are_those_of_check() {
     let facts = Facts { file: Some(file(&[])), lacks, ..Facts::default() };
     says(&one("machine", &facts), Error, &["no driver has it", "dpdk-devbind.py --bind=vfio-pci"]);
     let lacks = [
-        "[cores] workers: there is no core 6, or it may not be used here, only 2 cores: 0, 1",
+        "[cores] workers: core 6 is not there, or may not be used: this process may use 2 cores: 0, 1",
         "[dpdk] hugepages: none: reserve",
     ];
     let facts = Facts { lacks: Some(lacks.map(str::to_owned).into()), ..facts };
-    says(&one("machine", &facts), Error, &["only 2 cores: 0, 1\n", "name cores of this machine"]);
+    says(&one("machine", &facts), Error, &["may use 2 cores: 0, 1\n", "name cores of this machine"]);
 }
 
 #[test]
