@@ -118,6 +118,9 @@ enum Unstarted {
          and nothing was started: mend the disk or the folder, or, to start with {file} as it is, move both files away"
     )]
     Unknown { place: String, why: String, spare: String, also: String, file: String },
+    /// This user may not know it.
+    #[error("fairlead: {place} may not be read by this user: run it as root (sudo), or systemctl start fairlead")]
+    Forbidden { place: String },
 }
 
 impl Unstarted {
@@ -125,7 +128,7 @@ impl Unstarted {
     fn code(&self) -> ExitCode {
         match self {
             Unstarted::File(_) | Unstarted::Confirmed { .. } => ExitCode::from(2),
-            Unstarted::Unknown { .. } => ExitCode::FAILURE,
+            Unstarted::Unknown { .. } | Unstarted::Forbidden { .. } => ExitCode::FAILURE,
         }
     }
 }
@@ -140,6 +143,9 @@ impl Beginning {
         let (place, found) = state_store::configurations(&folder);
         let (beside, spare) = state_store::spare(&folder);
         let instead = control::instead_of(&found, spare, &text).map_err(|also| {
+            if state_store::is_forbidden(&place) || state_store::is_forbidden(&beside) {
+                return Unstarted::Forbidden { place: place.clone() };
+            }
             let why = found.as_ref().err().cloned().unwrap_or_default();
             Unstarted::Unknown { place: place.clone(), why, spare: beside, also, file: file.to_string() }
         })?;

@@ -51,6 +51,22 @@ fn help_names_every_command_and_the_exit_codes() {
 }
 
 #[test]
+fn s203_monitoring_reads_one_line_also_without_an_appliance() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let (code, out, err) = ran(&["alarms", "--check", "--socket", socket.to_str().unwrap()]);
+    assert_eq!((code, err.as_str(), out.lines().count()), (Some(2), "", 1), "{out}");
+    let expected = format!("CRITICAL: no appliance answers at {}: there is no such socket, ", socket.display());
+    assert!(out.starts_with(&expected), "{out}");
+    const REFUSAL: &[&str] =
+        &["{\"id\":1,\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":\"too many clients\"}}\n"];
+    let requests = appliance(&socket, REFUSAL);
+    let asked = ran(&["alarms", "--check", "--socket", socket.to_str().unwrap()]);
+    requests.join().unwrap();
+    assert_eq!(asked, (Some(3), "UNKNOWN: too many clients\n".to_owned(), String::new()));
+}
+
+#[test]
 fn the_version_says_which_dpdk() {
     let (code, out, _) = ran(&["--version"]);
     assert_eq!(code, Some(0));
@@ -134,13 +150,56 @@ fn a_file_that_this_machine_cannot_run_is_one_when_it_is_compared() {
     let file = directory.path().join("elsewhere.toml");
     std::fs::write(&file, testbench::TWO_ARM.replacen("workers = [", "workers = [1023, ", 1)).unwrap();
     let file = file.to_str().unwrap();
-    assert_eq!(ran(&["check", "--quiet", file]), (Some(0), String::new(), String::new()));
-    let (code, out, err) = ran(&["check", "--quiet", "--here", file]);
-    assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains("this machine cannot run") && err.contains("there is no core 1023"), "{err}");
+    let (code, out, err) = ran(&["check", "--quiet", file]);
+    assert!(
+        code == Some(0) && out.starts_with("warning: ") && err.is_empty(),
+        "what somebody should look at: {out}{err}"
+    );
+    assert!(out.contains("there is no core 1023 on this machine") && !out.contains("valid"), "and nothing else: {out}");
+    let (code, again, err) = ran(&["check", "--quiet", "--here", file]);
+    assert_eq!((code, again), (Some(1), out));
+    assert!(
+        err.contains("this machine cannot run")
+            && err.contains("core 1023 is not there, or may not be used: this process may use "),
+        "{err}"
+    );
     let unit = include_str!("../dpdk-config/systemd/fairlead.service");
     let before = unit.lines().find_map(|line| line.strip_prefix("ExecStartPre=-")).expect("a line");
     assert_eq!(before, "/usr/bin/fairlead check --quiet --here /etc/fairlead/fairlead.toml");
+}
+
+/// Whoever may not look into the folder is not advised to move away what is in it.
+#[cfg(feature = "dpdk")]
+#[test]
+fn a_user_who_may_not_start_it_is_told_who_may() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let (state, file) = (directory.path().join("state"), directory.path().join("lead.toml"));
+    std::fs::create_dir(&state).unwrap();
+    for (path, mode) in [(directory.path(), 0o755), (state.as_path(), 0o700)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    if std::os::unix::fs::chown(&state, Some(0), Some(0)).is_err() {
+        eprintln!("only root can become another user");
+        return;
+    }
+    let text = format!(
+        "[appliance]\nstate = \"{}\"\n{}",
+        state.display(),
+        testbench::TWO_ARM.replacen("[appliance]\n", "", 1)
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut run = fairlead(&["run", "--config", file.to_str().unwrap()]);
+    let (code, _, err) = read(run.uid(65_534).gid(65_534).output().expect("it starts"));
+    assert_eq!(code, Some(1), "{err}");
+    let place = state.join("configurations.json");
+    let expected = format!(
+        "fairlead: {} may not be read by this user: run it as root (sudo), or systemctl start fairlead\n",
+        place.display()
+    );
+    assert_eq!(err, expected);
 }
 
 #[test]

@@ -258,6 +258,9 @@ pub enum Request {
         /// Refused if it would re-steer or cut more flows than this; absent: whatever it does to them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_impact: Option<u64>,
+        /// Even if a pool is left without a member that is up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        yes: bool,
     },
     /// Keep the configuration that waits for it.
     Confirm {},
@@ -278,6 +281,9 @@ pub enum Request {
         /// As of `reload`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_impact: Option<u64>,
+        /// Even if a pool is left without a member that is up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        yes: bool,
     },
 }
 
@@ -366,7 +372,7 @@ impl Request {
 
     /// Read the file again; what it says is in force for good.
     pub fn reload() -> Request {
-        Request::Reload { confirm_s: None, max_impact: None }
+        Request::Reload { confirm_s: None, max_impact: None, yes: false }
     }
 }
 

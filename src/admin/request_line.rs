@@ -167,17 +167,17 @@ mod tests {
             (r#"{"command":"reload","args":{}}"#, Request::reload()),
             (
                 r#"{"command":"reload","args":{"confirm_s":60}}"#,
-                Request::Reload { confirm_s: Some(60), max_impact: None },
+                Request::Reload { confirm_s: Some(60), max_impact: None, yes: false },
             ),
             (
                 r#"{"command":"reload","args":{"max_impact":0}}"#,
-                Request::Reload { confirm_s: None, max_impact: Some(0) },
+                Request::Reload { confirm_s: None, max_impact: Some(0), yes: false },
             ),
             (r#"{"command":"history","args":{}}"#, Request::History {}),
             (r#"{"command":"history-show","args":{"number":3}}"#, Request::HistoryShow { number: 3 }),
             (
                 r#"{"command":"rollback","args":{"number":3,"confirm_s":60}}"#,
-                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: None },
+                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: None, yes: false },
             ),
             (r#"{"command":"save-plan","args":{}}"#, Request::SavePlan {}),
             (r#"{"command":"confirm","args":{}}"#, Request::Confirm {}),

@@ -95,7 +95,7 @@ impl Access {
                          {other} (--socket {other}), as root or as one of the group that may use it"
                     ),
                     _ => format!(
-                        "`{command}` changes something, and this socket answers only what changes nothing: ask at {other} (--socket {other})"
+                        "this command changes something, and this socket answers only what changes nothing: ask at {other} (--socket {other})"
                     ),
                 };
                 Err(AdminError::new(Code::ReadOnly, message))

@@ -39,7 +39,7 @@ pub enum SocketError {
         length: usize,
     },
     /// The kernel refused.
-    #[error("cannot {what} {path}: {why}; the directory must exist or be creatable, and be writable for this user")]
+    #[error("cannot {what} {path}: {why}; {}", remedy(why))]
     Refused {
         /// What was tried.
         what: &'static str,
@@ -48,6 +48,13 @@ pub enum SocketError {
         /// What the kernel said.
         why: io::Error,
     },
+}
+
+fn remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => "run it as root (sudo), or systemctl start fairlead",
+        _ => "the directory must exist or be creatable, and be writable for this user",
+    }
 }
 
 /// A listening socket. Its file goes away with it.

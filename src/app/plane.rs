@@ -9,7 +9,7 @@ use super::log::Log;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
 use crate::control::{CounterSource, HostDevice, PortCounters, PortFacts, TakenUp, WorkerCounters};
-use crate::dpdk::{self, DeviceEvents, Eal, EalConfig, Link, Ports, memory_mb};
+use crate::dpdk::{self, DeviceEvents, Eal, EalConfig, Link, Ports};
 use crate::engine::{Engine, MemberUse, Share};
 use crate::flow::SnatPorts;
 use crate::handover::Contents;
@@ -204,12 +204,11 @@ fn kept() -> Vec<(String, OwnedFd)> {
 
 fn eal_config(configuration: &Configuration) -> EalConfig {
     let (settings, intent) = (&configuration.settings, &configuration.intent);
-    let largest = intent.ports.iter().map(|port| port.mtu).max().unwrap_or(1500);
     EalConfig {
         main_core: settings.cores.management,
         worker_cores: settings.cores.workers.clone(),
         hugepages: settings.dpdk.hugepages,
-        memory_mb: settings.dpdk.memory_mib.max(memory_mb(settings.dpdk.mbufs, largest)),
+        memory_mb: configuration.memory_mib(),
         devices: intent.ports.iter().map(|port| port.device.clone()).collect(),
         file_prefix: Some(format!("fairlead-{}", std::process::id())),
         extra: settings.dpdk.eal.clone(),

@@ -99,6 +99,17 @@ pub fn spare(folder: &Path) -> (String, impl FnOnce() -> Result<Option<Configura
     (path.display().to_string(), move || read_configurations(path))
 }
 
+/// Whoever runs this may not read the file there, or may not look into its folder.
+pub fn is_forbidden(place: &str) -> bool {
+    let (place, (said, first)) = (place.to_owned(), threads::sync_channel(1));
+    let look = move || {
+        let why = File::open(place).err().map(|why| why.kind());
+        _ = said.send(Ok::<_, String>(why == Some(io::ErrorKind::PermissionDenied)));
+    };
+    let started = std::thread::Builder::new().name("state-reader".into()).spawn(look);
+    started.is_ok() && received(&first, PATIENCE).unwrap_or(false)
+}
+
 fn read_configurations(path: PathBuf) -> Result<Option<Configurations>, String> {
     let (found, first) = threads::sync_channel(1);
     let read = move || {

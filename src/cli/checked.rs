@@ -19,7 +19,7 @@ const STDIN: &str = "(standard input)";
 pub struct How {
     /// The file is compared with this machine.
     pub here: bool,
-    /// Nothing is printed but what is wrong.
+    /// Nothing is printed but what is wrong, and warnings.
     pub quiet: bool,
     /// The verdict is printed as JSON, and nothing else.
     pub json: bool,
@@ -104,8 +104,11 @@ pub fn run(file: &Path, how: How) -> ExitCode {
 }
 
 fn accepted(name: &str, configuration: &Configuration, lacks: &[String], quiet: bool) -> ExitCode {
-    let text = format!("{}\n{}\n", check::text(configuration), verdict(name, configuration.warnings.len()));
-    if !quiet && let Err(code) = write(text.as_bytes()) {
+    let text = match quiet {
+        true => configuration.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        false => format!("{}\n{}\n", check::text(configuration), verdict(name, configuration.warnings.len())),
+    };
+    if let Err(code) = write(text.as_bytes()) {
         return code;
     }
     match lacks.is_empty() {

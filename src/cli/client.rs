@@ -84,6 +84,16 @@ pub fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<Value
     })
 }
 
+/// The process that listens at the socket, as the kernel says (SO_PEERCRED, unix(7)); `None`: nobody does, or it has no number here.
+pub fn listener(socket: &Path) -> Option<u32> {
+    let stream = UnixStream::connect(socket).ok()?;
+    stream.set_nonblocking(true).ok()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().ok()?;
+    let _inside = runtime.enter();
+    let stream = tokio::net::UnixStream::from_std(stream).ok()?;
+    u32::try_from(stream.peer_cred().ok()?.pid()?).ok().filter(|id| *id > 0)
+}
+
 /// Asks, and passes on each line of the answer until nobody wants another.
 fn converse(socket: &Path, request: &str, lines: &SyncSender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
     let stream = UnixStream::connect(socket).map_err(|why| unconnected(socket, &why))?;

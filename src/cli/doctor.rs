@@ -8,7 +8,7 @@ use super::gather::Sources;
 use super::grid::{WIDTH, grid, left, prose};
 use crate::config::{count, visible, wrap};
 use crate::doctor::checks::{self, CHECKS};
-use crate::doctor::{Diagnosis, FindingRow, FindingSeverity};
+use crate::doctor::{Diagnosis, ELSEWHERE, Elsewhere, FindingRow, FindingSeverity, LeftOutRow};
 use std::process::ExitCode;
 
 /// Does it.
@@ -29,7 +29,7 @@ pub fn run(asked: &Doctor, sources: &Sources<'_>) -> ExitCode {
             Ok(text) => text + "\n",
             Err(why) => return fail(super::exit::FAILED, &why.to_string()),
         },
-        false => text(&diagnosis, facts.tables.absent()),
+        false => text(&diagnosis, facts.tables.absent(), facts.elsewhere.as_ref()),
     };
     match write(shown.as_bytes()) {
         Ok(()) => ended(diagnosis.worst),
@@ -45,9 +45,15 @@ fn ended(worst: FindingSeverity) -> ExitCode {
     }
 }
 
-/// As a person reads it: the worst first, then what is well, and what could not be looked at.
-pub fn text(diagnosis: &Diagnosis, nobody: Option<&str>) -> String {
+/// As a person reads it: that it was asked in the wrong place, the worst first, then what is well, and what could not be looked at.
+pub fn text(diagnosis: &Diagnosis, nobody: Option<&str>, elsewhere: Option<&Elsewhere>) -> String {
+    let is_of_elsewhere = |row: &&LeftOutRow| elsewhere.is_some() && row.why == ELSEWHERE;
     let mut out = String::new();
+    let not_here: Vec<&str> = diagnosis.left_out.iter().filter(is_of_elsewhere).map(|row| row.check.as_str()).collect();
+    if let Some(elsewhere) = elsewhere.filter(|_| !not_here.is_empty()) {
+        out += &labelled("left out", &format!("{}: {}", not_here.join(", "), elsewhere.shown()), "");
+        out.push('\n');
+    }
     let of = |severity: FindingSeverity| diagnosis.findings.iter().filter(move |row| row.severity == severity);
     let found = diagnosis.findings.iter().filter(|row| row.severity != FindingSeverity::Ok);
     found.for_each(|row| out += &finding(row));
@@ -55,7 +61,7 @@ pub fn text(diagnosis: &Diagnosis, nobody: Option<&str>) -> String {
     if !well.is_empty() {
         out += &labelled("ok", &well.join(", "), "");
     }
-    for row in &diagnosis.left_out {
+    for row in diagnosis.left_out.iter().filter(|row| !is_of_elsewhere(row)) {
         out += &labelled("left out", &format!("{}: {}", row.check, row.why), "");
     }
     if let Some(why) = nobody {
@@ -105,7 +111,6 @@ fn labelled(label: &str, text: &str, inset: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::LeftOutRow;
 
     #[test]
     fn findings_read_the_worst_first_with_evidence_and_remedy() {
@@ -126,7 +131,7 @@ mod tests {
             left_out: vec![LeftOutRow { check: "rss".into(), why: "no appliance answers".into() }],
         };
         assert_eq!(
-            text(&diagnosis, Some("/run/fairlead/admin.sock: there is no such socket")),
+            text(&diagnosis, Some("/run/fairlead/admin.sock: there is no such socket"), None),
             "error: offloads: port outer: the kernel joins TCP segments\n  evidence: interface outer0: gro is on\n  \
              remedy: ethtool -K outer0 gro off\n\nok: swap\nleft out: rss: no appliance answers\nno appliance: \
              /run/fairlead/admin.sock: there is no such socket\n1 error, 0 warnings, 0 to know, 1 fine, 1 left out; \
@@ -134,5 +139,24 @@ mod tests {
         );
         assert_eq!(ended(FindingSeverity::Info), ExitCode::SUCCESS);
         assert_eq!(ended(FindingSeverity::Error), ExitCode::from(FOUND_ERROR));
+    }
+
+    #[test]
+    fn that_it_was_asked_in_the_wrong_place_is_said_once_and_first() {
+        let left_out = |check: &str| LeftOutRow { check: check.into(), why: ELSEWHERE.into() };
+        let ok = FindingRow { severity: FindingSeverity::Ok, check: "swap".into(), ..FindingRow::default() };
+        let diagnosis = Diagnosis {
+            findings: vec![ok],
+            left_out: vec![left_out("mtu"), left_out("kernel-addresses")],
+            ..Diagnosis::default()
+        };
+        let said = text(&diagnosis, None, Some(&Elsewhere::Process(4711)));
+        let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.starts_with("left out: mtu, kernel-addresses: the appliance, process 4711, is in another network"),
+            "{words}"
+        );
+        assert!(words.contains("sudo nsenter -t 4711 -n fairlead doctor ok: swap 0 errors"), "{words}");
+        assert_eq!(words.matches("left out: ").count(), 1, "{words}");
     }
 }

@@ -11,7 +11,8 @@ use crate::admin::rows::MemberRow;
 use crate::admin::save::SavePlan;
 use crate::config::{self, Configuration};
 use crate::doctor::{
-    COUNTERS_BEFORE, Device, Facts, File, Host, LeftOut, Offloads, PairFile, Tables, Unheard, history_of,
+    COUNTERS_BEFORE, Device, Elsewhere, Facts, File, Host, LeftOut, Offloads, PairFile, Reading, Tables, Unheard,
+    history_of,
 };
 use serde_json::Value;
 use std::cell::Cell;
@@ -73,7 +74,8 @@ impl Sources<'_> {
         let (host, offloads) = self.host(configuration.map(|it| &**it));
         let lacks = configuration.filter(|_| tables.absent().is_some()).map(|it| Machine::this().lacks(it));
         let keepalived = configuration.and_then(|it| keepalived(it));
-        Ok(Facts { host, file, tables, lacks, offloads, keepalived })
+        let elsewhere = self.elsewhere(&tables, configuration.map(|it| &**it), &host);
+        Ok(Facts { host, file, tables, lacks, offloads, elsewhere, keepalived })
     }
 
     fn named(&self, path: &Path) -> Result<(String, String), String> {
@@ -168,6 +170,25 @@ impl Sources<'_> {
             _ => None,
         });
         (host, beneath.map(|interface| (interface.clone(), self.joined(&interface))).collect())
+    }
+
+    /// Whether the appliance is in another network namespace: the kernel knows it of the process, or an interface of its is not here.
+    fn elsewhere(&self, tables: &Tables, file: Option<&Configuration>, host: &Host) -> Option<Elsewhere> {
+        if tables.absent().is_some() {
+            return None;
+        }
+        let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
+        let process = if tables.nobody.is_none() { client::listener(self.socket) } else { None };
+        if let Some((id, there)) = process.and_then(|id| Some((id, namespace(&id.to_string())?))) {
+            return (namespace("self")? != there).then_some(Elsewhere::Process(id));
+        }
+        let devices = file.into_iter().flat_map(|file| &file.intent.ports).map(|port| Device::of(&port.device));
+        let is_absent = |interface: &str| *host.reading(&format!("sys/class/net/{interface}/mtu")) == Reading::Absent;
+        let mut absent = devices.filter_map(|device| match device {
+            Device::Kernel { interface, .. } if is_absent(interface) => Some(interface.to_owned()),
+            _ => None,
+        });
+        absent.next().map(Elsewhere::Interface)
     }
 
     fn joined(&self, interface: &str) -> Result<Vec<String>, String> {

@@ -3,6 +3,7 @@
 mod pair;
 pub(super) mod samples;
 
+use super::client::Failure;
 use super::commands::{Command, Shown, followed};
 use super::parse;
 use crate::admin::configurations::{
@@ -95,6 +96,24 @@ fn alarms_are_shown_with_what_to_do_and_checked_in_one_line() {
         (2, "CRITICAL: 2 alarms: port outer: the link is down; and 1 more (1 acknowledged)\n")
     );
     assert!(shown("alarms acknowledge 19", [&grave]).starts_with("acknowledged 19 (port.down): port outer"));
+}
+
+#[test]
+fn a_check_of_alarms_without_an_appliance_is_a_line_too() {
+    let program = parse::program("fairlead alarms --check".split(' ').map(Into::into)).unwrap();
+    let Command::Ask(ask) = program.command else { panic!() };
+    let said = ask.question().unanswered.unwrap();
+    let none = || "/run/fairlead/admin.sock: nothing listens there\nany more".to_owned();
+    let expected = "CRITICAL: no appliance answers at /run/fairlead/admin.sock: nothing listens there?any more\n";
+    for failure in [Failure::Unreachable(none()), Failure::Silent(none())] {
+        assert_eq!(said(&failure), (expected.to_owned(), 2));
+    }
+    let [socket, why, remedy] = ["/run/fairlead/ro.sock", ", only root may", "ask as root (sudo)"].map(str::to_owned);
+    let (line, code) = said(&Failure::Forbidden { socket, why, remedy });
+    assert!(
+        code == 3 && line.starts_with("UNKNOWN: the appliance cannot be reached at /run/fairlead/ro.sock"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -221,7 +240,10 @@ fn pool_force_warns_of_a_member_that_is_down() {
     let mut rows = members();
     let warning = "warning: sip-b is active but down: sip-options: no answer in 400ms\n";
     (rows[1].role, rows[1].reason) = (Role::Active, "sip-options: no answer in 400ms".into());
-    assert!(!shown("pool force pair-1 sip-b", &rows).contains("warning"));
+    let said = shown("pool force pair-1 sip-b", &rows);
+    assert!(!said.contains("warning"), "{said}");
+    assert!(said.ends_with("\nsip-b is forced: no fail-over until `fairlead pool auto pair-1`\n"), "{said}");
+    assert!(!shown("pool auto pair-1", &rows).contains("no fail-over"));
     rows[1].state = MemberState::Down;
     assert!(shown("pool force pair-1 sip-b", &rows).ends_with(warning));
     assert!(!shown("members", &rows).contains("warning"));

@@ -50,7 +50,9 @@ impl Machine {
         missing
             .map(|(core, key)| {
                 let (have, listed) = (count(allowed.len(), "core"), listed.join(", "));
-                format!("[cores] {key}: there is no core {core}, or it may not be used here, only {have}: {listed}")
+                format!(
+                    "[cores] {key}: core {core} is not there, or may not be used: this process may use {have}: {listed}"
+                )
             })
             .collect()
     }
@@ -113,16 +115,16 @@ impl Machine {
         let available = self.meminfo("MemAvailable")? >> 10;
         let workers = settings.cores.workers.len() as u64;
         let flows = (limits.flows_per_worker as u64).next_power_of_two() * FLOW_BYTES * workers;
-        let packets = if settings.dpdk.hugepages { 0 } else { u64::from(settings.dpdk.memory_mib) };
+        let packets = if settings.dpdk.hugepages { 0 } else { u64::from(file.memory_mib()) };
         let recorder = RECORDER_SHARES * u64::from(settings.recorder_mib);
         let needed = (flows >> 20) + packets + recorder;
         (needed > available).then(|| {
             format!(
                 "memory: some {needed} MiB are needed and {available} MiB are available: [limits] flows_per_worker = {} for {}, \
-                 [dpdk] memory_mib = {}, and {recorder} for recorder_mib",
+                 {packets} for {} packet buffers ([dpdk] mbufs, memory_mib), and {recorder} for recorder_mib",
                 limits.flows_per_worker,
                 count(settings.cores.workers.len(), "worker"),
-                settings.dpdk.memory_mib
+                settings.dpdk.mbufs
             )
         })
     }
@@ -144,13 +146,21 @@ impl Machine {
             })
             .sum();
         let free = free >> 10;
-        (free < u64::from(dpdk.memory_mib)).then(|| {
-            format!(
-                "[dpdk] hugepages: memory_mib = {} and {free} MiB of huge pages are free: reserve more, lower memory_mib, or stop \
-                 what holds them",
-                dpdk.memory_mib
-            )
-        })
+        let (needed, memory) = (file.memory_needed_mib(), dpdk.memory_mib);
+        match free < u64::from(file.memory_mib()) {
+            true if memory < needed => Some(format!(
+                "[dpdk] hugepages: DPDK needs {needed} MiB for {} packet buffers, more than memory_mib = {memory}, and {free} MiB of huge \
+                 pages are free: raise memory_mib (and the reserved huge pages) to {}, or write fewer mbufs",
+                dpdk.mbufs,
+                needed.next_multiple_of(2)
+            )),
+            true => Some(format!(
+                "[dpdk] hugepages: memory_mib = {memory} and {free} MiB of huge pages are free: reserve more, stop what holds them, \
+                 or lower memory_mib to {} at least",
+                needed.next_multiple_of(2)
+            )),
+            false => None,
+        }
     }
 
     fn groups(&self, file: &Configuration) -> Vec<String> {
@@ -328,7 +338,7 @@ mod tests {
             ],
         );
         for part in [
-            "[cores] workers: there is no core 6, or it may not be used here, only 7 cores: 0, 1, 2, 3, 4, 5, 7",
+            "[cores] workers: core 6 is not there, or may not be used: this process may use 7 cores: 0, 1, 2, 3, 4, 5, 7",
             &format!("the kernel's driver ice has it: `dpdk-devbind.py --bind=vfio-pci {first}`"),
             &format!("{second},safe-mode-support=1: there is no such PCI device"),
             "MiB are needed and 8192 MiB are available: [limits] flows_per_worker = 60000000 for 2 workers",
@@ -338,6 +348,23 @@ mod tests {
             assert!(found.contains(part), "{part}: {found}");
         }
         assert_eq!(found.lines().count(), 6, "{found}");
+    }
+
+    #[test]
+    fn packet_buffers_need_their_memory_whatever_memory_mib_says() {
+        let (_root, machine) = machine();
+        write(&machine, "sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "0\n");
+        let small = [instead("mbufs", "mbufs = 16383"), instead("memory_mib", "memory_mib = 128")];
+        let edits: Vec<(&str, &str)> = small.iter().map(|(was, becomes)| (was.as_str(), *becomes)).collect();
+        let of_pages = |free: &str| {
+            write(&machine, "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", free);
+            let found = lacks(&machine, &edits);
+            found.lines().find(|line| line.starts_with("[dpdk] hugepages")).map(str::to_owned)
+        };
+        let expected = "[dpdk] hugepages: DPDK needs 231 MiB for 16383 packet buffers, more than memory_mib = 128, and 128 MiB of huge \
+                        pages are free: raise memory_mib (and the reserved huge pages) to 232, or write fewer mbufs";
+        assert_eq!(of_pages("64").as_deref(), Some(expected));
+        assert_eq!(of_pages("116"), None, "232 MiB are enough");
     }
 
     #[test]

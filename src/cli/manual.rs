@@ -51,6 +51,9 @@ const FILES: &str = ".SH FILES
 \\fI/etc/fairlead/fairlead.toml\\fR
 the file that the systemd unit passes to \\fBrun\\fR; dpdk\\-config/reference.md has its keys
 .TP
+\\fI/usr/share/doc/fairlead/handbook\\fR
+the handbook, where the package is installed: Markdown, introduction.md first
+.TP
 \\fI/run/fairlead/admin.sock\\fR
 the admin socket, unless \\fBadmin_socket\\fR in the file names another
 .TP

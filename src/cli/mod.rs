@@ -193,7 +193,7 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
     loop {
         let (text, code) = match answer(socket, question, patience) {
             Ok(answer) => answer,
-            Err(failure) => return failed(&failure),
+            Err(failure) => return unanswered(question, &failure),
         };
         let Some(seconds) = question.watch else {
             return write(text.as_bytes()).err().unwrap_or(ExitCode::from(code));
@@ -278,6 +278,13 @@ fn text_of(question: &Question, data: Value) -> Result<String, Failure> {
 
 fn unshown(why: serde_json::Error) -> Failure {
     Failure::Unreadable(format!("the appliance's answer cannot be shown: {why}; try --json"))
+}
+
+/// Why there is no answer, where whoever asks reads it.
+fn unanswered(question: &Question, failure: &Failure) -> ExitCode {
+    let Some(said) = question.unanswered else { return failed(failure) };
+    let (line, code) = said(failure);
+    write(line.as_bytes()).err().unwrap_or(ExitCode::from(code))
 }
 
 fn failed(failure: &Failure) -> ExitCode {

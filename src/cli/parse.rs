@@ -3,6 +3,7 @@
 //! Owns help, the version and the global options; the commands are [`super::commands`]'s. Does nothing itself.
 
 use super::commands;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, ValueHint, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,6 +16,9 @@ pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
 const SOCKET_VARIABLE: &str = "FAIRLEAD_SOCKET";
 /// Commands that ask no appliance: `--socket` and `--timeout` mean nothing to them, and whoever types these is not refused.
 const OFFLINE: [&str; 7] = ["backup", "check", "completion", "import", "manual", "replay", "restore"];
+
+/// Where the package puts the handbook.
+pub const HANDBOOK: &str = "/usr/share/doc/fairlead/handbook";
 
 /// What the program may end with.
 pub const EXIT_CODES: &str = "  0  done
@@ -42,13 +46,13 @@ pub fn version() -> &'static str {
 /// A packet appliance that stands in front of pairs of SIP Servers
 #[derive(Debug, Parser)]
 #[command(name = "fairlead", version, long_version = VERSION.as_str(), max_term_width = 100)]
-#[command(after_help = format!("Exit codes:\n{EXIT_CODES}"))]
+#[command(after_help = format!("Exit codes:\n{EXIT_CODES}\n\nHandbook: {HANDBOOK}"))]
 pub struct Program {
     /// The admin socket [env: FAIRLEAD_SOCKET] [default: /run/fairlead/admin.sock]
     #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
     /// Give up when nothing comes for so long [default: 5; 15 for changes, 120 for `probe now`]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3600))]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = commands::number::<u64>(1..=3600))]
     pub timeout: Option<u64>,
     /// `socket` was typed, and is not what the environment says.
     #[arg(skip)]
@@ -63,11 +67,31 @@ pub struct Program {
 /// # Errors
 /// What clap has to say: bad usage, or help that was asked for.
 pub fn program(typed: impl Iterator<Item = OsString>) -> Result<Program, clap::Error> {
-    let program = Program::from_arg_matches(&command().try_get_matches_from(joined(typed))?)?;
+    let matches = command().try_get_matches_from(joined(typed)).map_err(with_near_tips)?;
+    let program = Program::from_arg_matches(&matches)?;
     let typed = program.socket.is_some();
     // Read here and not by clap, which would show it in every usage line as if it had to be typed.
     let said = || std::env::var_os(SOCKET_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     Ok(Program { typed, socket: program.socket.or_else(said), ..program })
+}
+
+/// A tip is for a word that was mistyped or cut short: a command that is far from it leads astray.
+fn with_near_tips(mut error: clap::Error) -> clap::Error {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => typed.clone(),
+        _ => return error,
+    };
+    let is_near = |name: &String| {
+        let mistakes = strsim::damerau_levenshtein(&typed, name);
+        mistakes <= 1.max(typed.chars().count() / 3) || (typed.len() > 2 && name.starts_with(&typed))
+    };
+    if let Some(ContextValue::Strings(mut names)) = error.remove(ContextKind::SuggestedSubcommand) {
+        names.retain(is_near);
+        if !names.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+        }
+    }
+    error
 }
 
 /// All commands; those that ask no appliance do not offer what is only for asking one.
@@ -78,7 +102,7 @@ pub fn command() -> Command {
 fn without_asking(command: Command) -> Command {
     let hidden = |name: &'static str| Arg::new(name).long(name).hide(true);
     let socket = hidden("socket").value_parser(value_parser!(PathBuf));
-    command.arg(socket).arg(hidden("timeout").value_parser(value_parser!(u64).range(1..=3600)))
+    command.arg(socket).arg(hidden("timeout").value_parser(commands::number::<u64>(1..=3600)))
 }
 
 /// What was typed, with `--watch 5` written as `--watch=5`: people type the one, clap takes an optional value only as
@@ -134,6 +158,46 @@ mod tests {
         }
         assert!(help("fairlead members --help").contains("--socket <PATH>"));
         assert!(parsed("fairlead --socket /x check --socket /y --timeout 3 z.toml").is_ok(), "it is no mistake");
+    }
+
+    #[test]
+    fn a_command_is_suggested_where_it_is_near() {
+        for (typed, tip) in [
+            ("show", None),
+            ("list", None),
+            ("statsu", Some("'status'")),
+            ("neigbours", Some("'neighbours'")),
+            ("switch", Some("'switchovers'")),
+            ("member drian", Some("'drain'")),
+        ] {
+            let said = parsed(&format!("fairlead {typed}")).expect_err(typed).to_string();
+            assert!(said.contains("unrecognized subcommand"), "{said}");
+            assert_eq!(said.contains("similar subcommand"), tip.is_some(), "{said}");
+            assert!(said.contains(tip.unwrap_or("")), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_answered_in_words() {
+        for (line, words) in [
+            ("switchovers --last x", "write a whole number, 1 or more"),
+            ("switchovers --last 0", "write a whole number, 1 or more"),
+            ("flows --port 65536", "write a whole number, 1 to 65535"),
+            ("flows --top ten", "write a whole number, 1 to 1000"),
+            ("members --watch=0", "write a whole number, 1 to 3600"),
+            ("members --timeout soon", "write a whole number, 1 to 3600"),
+            ("reload --max-impact few", "write a whole number"),
+            ("rollback last", "write a whole number"),
+            ("history show last", "write a whole number"),
+            ("alarms acknowledge all", "write a whole number"),
+            ("recorder save x y", "write a whole number"),
+            ("capture --snaplen x", "write a whole number"),
+            ("capture -w x --file-size 10MB --files 1", "write a whole number, 2 to 1000"),
+            ("explain icmp 10.20.0.11 172.16.9.9 --id x", "write a whole number, 0 to 65535"),
+        ] {
+            let said = parsed(&format!("fairlead {line}")).expect_err(line).to_string();
+            assert!(said.contains(words) && !said.contains("digit"), "{line}: {said}");
+        }
     }
 
     #[test]
@@ -294,15 +358,15 @@ mod tests {
     fn what_is_typed_about_configurations_becomes_what_is_asked() {
         let rows = [
             ("fairlead reload", Request::reload()),
-            ("fairlead reload --confirm 2m", Request::Reload { confirm_s: Some(120), max_impact: None }),
-            ("fairlead reload --max-impact 10", Request::Reload { confirm_s: None, max_impact: Some(10) }),
+            ("fairlead reload --confirm 2m", Request::Reload { confirm_s: Some(120), max_impact: None, yes: false }),
+            ("fairlead reload --max-impact 10", Request::Reload { confirm_s: None, max_impact: Some(10), yes: false }),
             ("fairlead confirm --json", Request::Confirm {}),
             ("fairlead history --json", Request::History {}),
             ("fairlead history show 3", Request::HistoryShow { number: 3 }),
-            ("fairlead rollback 3", Request::Rollback { number: 3, confirm_s: None, max_impact: None }),
+            ("fairlead rollback 3", Request::Rollback { number: 3, confirm_s: None, max_impact: None, yes: false }),
             (
                 "fairlead rollback 3 --confirm 60s --max-impact 0",
-                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: Some(0) },
+                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: Some(0), yes: false },
             ),
             ("fairlead diff --json", Request::Diff { name: None, text: None }),
         ];

@@ -84,7 +84,7 @@ fn put(path: &Path, packed: &[u8], force: bool) -> io::Result<()> {
 fn collect(facts: &Facts, sources: &Sources<'_>, archive: &mut Archive, said: &mut dyn FnMut(&str)) {
     said("making doctor's findings");
     let diagnosis = checks::run(facts, &[]);
-    archive.add_text("doctor.txt", &doctor::text(&diagnosis, facts.tables.absent()));
+    archive.add_text("doctor.txt", &doctor::text(&diagnosis, facts.tables.absent(), facts.elsewhere.as_ref()));
     archive.add_json("doctor.json", serde_json::to_value(&diagnosis).unwrap_or_default());
     configurations(facts, sources, archive);
     tables(facts, sources, archive);

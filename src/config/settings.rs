@@ -4,6 +4,7 @@
 
 use super::report::Warning;
 use crate::events::EventName;
+use crate::io::memory_needed_mib;
 use crate::netlink::RouteProtocol;
 use crate::policy::intent::Intent;
 use crate::policy::words::words;
@@ -20,6 +21,19 @@ pub struct Configuration {
     pub intent: Intent,
     /// What somebody should look at, in the order of the file.
     pub warnings: Vec<Warning>,
+}
+
+impl Configuration {
+    /// How much memory DPDK needs at least for the file's packet buffers, in MiB.
+    pub fn memory_needed_mib(&self) -> u32 {
+        let largest = self.intent.ports.iter().map(|port| port.mtu).max().unwrap_or(1_500);
+        memory_needed_mib(self.settings.dpdk.mbufs, largest)
+    }
+
+    /// How much it is given: `memory_mib`, or what it needs if that is more.
+    pub fn memory_mib(&self) -> u32 {
+        self.settings.dpdk.memory_mib.max(self.memory_needed_mib())
+    }
 }
 
 /// What the file says about the appliance itself. Ports are in the intent.
@@ -79,7 +93,7 @@ pub struct Dpdk {
     pub eal: Vec<String>,
     /// Packet buffers for all ports and workers together.
     pub mbufs: u32,
-    /// Memory taken at start, in MiB.
+    /// Memory taken at start, in MiB; more if the packet buffers need more.
     pub memory_mib: u32,
 }
 

@@ -50,6 +50,11 @@ fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {
         report.error(span, "", "this is not TOML: a value is missing after `=`").remedy(remedy);
         return;
     }
+    if lacks_comma(error.message(), span, text) {
+        let remedy = "put a comma between the pairs in braces; outside braces each pair has a line of its own";
+        report.error(span, "", "this is not TOML: a comma is missing between two pairs").remedy(remedy);
+        return;
+    }
     let message: Vec<&str> = error.message().lines().filter(|line| !line.trim().is_empty()).collect();
     let message = in_words(&message.join("; "));
     let remedy = match () {
@@ -70,6 +75,13 @@ fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {
     if let Some(opening) = opening(text, span.start).filter(|_| swallows(&message)) {
         note.see(&opening, "it may begin here");
     }
+}
+
+/// Another pair follows on the same line: the parser finds that, or takes its key for a part of the value before it.
+fn lacks_comma(message: &str, span: &Span, text: &str) -> bool {
+    let is_key_next = text[span.end..].trim_start_matches([' ', '\t']).starts_with('=');
+    let read_as_value = text[span.clone()].trim_end().contains([' ', '\t']) && is_key_next;
+    message.contains("missing comma between key-value pairs") || read_as_value
 }
 
 /// Nothing but a comment stands behind `=` on this line.

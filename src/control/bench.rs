@@ -432,6 +432,11 @@ impl Bench {
         *self.uses.lock().unwrap() = Arc::new(MemberUse::having(members));
     }
 
+    /// A member sends a datagram from a service port.
+    pub(crate) fn speaks(&mut self, member: usize) {
+        *self.uses.lock().unwrap() = Arc::new(MemberUse::spoken(MemberId(member as u16), self.now));
+    }
+
     /// What a worker measures into.
     pub(crate) fn latency(&mut self, worker: usize) -> &mut Latency {
         &mut self.workers[worker].latency

@@ -4,6 +4,7 @@
 //! [`Controller::poll_output`], time is an argument.
 
 use super::advertising::Advertising;
+use super::asked::OneWay;
 use super::captures::Captures;
 use super::checks::Checks;
 use super::configurations::Configurations;
@@ -188,6 +189,7 @@ pub struct Controller {
     pub(super) silent: BTreeSet<NextHop>,
     pub(super) switchovers: Switchovers,
     pub(super) drains: Drains,
+    pub(super) one_way: OneWay,
     pub(super) drills: Drills,
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
@@ -259,6 +261,7 @@ impl Controller {
             silent: BTreeSet::new(),
             switchovers: Switchovers::default(),
             drains: Drains::default(),
+            one_way: OneWay::default(),
             drills: Drills::default(),
             checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
@@ -450,6 +453,7 @@ impl Controller {
             }
             Event::Wanted(hop) => self.link.neighbours.want(hop, &self.link.addresses, now),
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
+            Event::Unanswered(member) => self.on_unanswered(member, now),
             Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
             Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
             Event::Impact { query, impacts, whole, .. } => {

@@ -19,6 +19,13 @@ const MOST: usize = 16;
 /// The one alarm of all others.
 const OTHERS: &str = "connection limits";
 
+/// What each client may have, by the key of the file.
+const CLIENT_KEYS: [(Exceeded, &str); 3] = [
+    (Exceeded::Connections, "client_connection_limit"),
+    (Exceeded::Rate, "client_connection_rate_limit"),
+    (Exceeded::HalfOpen, "client_half_open_limit"),
+];
+
 /// Whose limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Of {
@@ -66,7 +73,13 @@ impl LimitsMet {
     /// A limit that a reload has changed is told as it is now.
     fn rename(&mut self, limits: &ConnectionLimits, intent: &Intent, out: &mut Outbox, now: Instant) {
         for (one, known) in &mut self.named {
-            if let Some((name, message)) = words(*one, limits, intent).filter(|(name, _)| name != known) {
+            let Some((name, message)) = words(*one, limits, intent) else { continue };
+            if name == *known {
+                // Of clients it may be another one by now: the alarm says so, and nothing has happened.
+                if one.1 == Exceeded::Client {
+                    out.raise(&key(*one), (AlarmCode::ConnectionLimit, Subject::object(&name)), message, now);
+                }
+            } else {
                 out.clear(&key(*one), || format!("{known} is another limit now"));
                 out.raise(&key(*one), (AlarmCode::ConnectionLimit, Subject::object(&name)), message, now);
                 *known = name;
@@ -118,14 +131,31 @@ fn words((of, what): Met, limits: &ConnectionLimits, intent: &Intent) -> Option<
         Exceeded::Connections => format!("{whose}: connection_limit = {}", limit.most),
         Exceeded::Rate => format!("{whose}: connection_rate_limit = {}", limit.per_second),
         Exceeded::HalfOpen => format!("{whose}: half_open_limit = {}", limit.half_open),
-        Exceeded::Client => format!("{whose}: what each client may have"),
+        Exceeded::Client => {
+            let set = CLIENT_KEYS.iter().filter(|(what, _)| limit.of_client(*what) > 0);
+            let set: Vec<String> = set.map(|(what, key)| format!("{key} = {}", limit.of_client(*what))).collect();
+            format!("{whose}: {}", set.join(", "))
+        }
     };
     let message = match what {
         Exceeded::HalfOpen => format!("{name} is met: half-open connections give way to new ones, the oldest first"),
-        Exceeded::Client => format!("{name} is met: new connections of that client are refused"),
+        Exceeded::Client => client_words(&whose, limit),
         Exceeded::Connections | Exceeded::Rate => format!("{name} is met: new connections {where_to}"),
     };
     Some((name, message))
+}
+
+/// Which client it is of those that are at their limits, the last one, and at which.
+fn client_words(whose: &str, limit: &ConnectionLimit) -> String {
+    let Some((client, what)) = limit.client_at_its_limit() else {
+        return format!("clients have reached what each may have of {whose}: new connections of these are refused");
+    };
+    let key = CLIENT_KEYS.iter().find(|(of, _)| *of == what).map_or("client_connection_limit", |(_, key)| key);
+    let then = match what {
+        Exceeded::HalfOpen => "its half-open connections give way to new ones, the oldest first",
+        Exceeded::Connections | Exceeded::Rate | Exceeded::Client => "new connections of it are refused",
+    };
+    format!("client {client} has reached {key} = {} of {whose}: {then}", limit.of_client(what))
 }
 
 fn key((of, what): Met) -> String {
@@ -136,6 +166,8 @@ fn key((of, what): Met) -> String {
 mod tests {
     use super::*;
     use crate::control::harness::two_arm;
+    use crate::policy::client_counts::ClientChange;
+    use std::net::Ipv4Addr;
 
     fn at(ms: u64) -> Instant {
         Instant::from_millis(ms)
@@ -180,6 +212,33 @@ mod tests {
         assert_eq!(standing(&out).len(), 1, "ten seconds later");
         alarms.poll(&ConnectionLimits::default(), &intent, &mut out, at(19_001));
         assert_eq!(standing(&out), [""; 0], "a file without it has been taken over");
+    }
+
+    #[test]
+    fn s206_the_alarm_of_a_client_names_it_and_the_limit_it_has_reached() {
+        let mut intent = two_arm();
+        intent.virtual_servers[0].client_connection_limit = 4;
+        intent.virtual_servers[0].client_connection_rate_limit = 100;
+        let limits = ConnectionLimits::new(&intent, None);
+        let (mut alarms, mut out, server) = (LimitsMet::default(), Outbox::default(), VirtualServerId(0));
+        for (client, ms) in [([172, 16, 5, 5], 1_000), ([172, 16, 5, 9], 2_000)] {
+            for _ in 0..4 {
+                assert!(limits.client_room(server, client.into(), (0, 0), true, at(ms).nanos()).is_ok());
+                limits.count_client(server, client.into(), ClientChange::Comes, at(ms).nanos());
+            }
+            alarms.poll(&limits, &intent, &mut out, at(ms));
+            let refused = limits.client_room(server, client.into(), (0, 0), true, at(ms).nanos());
+            assert_eq!(refused, Err(Exceeded::Connections));
+            alarms.poll(&limits, &intent, &mut out, at(ms));
+            let client = Ipv4Addr::from(client);
+            let expected = format!(
+                "client {client} has reached client_connection_limit = 4 of virtual server sip-1: new connections of it are refused"
+            );
+            assert_eq!(standing(&out), [expected]);
+        }
+        assert_eq!(logged(&mut out), 1, "that another one has reached it is told, and nothing that has happened");
+        alarms.poll(&limits, &intent, &mut out, at(12_000));
+        assert_eq!(standing(&out), [""; 0]);
     }
 
     #[test]

@@ -262,8 +262,15 @@ impl Pools {
         }
         match &choice.alarm {
             Some(alarm) => {
-                let of = (self.alarm_code(choice.active), Subject::pool(&meant.name));
-                out.raise(&alarm_key(id), of, format!("pool {}: {alarm}", meant.name), now);
+                let code = self.alarm_code(choice.active);
+                let ends = match code == AlarmCode::PoolActiveDown && forced == choice.active {
+                    true => {
+                        format!("; it is forced: `fairlead pool auto {}` returns to automatic selection", meant.name)
+                    }
+                    false => String::new(),
+                };
+                let of = (code, Subject::pool(&meant.name));
+                out.raise(&alarm_key(id), of, format!("pool {}: {alarm}{ends}", meant.name), now);
             }
             None => _ = out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
         }

@@ -26,6 +26,9 @@ pub(super) struct How {
     pub(super) confirm: Option<Duration>,
     /// It may re-steer or cut so many flows.
     pub(super) max_impact: Option<u64>,
+    /// It may take the last member that is up away from a pool. Nobody can be asked about what comes by a signal; what the other appliance
+    /// sends is confirmed there.
+    pub(super) yes: bool,
     /// The number of the one that it was before.
     pub(super) back_to: Option<u64>,
     /// It was made from the one in force then: with another in force by now it would take that back.
@@ -34,7 +37,7 @@ pub(super) struct How {
 
 impl Default for How {
     fn default() -> How {
-        How { cause: ConfigurationCause::Reload, confirm: None, max_impact: None, back_to: None, life: None }
+        How { cause: ConfigurationCause::Reload, confirm: None, max_impact: None, yes: true, back_to: None, life: None }
     }
 }
 

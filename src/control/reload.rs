@@ -13,10 +13,12 @@ use crate::admin::answer::{AdminError, Code};
 use crate::admin::configurations::LostServiceRow;
 use crate::admin::named::listed;
 use crate::admin::request::FileText;
-use crate::admin::rows::Cause;
+use crate::admin::rows::{AdminState, Cause};
 use crate::config::{Configuration, LogLevel, count, difference};
 use crate::events::EventName;
+use crate::policy::health::State;
 use crate::policy::ids::carry_over;
+use crate::policy::intent::{MemberId, PoolId};
 use crate::time::Instant;
 use std::sync::Arc;
 
@@ -91,6 +93,13 @@ impl Controller {
         if let Err(why) = acceptable(&changes) {
             return self.refuse_reload(request_id, Code::Refused, &why.clone(), why);
         }
+        // With a limit on what it may do that is refused anyway, once it is known.
+        if !how.yes
+            && how.max_impact.is_none()
+            && let Some(why) = self.leaves_nobody(&configuration)
+        {
+            return self.refuse_reload(request_id, Code::Refused, &why.clone(), why);
+        }
         let (life, text) = (self.file.intent.lives.now, file.text);
         let known = || Arc::clone(self.configurations.file());
         let file = file.file.unwrap_or_else(known);
@@ -106,6 +115,34 @@ impl Controller {
             }
             _ => self.execute(proposed, now),
         }
+    }
+
+    /// Why somebody has to agree: pools would be left without a member that is up, which have one now.
+    fn leaves_nobody(&self, file: &Configuration) -> Option<String> {
+        let next = carry_over(&self.file.intent, file.intent.clone());
+        let is_up = |member: &MemberId| {
+            self.intent.members.contains(*member)
+                && matches!(self.pools.member(*member).state, State::Up | State::Drained)
+                && !self.is_down(*member)
+        };
+        // One that is drained keeps the role while nobody else is up.
+        let stays = |member: &MemberId| {
+            is_up(member)
+                && (self.pools.member(*member).is_set() || next.members[*member].admin_state != AdminState::Offline)
+        };
+        let is_left = |id: &PoolId| {
+            let (before, after) = (&self.intent.pools[*id].members, &next.pools[*id].members);
+            before.iter().any(is_up) && !after.iter().any(stays)
+        };
+        let both = next.pools.ids().filter(|id| self.intent.pools.contains(*id));
+        let left: Vec<String> = both.filter(is_left).map(|id| next.pools[id].name.clone()).collect();
+        (!left.is_empty()).then(|| {
+            format!(
+                "no member of {} would be up any more: the file takes away the last one that is. `fairlead diff` says more; --yes does it \
+                 all the same. Nothing was changed",
+                listed(left)
+            )
+        })
     }
 
     /// What another file would do to flows has been counted: it is taken over if that is not too much.

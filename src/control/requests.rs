@@ -95,19 +95,27 @@ impl Controller {
             Request::ProbeHistory { member } => Data::ProbeHistory(self.past_probe_rows(self.member_named(&member)?)),
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
             Request::Diff { name, text } => return self.begin_diff(request_id, name, text),
-            Request::Reload { confirm_s: span, max_impact: most } => return self.reread(request_id, span, most, now),
+            Request::Reload { confirm_s: span, max_impact: most, yes } => {
+                return self.reread(request_id, span, (most, yes), now);
+            }
             Request::Confirm {} => return self.confirm(request_id, now),
             Request::SavePlan {} => Data::SavePlan(Box::new(self.save_plan(now)?)),
             Request::History {} => Data::History(self.history_rows()),
             Request::HistoryShow { number } => Data::HistoryText(Box::new(self.history_text(number)?)),
-            Request::Rollback { number, confirm_s: span, max_impact: most } => {
-                return self.begin_rollback(request_id, number, span, most, now).map(|()| None);
+            Request::Rollback { number, confirm_s: span, max_impact: most, yes } => {
+                return self.begin_rollback(request_id, number, span, (most, yes), now).map(|()| None);
             }
         }))
     }
 
-    fn reread(&mut self, request_id: u64, confirm_s: Option<u64>, max_impact: Option<u64>, now: Instant) -> Begun {
-        let how = How { confirm: confirm_s.map(Duration::from_secs), max_impact, ..How::default() };
+    fn reread(
+        &mut self,
+        request_id: u64,
+        confirm_s: Option<u64>,
+        (max_impact, yes): (Option<u64>, bool),
+        now: Instant,
+    ) -> Begun {
+        let how = How { confirm: confirm_s.map(Duration::from_secs), max_impact, yes, ..How::default() };
         self.begin_reload(request_id, how, now).map(|()| None)
     }
 

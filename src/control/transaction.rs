@@ -102,7 +102,7 @@ impl Controller {
         request_id: u64,
         number: u64,
         confirm_s: Option<u64>,
-        max_impact: Option<u64>,
+        (max_impact, yes): (Option<u64>, bool),
         now: Instant,
     ) -> Result<(), AdminError> {
         if let Some(why) = self.in_the_way(now) {
@@ -115,7 +115,7 @@ impl Controller {
         }
         let (name, text) = (format!("configuration {number}"), Arc::clone(&entry.text));
         let (cause, confirm) = (ConfigurationCause::Rollback, confirm_s.map(Duration::from_secs));
-        let how = How { cause, confirm, max_impact, back_to: Some(number), ..How::default() };
+        let how = How { cause, confirm, max_impact, yes, back_to: Some(number), ..How::default() };
         self.readings.insert(request_id, Reading::TakeOver(how));
         self.outputs.push(Output::ReadText { request_id, name, text });
         Ok(())

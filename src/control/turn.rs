@@ -96,6 +96,7 @@ impl Controller {
     fn finish(&mut self, now: Instant) {
         self.poll_drains(now);
         self.poll_drills(now);
+        self.poll_one_way(now);
         self.link.transmit(&mut self.outputs, now);
         self.note_announced();
         let meant = (&self.intent, self.publisher.latest());

@@ -25,9 +25,42 @@ pub struct Facts {
     pub lacks: Option<Vec<String>>,
     /// By interface beneath a port.
     pub offloads: Offloads,
+    /// The appliance that was asked is in another network namespace than whoever asks, or must be: what the kernel says here of links,
+    /// addresses and forwarding is not said of it.
+    pub elsewhere: Option<Elsewhere>,
     /// keepalived's own file, or why it could not be read; `None`: this appliance is of no pair, or hears no keepalived and there is none.
     pub keepalived: Option<Result<PairFile, LeftOut>>,
 }
+
+/// Where the appliance is, if not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// In the network namespace of this process, which is another one.
+    Process(u32),
+    /// Where this interface is, on which one of its ports stands.
+    Interface(String),
+}
+
+impl Elsewhere {
+    /// How that is known, and how to ask there.
+    pub fn shown(&self) -> String {
+        const THEN: &str = "so that what the kernel says here of links and addresses is not said of it. There it is";
+        match self {
+            Elsewhere::Process(id) => {
+                format!(
+                    "the appliance, process {id}, is in another network namespace, {THEN}: sudo nsenter -t {id} -n fairlead doctor"
+                )
+            }
+            Elsewhere::Interface(name) => format!(
+                "there is no interface {name} here, on which a port of the appliance stands: that is in another network namespace, {THEN}: \
+                 ip netns exec NAMESPACE fairlead doctor"
+            ),
+        }
+    }
+}
+
+/// Why a check of the kernel's network is left out then.
+pub const ELSEWHERE: &str = "the appliance is in another network namespace";
 
 /// A file of keepalived's.
 #[derive(Clone, Debug)]
@@ -211,6 +244,14 @@ impl Facts {
                 _ => None,
             })
             .collect())
+    }
+
+    /// What the kernel says of its network here is said of where the appliance is.
+    ///
+    /// # Errors
+    /// That it is not.
+    pub fn is_here(&self) -> Result<(), LeftOut> {
+        self.elsewhere.as_ref().map_or(Ok(()), |_| Err(LeftOut::because(ELSEWHERE)))
     }
 
     /// An appliance answers.

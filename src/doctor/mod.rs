@@ -12,7 +12,7 @@ mod found;
 mod host;
 
 pub use device::Device;
-pub use facts::{COUNTERS_BEFORE, Facts, File, Offloads, PairFile, Tables, Unheard, history_of};
+pub use facts::{COUNTERS_BEFORE, ELSEWHERE, Elsewhere, Facts, File, Offloads, PairFile, Tables, Unheard, history_of};
 pub use finding::{Diagnosis, FindingRow, FindingSeverity, LeftOutRow};
 pub use found::LeftOut;
 pub use host::{Host, Reading};

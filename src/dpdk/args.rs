@@ -14,7 +14,7 @@ pub struct EalConfig {
     pub worker_cores: Vec<usize>,
     /// Whether memory is taken from hugepages; else from ordinary pages, which works anywhere and is slower.
     pub hugepages: bool,
-    /// How much memory DPDK takes, in MB; see [`super::memory_mb`].
+    /// How much memory DPDK takes, in MB; see [`crate::io::memory_needed_mib`].
     pub memory_mb: u32,
     /// The devices of all ports, as configured: PCI ones are allowed to DPDK, and without any the bus is left alone.
     pub devices: Vec<String>,

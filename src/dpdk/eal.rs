@@ -171,7 +171,11 @@ fn why_not_started(code: i32, config: &EalConfig) -> Fault {
         let what = "starting DPDK".to_owned();
         return Fault::NoPermission { what, capabilities: "CAP_SYS_ADMIN, CAP_IPC_LOCK and CAP_NET_ADMIN", said };
     }
-    if code == libc::ENOMEM || said.mentions(&["Cannot init memory", "Cannot allocate memory"]) {
+    let lacks_memory = code == libc::ENOMEM || said.mentions(&["Cannot init memory", "Cannot allocate memory"]);
+    if config.hugepages && lacks_memory {
+        return Fault::FewHugepages { megabytes, pages: megabytes.div_ceil(2), said };
+    }
+    if lacks_memory {
         return no_memory(megabytes, said);
     }
     Fault::NotStarted { reason: error_text(code), said }

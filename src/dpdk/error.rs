@@ -38,6 +38,12 @@ pub(super) enum Fault {
          hugepages = false in [dpdk]{said}"
     )]
     NoHugepages { megabytes: u32, pages: u32, said: Said },
+    /// There are huge pages, and too few. `pages` are of 2 MB.
+    #[error(
+        "DPDK needs {megabytes} MB of huge pages, and fewer are free: raise memory_mib in [dpdk] (and the reserved huge pages) to that (for \
+         2 MB pages: sysctl vm.nr_hugepages={pages}), or lower mbufs{said}"
+    )]
+    FewHugepages { megabytes: u32, pages: u32, said: Said },
     /// The memory DPDK took is too small, or it could take none.
     #[error(
         "{what} needs {megabytes} MB of memory that DPDK does not have: lower mbufs in [dpdk], or free memory{said}"

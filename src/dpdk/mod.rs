@@ -36,7 +36,6 @@ pub use frame::Mbuf;
 pub use inherited::{files_given, keep_files_from_programs};
 pub use interface::joins_segments;
 pub use large_pages::LargePages;
-pub use mempool::memory_mb;
 pub use nic::PortFacts;
 pub use port::{Link, PortConfig, Ports};
 pub use queue::Queue;

@@ -64,6 +64,15 @@ impl MemberUse {
         uses
     }
 
+    /// One in which this member has sent a datagram from a service port.
+    #[cfg(test)]
+    pub fn spoken(member: MemberId, at: Instant) -> MemberUse {
+        let uses = MemberUse::default();
+        uses.reserve(usize::from(member.0) + 1);
+        uses.spoke(member, at);
+        uses
+    }
+
     /// Room for the members with ids below `bound`.
     pub fn reserve(&self, bound: usize) {
         self.0.reserve(bound);

@@ -47,7 +47,7 @@ alarms! {
     PoolNoMember = "pool.no-member", Critical, "No member of a pool can take its work.",
         "See `fairlead members` for why each is down; start a SIP Server, or correct its monitor.";
     PoolActiveDown = "pool.active-down", Critical, "A pool's active member is down, and keeps the role because it was forced or nobody else is up.",
-        "Start it, or return to automatic selection with `fairlead pool auto POOL`.";
+        "See `fairlead members` for why it is down; start a SIP Server of the pool, or correct its monitor.";
     PoolActiveUnfit = "pool.active-unfit", Warning, "A pool's active member is drained or not known to be up, and keeps the role.",
         "See `fairlead members`: enable a member, or bring another one up.";
     PoolRoles = "pool.roles", Warning, "Members of a pair do not agree on who is primary.",
@@ -62,6 +62,8 @@ alarms! {
         "Find out why it went down; `fairlead member enable NAME` lets it be chosen again.";
     MemberDrainOverdue = "member.drain-overdue", Warning, "A drain's time is up, but no other member is.",
         "Bring another member up, or take it offline with `fairlead member offline NAME --yes`.";
+    MemberOneWay = "member.one-way", Warning, "A member answers probes, but nothing it sends to those who ask at its virtual address passes Fairlead.",
+        "`fairlead doctor --only member-gateway` says more: mostly its default gateway is another host, or its firewall drops the answers.";
     NextHopUnreachable = "next-hop.unreachable", Critical, "The next hop of a route does not answer ARP.",
         "Look at the router and the link to it; clients behind it cannot be reached.";
     PortDown = "port.down", Critical, "The link of a port is down.",

@@ -75,6 +75,14 @@ impl<'a> Names<'a> {
         self.intent.direct_access.rules.iter().position(allows).map(|at| at + 1)
     }
 
+    /// The interface whose network has the address and members.
+    pub(super) fn beside_members(self, address: Ipv4Addr) -> Option<String> {
+        let Some(Way::OnLink(interface)) = self.intent.way_towards(address) else { return None };
+        let networks = self.intent.interfaces.get(interface)?.addresses.iter().filter(|net| net.contains(&address));
+        let has_members = |net: &Ipv4Net| self.intent.members.iter().any(|member| net.contains(&member.address));
+        networks.clone().any(has_members).then(|| self.interface(interface))
+    }
+
     /// How a packet gets to an address: the network it is on, or the route, static or learned.
     pub(super) fn way(self, address: Ipv4Addr) -> String {
         match self.intent.way_towards(address) {

@@ -40,7 +40,10 @@ fn owner(trial: &Trial, names: Names, address: Ipv4Addr) -> String {
             format!("member {} of pool {pool}, {}, on interface {on}", names.member(member), view.state)
         }
         AddressClass::Broadcast => "all hosts of a network of ours".into(),
-        AddressClass::Other => format!("outside, {}", names.way(address)),
+        AddressClass::Other => match names.beside_members(address) {
+            Some(interface) => format!("a host of the servers' network that is no member, on interface {interface}"),
+            None => format!("outside, {}", names.way(address)),
+        },
     };
     format!("{address}: {text}")
 }

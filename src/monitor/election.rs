@@ -175,7 +175,12 @@ impl<'a> Ballot<'a> {
             Some(one) if one.state != State::Up && !up.is_empty() => {
                 Some(format!("{} is active but {}, while {} is up", one.name, known(one), names()))
             }
-            Some(one) if matches!(one.state, State::Down | State::Drained) => {
+            Some(one) if one.state == State::Down => Some(format!(
+                "no SIP Server of the pool answers: {} is active but {}, and datagrams still go to it, the last one that was chosen",
+                one.name,
+                known(one)
+            )),
+            Some(one) if one.state == State::Drained => {
                 Some(format!("{} is active but {}, and no other member is up", one.name, known(one)))
             }
             Some(one) if one.says == Says::Standby && one.state == State::Up => {

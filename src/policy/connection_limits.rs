@@ -64,6 +64,8 @@ struct Counted {
     due: AtomicU64,
     /// By [`Exceeded`]: when that was met last, in nanoseconds, and one more; zero: never.
     exceeded: [AtomicU64; Exceeded::COUNT],
+    /// Which client met what of its own limits last: its address, above that [`Exceeded`], and one more; zero: none has.
+    client: AtomicU64,
 }
 
 impl ConnectionLimit {
@@ -74,11 +76,11 @@ impl ConnectionLimit {
 
     /// One that has counted the same, and counts for itself from now on.
     fn detached(&self) -> ConnectionLimit {
-        let Counted { connections, half_open, due, exceeded } = &*self.counted;
+        let Counted { connections, half_open, due, exceeded, client } = &*self.counted;
         let copied = |cell: &AtomicU64| AtomicU64::new(cell.load(Ordering::Relaxed));
         let exceeded = exceeded.each_ref().map(copied);
         let (connections, half_open) = (copied(connections), copied(half_open));
-        let counted = Counted { connections, half_open, due: copied(due), exceeded };
+        let counted = Counted { connections, half_open, due: copied(due), exceeded, client: copied(client) };
         ConnectionLimit { counted: Arc::new(counted), ..*self }
     }
 
@@ -136,6 +138,21 @@ impl ConnectionLimit {
         self.counted.exceeded[what as usize].load(Ordering::Relaxed).checked_sub(1)
     }
 
+    /// The client that was found last to have all that each may have, and of what.
+    pub fn client_at_its_limit(&self) -> Option<(Ipv4Addr, Exceeded)> {
+        let noted = self.counted.client.load(Ordering::Relaxed).checked_sub(1)?;
+        Some((Ipv4Addr::from_bits(noted as u32), *Exceeded::ALL.get((noted >> 32) as usize)?))
+    }
+
+    /// What the file says of that for each client; 0: no limit.
+    pub fn of_client(&self, what: Exceeded) -> u32 {
+        match what {
+            Exceeded::Connections | Exceeded::Client => self.client.most,
+            Exceeded::Rate => self.client.per_second,
+            Exceeded::HalfOpen => self.client.half_open,
+        }
+    }
+
     /// A connection has begun: it counts for the rate. What began although the rate was exceeded, as what goes on with another member
     /// does, keeps others out no longer than for one connection more.
     pub fn begin(&self, now: u64) {
@@ -181,11 +198,21 @@ impl ConnectionLimit {
         self.counted.due.load(Ordering::Relaxed).max(now) + interval
     }
 
-    fn note(&self, what: Exceeded, now: u64) {
+    /// Says whether it was noted: it may have been a moment ago.
+    fn note(&self, what: Exceeded, now: u64) -> bool {
         let (cell, now) = (&self.counted.exceeded[what as usize], now + 1);
         let before = cell.load(Ordering::Relaxed);
-        if before == 0 || now.saturating_sub(before) >= NOTED_EVERY {
+        let is_due = before == 0 || now.saturating_sub(before) >= NOTED_EVERY;
+        if is_due {
             cell.store(now, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    fn note_client(&self, client: Ipv4Addr, what: Exceeded, now: u64) {
+        if self.note(Exceeded::Client, now) {
+            let noted = (what as u64) << 32 | u64::from(client.to_bits());
+            self.counted.client.store(noted + 1, Ordering::Relaxed);
         }
     }
 }
@@ -280,7 +307,7 @@ impl ConnectionLimits {
             }
             () => return Ok(()),
         };
-        limit.note(Exceeded::Client, now);
+        limit.note_client(client, lacks, now);
         Err(lacks)
     }
 

@@ -84,8 +84,17 @@ impl EventQueue {
 
     /// Reports that a member's state may have changed, unless that was reported a moment ago.
     pub(super) fn hint(&mut self, member: MemberId, now: Instant) {
+        self.send_hint(member, Event::Hint(member), now);
+    }
+
+    /// Likewise that a request for it has waited for too long.
+    pub(super) fn unanswered(&mut self, member: MemberId, now: Instant) {
+        self.send_hint(member, Event::Unanswered(member), now);
+    }
+
+    fn send_hint(&mut self, member: MemberId, event: Event, now: Instant) {
         let may_be_sent = self.next_hint[member.index()] <= now.nanos();
-        if may_be_sent && self.try_send(Lane::Neighbours, Event::Hint(member)) {
+        if may_be_sent && self.try_send(Lane::Neighbours, event) {
             self.next_hint[member.index()] = (now + HINT_PAUSE).nanos();
         }
     }

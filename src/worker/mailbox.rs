@@ -256,6 +256,9 @@ pub enum Event {
     Wanted(NextHop),
     /// A frame hints that this member's state may have changed. Sent at most once in 100 ms a member.
     Hint(MemberId),
+    /// A request for this member has waited for too long, and nobody of its pool has answered any meanwhile. A hint as well, and sent as
+    /// seldom.
+    Unanswered(MemberId),
     /// Rows for [`Command::ListFlows`]; the last part is marked.
     Flows {
         /// The query they answer.

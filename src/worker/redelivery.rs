@@ -163,7 +163,7 @@ impl<P: Port> Pipeline<P> {
     pub(super) fn redeliver(&mut self, now: Instant) -> usize {
         self.copies.expire(now);
         let events = &mut self.out.events;
-        self.copies.overdue(now, |member| events.hint(member, now));
+        self.copies.overdue(now, |member| events.unanswered(member, now));
         if self.leaving.is_empty() {
             return 0;
         }

@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("handover", &["flow", "policy", "wire", "time"]),
     ("worker", &["engine", "flow", "policy", "io", "wire", "time"]),
     ("dpdk", &["io"]),
-    ("config", &["events", "netlink", "policy", "wire"]),
+    ("config", &["events", "io", "netlink", "policy", "wire"]),
     ("admin", &["config", "events", "policy", "wire", "time"]),
     ("sync", &["worker", "handover", "engine", "flow", "wire", "time"]),
     ("host", &["worker", "netlink", "policy", "wire", "time"]),

@@ -413,7 +413,7 @@ fn s155_what_is_taken_back_at_the_active_one_does_not_come_back_with_the_configu
     twins.run(ms(200));
     assert_eq!(admin(&mut twins, 1, "sip-c"), AdminState::Offline);
     twins.leads[1].file = files[1].clone();
-    twins.ask(1, Request::Reload { confirm_s: Some(5), max_impact: None }).unwrap();
+    twins.ask(1, Request::Reload { confirm_s: Some(5), max_impact: None, yes: false }).unwrap();
     assert_eq!(members(&mut twins, 1).len(), 2);
     twins.ask(0, set("sip-c", AdminState::Enabled)).unwrap();
     twins.rest(secs(7));

@@ -221,7 +221,7 @@ fn s83_a_reload_that_nobody_confirms_is_undone_and_loses_nothing_either() {
     with_a_active(&without_signs(), |bench| {
         let mut connections = connections(bench);
         bench.lead.file = without_signs().and(SECOND_VIP).probing(200, 3);
-        bench.ask(Request::Reload { confirm_s: Some(5), max_impact: None }).expect("the file is good");
+        bench.ask(Request::Reload { confirm_s: Some(5), max_impact: None, yes: false }).expect("the file is good");
         bench.steady(secs(4), HOST_A);
         is_there(bench, HOST_A, 5070, 5071);
         let refused = bench.ask(Request::reload()).expect_err("one waits");
@@ -233,7 +233,7 @@ fn s83_a_reload_that_nobody_confirms_is_undone_and_loses_nothing_either() {
         assert_eq!(bench.members[0].probes.len() - heard, 4, "probes as before");
         connections.iter_mut().for_each(|connection| connection.exchange(bench));
         assert_eq!(bench.switchovers().len(), 1, "and sip-a was active all the time");
-        bench.ask(Request::Reload { confirm_s: Some(5), max_impact: None }).expect("the file is good");
+        bench.ask(Request::Reload { confirm_s: Some(5), max_impact: None, yes: false }).expect("the file is good");
         bench.ask(Request::Confirm {}).expect("one waits");
         bench.steady(secs(6), HOST_A);
         is_there(bench, HOST_A, 5070, 5071);
@@ -352,7 +352,8 @@ fn s83_any_file_after_any_other_under_traffic_leaves_an_appliance_that_serves() 
         for round in 0..150 {
             let pick = (0..files.len()).find(|_| bench.chance(4)).unwrap_or(0);
             bench.lead.file = files[pick].clone();
-            let request_id = bench.lead.ask(Request::reload(), bench.now());
+            let anyway = Request::Reload { confirm_s: None, max_impact: None, yes: true };
+            let request_id = bench.lead.ask(anyway, bench.now());
             (0..20).for_each(|number| babble(bench, round * 20 + number));
             bench.run(ms(30));
             let answer = bench.lead.answer(request_id).expect("a reload is answered in time");

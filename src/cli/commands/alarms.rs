@@ -1,9 +1,10 @@
 //! `fairlead alarms`, and the acknowledgement of one
 
-use super::arguments::{Once, View, comment};
+use super::arguments::{Once, View, comment, number};
 use super::kit::*;
 use super::question::Question;
 use crate::admin::Request;
+use crate::cli::client::Failure;
 use crate::events::Severity;
 use clap::Subcommand;
 
@@ -16,6 +17,7 @@ pub enum Alarms {
         #[command(flatten)]
         once: Once,
         /// Its ID, as `alarms` has it
+        #[arg(value_parser = number::<u64>(0..=u64::MAX))]
         id: u64,
         /// What others should know, at most 250 bytes
         #[arg(long, value_name = "TEXT", value_parser = comment)]
@@ -29,7 +31,9 @@ pub(super) fn question(view: View, check: bool, instead: Option<Alarms>) -> Ques
         Some(Alarms::Acknowledge { once, id, comment }) => {
             once.of(Request::AlarmAcknowledge { id, comment }, acknowledged)
         }
-        None if check => Question { exit: Some(state), ..view.of(Request::Alarms {}, checked) },
+        None if check => {
+            Question { exit: Some(state), unanswered: Some(unanswered), ..view.of(Request::Alarms {}, checked) }
+        }
         None => view.of(Request::Alarms {}, show),
     }
 }
@@ -92,6 +96,16 @@ pub(super) fn state(data: &Value) -> u8 {
     let rows: Vec<AlarmRow> = from_value(data.clone()).unwrap_or_default();
     let open = rows.iter().filter(|row| row.acknowledged.is_none()).map(|row| row.severity);
     open.max().map_or(0, |worst| if worst == Severity::Critical { 2 } else { 1 })
+}
+
+/// The same line where there is no answer, and the exit code: without an appliance nothing is forwarded, which is as grave as anything;
+/// of one that may not be asked nothing is known.
+pub(super) fn unanswered(failure: &Failure) -> (String, u8) {
+    let (line, code) = match failure {
+        Failure::Unreachable(why) | Failure::Silent(why) => (format!("CRITICAL: no appliance answers at {why}"), 2),
+        Failure::Forbidden { .. } | Failure::Refused(_) | Failure::Unreadable(_) => (format!("UNKNOWN: {failure}"), 3),
+    };
+    (visible(&line) + "\n", code)
 }
 
 /// What it is about, in one word.

@@ -10,9 +10,10 @@ use crate::admin::rows::{AdminState, LogLevel};
 use crate::config::parse_prefix;
 use crate::events::EventName;
 use crate::policy::words::Word;
-use clap::{Args, value_parser};
+use clap::Args;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Seconds back that events are asked for at most: a year.
@@ -33,7 +34,7 @@ pub struct View {
     pub(super) once: Once,
     /// Refresh every so many seconds; with --json a line each time [default: 2]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
-    #[arg(value_parser = value_parser!(u64).range(1..=3600))]
+    #[arg(value_parser = number::<u64>(1..=3600))]
     pub(super) watch: Option<u64>,
 }
 
@@ -95,6 +96,7 @@ impl Once {
             narrow: None,
             during: None,
             stream: false,
+            unanswered: None,
         }
     }
 
@@ -140,6 +142,18 @@ impl OfMember {
         let wait = wait.then(|| Request::DrainReport { member: self.member.clone() });
         let request = Request::MemberSet { member: self.member, admin: AdminState::Draining, yes: false, for_s };
         Question { wait, ..self.once.of(request, members::show) }
+    }
+}
+
+/// A whole number within bounds; whatever is none is answered in words.
+pub fn number<T: TryFrom<u64>>(within: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text: &str| {
+        let known = text.parse::<u64>().ok().filter(|number| within.contains(number));
+        known.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match (*within.start(), *within.end()) {
+            (0, u64::MAX) => "write a whole number".to_owned(),
+            (least, u64::MAX) => format!("write a whole number, {least} or more"),
+            (least, most) => format!("write a whole number, {least} to {most}"),
+        })
     }
 }
 

@@ -1,10 +1,10 @@
 //! `fairlead capture`: what is typed. What is done with it: `cli/capture`.
 
-use super::arguments::parse_client;
+use super::arguments::{number, parse_client};
 use crate::admin::capture::{CaptureSide, CaptureVerdict, SNAPLEN_MAX, SNAPLEN_MIN};
 use crate::policy::words::Word;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueHint, value_parser};
+use clap::{Args, ValueHint};
 use ipnet::Ipv4Net;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,10 +62,10 @@ pub struct Capture {
     #[arg(value_parser = ["before", "after", "both"])]
     pub side: String,
     /// Keep so many bytes of each frame, 18 (Ethernet header and VLAN tag) to 65535 [default: all]
-    #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(i64::from(SNAPLEN_MIN)..=i64::from(SNAPLEN_MAX)))]
+    #[arg(long, value_name = "BYTES", value_parser = number::<u32>(SNAPLEN_MIN.into()..=SNAPLEN_MAX.into()))]
     pub snaplen: Option<u32>,
     /// End after so many frames
-    #[arg(long, value_name = "FRAMES", value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "FRAMES", value_parser = number::<u64>(1..=u64::MAX))]
     pub count: Option<u64>,
     /// End after so long, such as 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -74,7 +74,7 @@ pub struct Capture {
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "write")]
     pub file_size: Option<u64>,
     /// Keep so many files, and overwrite the oldest, 2 to 1000 [default: 10]
-    #[arg(long, value_name = "FILES", value_parser = value_parser!(u32).range(2..=1_000), requires = "file_size")]
+    #[arg(long, value_name = "FILES", value_parser = number::<u32>(2..=1_000), requires = "file_size")]
     pub files: Option<u32>,
     /// Print a JSON object for each frame
     #[arg(long, conflicts_with = "write")]

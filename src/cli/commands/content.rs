@@ -20,7 +20,7 @@ pub struct Content {
     request: Option<String>,
     /// With --call-id: it answers, with this code [default: 200]
     #[arg(long, value_name = "CODE", num_args = 0..=1, require_equals = true, default_missing_value = "200")]
-    #[arg(value_parser = clap::value_parser!(u16).range(100..=699), requires = "call_id")]
+    #[arg(value_parser = super::arguments::number::<u16>(100..=699), requires = "call_id")]
     response: Option<u16>,
     /// With --call-id: the address in its topmost Via, that of whoever asked [default: its source; of an answer its destination]
     #[arg(long, value_name = "HOST", value_parser = token, requires = "call_id")]

@@ -52,7 +52,7 @@ pub enum Explain {
         #[arg(value_parser = address)]
         dst: Ipv4Addr,
         /// Its identifier
-        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = super::arguments::number::<u16>(0..=0xffff))]
         id: u16,
         /// Where it comes in, and how it is shown.
         #[command(flatten)]

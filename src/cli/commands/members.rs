@@ -91,10 +91,13 @@ fn is_at_rest(row: &MemberRow) -> bool {
     row.role != Role::Active && row.flows + row.direct == 0 && row.udp_idle_ms.is_none_or(|idle| idle > OVER)
 }
 
-/// After `pool force`: a member that is forced although it is down serves nobody, and the operator should know.
+/// After `pool force`: nobody takes over from a member that is forced, and one that is down serves nobody.
 pub(super) fn forced(data: Value, now: Wall) -> Shown {
     let rows: Vec<MemberRow> = from_value(data.clone())?;
     let mut text = show(data, now)?;
+    for row in rows.iter().filter(|row| row.role == Role::Active) {
+        text += &paragraph(&format!("{} is forced: no fail-over until `fairlead pool auto {}`", row.name, row.pool));
+    }
     for row in rows.iter().filter(|row| row.role == Role::Active && row.state == MemberState::Down) {
         text += &paragraph(&format!("warning: {} is active but down: {}", row.name, row.reason));
     }

@@ -47,6 +47,7 @@ mod top;
 mod traffic;
 mod virtual_servers;
 
+pub use arguments::number;
 pub use backup::{Backup, Restore};
 pub use doctor::Doctor;
 pub use events::followed;
@@ -67,7 +68,7 @@ use alarms::Alarms;
 use arguments::{OfMember, OfPool, Once, Only, View, confirm_time, drain_time, drill_time, level};
 use capture::Capture;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgGroup, Subcommand, ValueHint, value_parser};
+use clap::{ArgGroup, Subcommand, ValueHint};
 use clap_complete::Shell;
 use events::Events;
 use exclude::Exclude;
@@ -100,7 +101,7 @@ pub enum Command {
         /// Compare it with this machine too: cores, devices, memory; exit 1 if it cannot run here
         #[arg(long)]
         here: bool,
-        /// Print what is wrong, and nothing else
+        /// Print what is wrong, and warnings, and nothing else
         #[arg(long, short)]
         quiet: bool,
         /// Print what was found as JSON, and nothing else
@@ -168,13 +169,13 @@ pub enum Ask {
         #[command(flatten)]
         only: Only,
         /// At most so many rows, up to 100000; how many more there are is said [default: 1000]
-        #[arg(long, value_name = "ROWS", value_parser = value_parser!(u64).range(1..=FLOWS_MAX as u64))]
+        #[arg(long, value_name = "ROWS", value_parser = number::<u64>(1..=FLOWS_MAX as u64))]
         limit: Option<u64>,
         /// Only flows with this port at any end
-        #[arg(long, value_parser = value_parser!(u16).range(1..))]
+        #[arg(long, value_parser = number::<u16>(1..=0xffff))]
         port: Option<u16>,
         /// Show who has opened most of them instead, among the 100000 that are listed at most: so many sources, each with member and path
-        #[arg(long, value_name = "NUMBER", conflicts_with = "limit", value_parser = value_parser!(u64).range(1..=1000))]
+        #[arg(long, value_name = "NUMBER", conflicts_with = "limit", value_parser = number::<u64>(1..=1000))]
         top: Option<u64>,
         /// What else is done with them.
         #[command(subcommand)]
@@ -205,7 +206,7 @@ pub enum Ask {
         #[arg(long)]
         drops: bool,
         /// Wait so many seconds, and show by how much each has grown meanwhile
-        #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3600))]
+        #[arg(long, value_name = "SECONDS", value_parser = number::<u64>(1..=3600))]
         during: Option<u64>,
     },
     /// What is wrong now: code, severity, since when, what to do; --check for monitoring
@@ -215,8 +216,8 @@ pub enum Ask {
         /// How they are shown.
         #[command(flatten)]
         view: View,
-        /// Print one line and exit 0 without alarms, 1 with warnings, 2 with critical ones, as Nagios wants it; 3 without an appliance.
-        /// Those that are acknowledged do not count
+        /// Print one line and exit 0 without alarms, 1 with warnings, 2 with critical ones or without an appliance, 3 if that may not be
+        /// asked, as Nagios wants it. Those that are acknowledged do not count
         #[arg(long, conflicts_with_all = ["json", "watch"])]
         check: bool,
         /// What is done with one.
@@ -235,7 +236,7 @@ pub enum Ask {
         #[arg(long, value_name = "NAME")]
         pool: Option<String>,
         /// Only the last so many
-        #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
+        #[arg(long, value_name = "NUMBER", value_parser = number::<u64>(1..=u64::MAX))]
         last: Option<u64>,
     },
     /// Forwarding latency and loop times as percentiles; stalls
@@ -327,8 +328,11 @@ pub enum Ask {
         #[arg(long, value_name = "TIME", value_parser = confirm_time)]
         confirm: Option<u64>,
         /// Refuse if it would re-steer or cut more flows than this; `diff` says how many
-        #[arg(long, value_name = "FLOWS")]
+        #[arg(long, value_name = "FLOWS", value_parser = number::<u64>(0..=u64::MAX))]
         max_impact: Option<u64>,
+        /// Even if it takes the last member that is up away from a pool
+        #[arg(long)]
+        yes: bool,
     },
     /// Keep the configuration that a reload or rollback with --confirm has put in force
     Confirm(Once),
@@ -348,13 +352,17 @@ pub enum Ask {
         #[command(flatten)]
         once: Once,
         /// Its number, as `history` has it
+        #[arg(value_parser = number::<u64>(0..=u64::MAX))]
         number: u64,
         /// As of `reload`: 1s to 24h
         #[arg(long, value_name = "TIME", value_parser = confirm_time)]
         confirm: Option<u64>,
         /// As of `reload`
-        #[arg(long, value_name = "FLOWS")]
+        #[arg(long, value_name = "FLOWS", value_parser = number::<u64>(0..=u64::MAX))]
         max_impact: Option<u64>,
+        /// As of `reload`
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -385,6 +393,7 @@ pub enum History {
         #[command(flatten)]
         once: Once,
         /// Its number
+        #[arg(value_parser = number::<u64>(0..=u64::MAX))]
         number: u64,
     },
 }
@@ -506,15 +515,15 @@ impl Ask {
             Ask::Diff { once, file } => {
                 Question { file, ..once.of(Request::Diff { name: None, text: None }, diff::show) }
             }
-            Ask::Reload { once, confirm, max_impact } => {
-                once.of(Request::Reload { confirm_s: confirm, max_impact }, reload::show)
+            Ask::Reload { once, confirm, max_impact, yes } => {
+                once.of(Request::Reload { confirm_s: confirm, max_impact, yes }, reload::show)
             }
             Ask::History { instead: Some(History::Show { once, number }), .. } => {
                 once.of(Request::HistoryShow { number }, history::text)
             }
             Ask::History { view, .. } => view.of(Request::History {}, history::show),
-            Ask::Rollback { once, number, confirm, max_impact } => {
-                once.of(Request::Rollback { number, confirm_s: confirm, max_impact }, reload::rolled_back)
+            Ask::Rollback { once, number, confirm, max_impact, yes } => {
+                once.of(Request::Rollback { number, confirm_s: confirm, max_impact, yes }, reload::rolled_back)
             }
             Ask::Confirm(once) => once.of(Request::Confirm {}, reload::confirmed),
         }

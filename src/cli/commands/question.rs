@@ -6,6 +6,7 @@ use super::kit::Shown;
 use super::narrow::Narrow;
 use crate::admin::Request;
 use crate::admin::rows::Wall;
+use crate::cli::client::Failure;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Question {
     pub during: Option<u64>,
     /// What happens after that is shown too, as it happens.
     pub stream: bool,
+    /// What is printed where there is no answer, and what the command ends with, instead of saying why on the standard error.
+    pub unanswered: Option<fn(&Failure) -> (String, u8)>,
 }
 
 impl Question {

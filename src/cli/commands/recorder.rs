@@ -39,6 +39,7 @@ pub enum What {
     /// Write a recording into a pcapng file, as `capture -w` does
     Save {
         /// Its number, as `recorder list` has it
+        #[arg(value_parser = super::arguments::number::<u64>(0..=u64::MAX))]
         id: u64,
         /// The file; `-`: the standard output
         #[arg(value_hint = ValueHint::FilePath)]

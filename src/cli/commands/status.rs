@@ -8,7 +8,10 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
     let status: Status = from_value(data)?;
     let uptime = span(Duration::from_secs(status.uptime_s));
     let head = format!("{} · Fairlead {} · up {uptime} · epoch {}", status.name, status.version, status.epoch);
-    let alarm = |row: &AlarmRow| paragraph(&format!("ALARM for {}: {}", span(now.since(row.since)), row.message));
+    let alarm = |row: &AlarmRow| {
+        let word = row.severity.to_string().to_uppercase();
+        paragraph(&format!("{word} for {}: {}", span(now.since(row.since)), row.message))
+    };
     let alarms: String = status.alarms.iter().map(alarm).collect();
     let parts = [
         format!("{}\n{alarms}{}{}", visible(&head), pair(status.pair.as_ref(), now), awaited(status.awaited.as_ref())),

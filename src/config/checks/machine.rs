@@ -6,10 +6,11 @@ use crate::config::reader::{At, Field, Section};
 use crate::config::report::{Report, count};
 use crate::config::schema::{Cores, Dpdk, Limits};
 use crate::config::settings::Idle;
+use crate::io::{buffer_bytes, memory_needed_mib};
 use std::time::Duration;
 
-/// Bytes of memory one packet buffer takes: 2048 of data, 128 of headroom, its header and the pool's own.
-const MBUF_BYTES: u64 = 2_400;
+/// What is usual in a LAN, in bytes.
+const USUAL_MTU: u16 = 1_500;
 /// `sun_path` of `sockaddr_un`, less the closing zero (unix(7)).
 const SOCKET_PATH: usize = 107;
 
@@ -21,6 +22,7 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     shared_cores(&document.cores, cores, report);
     missing_cores(&document.cores, cores, report);
     memory(&document.dpdk, report);
+    huge_pages(document, report);
     held_fragments(document, report);
     short_timer(document, "tcp_opening", &document.timeouts.tcp_opening, report);
     short_timer(document, "tcp_closing", &document.timeouts.tcp_closing, report);
@@ -141,16 +143,36 @@ fn missing_cores(cores: &Cores, present: usize, report: &mut Report) {
 
 fn memory(dpdk: &Dpdk, report: &mut Report) {
     let (Some(mbufs), Some(memory)) = (&dpdk.mbufs, &dpdk.memory_mib) else { return };
-    let needed = (u64::from(mbufs.value) * MBUF_BYTES).div_ceil(1 << 20);
-    if needed <= u64::from(memory.value) {
+    let each = u64::from(buffer_bytes(USUAL_MTU));
+    if (u64::from(mbufs.value) * each).div_ceil(1 << 20) <= u64::from(memory.value) {
         return;
     }
+    let needed = memory_needed_mib(mbufs.value, USUAL_MTU);
     let (key, span) = if mbufs.written { ("mbufs", &mbufs.span) } else { ("memory_mib", &memory.span) };
-    let most = (u64::from(memory.value) << 20) / MBUF_BYTES;
+    let most = (u64::from(memory.value) << 20) / each;
     dpdk.error(report, key, span, format!("{mbufs} packet buffers do not fit into {memory} MiB of memory")).instead(
         format!("at most {most} packet buffers in {memory} MiB"),
         format!("write memory_mib = {} or more, or fewer mbufs", needed.next_multiple_of(64)),
     );
+}
+
+/// Where packet buffers need more than is written, DPDK takes it; of huge pages so much must be reserved.
+fn huge_pages(document: &Document, report: &mut Report) {
+    let dpdk = &document.dpdk;
+    let (Some(mbufs), Some(memory)) = (&dpdk.mbufs, &dpdk.memory_mib) else { return };
+    let is_asked = dpdk.hugepages.as_ref().is_some_and(|asked| asked.value);
+    let mtu = document.ports.iter().flat_map(|port| &port.mtu).map(|mtu| mtu.value).max().unwrap_or(USUAL_MTU);
+    let needed = memory_needed_mib(mbufs.value, mtu);
+    if !is_asked || needed <= memory.value || report.marked(&memory.span) || report.marked(&mbufs.span) {
+        return;
+    }
+    let (key, span) = if memory.written { ("memory_mib", &memory.span) } else { ("mbufs", &mbufs.span) };
+    let message = format!(
+        "memory_mib = {memory} is less than the {needed} MiB of huge pages that DPDK needs for {mbufs} packet buffers, and takes"
+    );
+    let enough = needed.next_multiple_of(2);
+    let remedy = format!("raise memory_mib (and the reserved huge pages) to {enough}, or write fewer mbufs");
+    dpdk.warning(report, key, span, message).remedy(remedy);
 }
 
 /// Fragments that wait for the rest of their datagram may not take the buffers that the NICs receive into.

@@ -51,6 +51,8 @@ fn syntax() {
             ("a value is missing", &[("vlan = 120", "vlan =")]),
             ("a comment in its place", &[("workers = [1]", "workers = # later")]),
             ("a word without quotes", &[("kind = \"sip\"", "kind = sip")]),
+            ("no comma behind a text in braces", &[("name = \"sip-b\",", "name = \"sip-b\"")]),
+            ("no comma behind a number in braces", &[("name = \"sip-b\",", "weight = 3 name = \"sip-b\",")]),
             ("a key twice", &[("vlan = 120", "vlan = 120\nvlan = 121")]),
             ("a table twice", &[("", "[cores]\nmanagement = 2\n")]),
             ("single where several may stand", &[("[[monitor]]", "[monitor]")]),
@@ -601,6 +603,10 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         ("routes of devices that are not there", &[("[cores]", "[routes]\nfrom_kernel = true\n\n[cores]")]),
         ("nobody behind a router", &[("[[route]]\nto = \"default\"\nvia = \"192.0.2.1\"\n", "")]),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
+        (
+            "fewer huge pages than packet buffers need",
+            &[("[cores]", "[dpdk]\nhugepages = true\nmbufs = 16383\nmemory_mib = 128\n\n[cores]")],
+        ),
     ];
     insta::assert_snapshot!("warnings", warned(rows).trim_end());
 }

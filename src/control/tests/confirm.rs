@@ -62,7 +62,7 @@ impl Kept {
 
     /// The operator reloads, and the file is read.
     pub(super) fn reload(&mut self, confirm_s: Option<u64>) -> Option<Answer> {
-        if let Some(answer) = self.bench.ask(Request::Reload { confirm_s, max_impact: None }) {
+        if let Some(answer) = self.bench.ask(Request::Reload { confirm_s, max_impact: None, yes: false }) {
             return Some(answer);
         }
         let request_id = self.bench.reads.pop().expect("the file is asked for");
@@ -324,7 +324,7 @@ fn what_the_operator_had_set_is_set_again() {
     file.pools[0].members.pop();
     file.snats.clear();
     kept.file = NEW;
-    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None }).is_none());
+    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None, yes: false }).is_none());
     let request_id = kept.bench.reads.pop().unwrap();
     kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
     kept.save(Ok(()));
@@ -348,7 +348,7 @@ fn what_the_file_has_said_for_a_while_is_the_operators_again() {
         let mut file = two_arm();
         file.members[B].admin_state = AdminState::Draining;
         kept.file = NEW;
-        assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None }).is_none());
+        assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None, yes: false }).is_none());
         let request_id = kept.bench.reads.pop().unwrap();
         kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
         kept.save(Ok(()));
@@ -383,7 +383,7 @@ fn without_b(kept: &mut Kept) {
     file.members.remove(B);
     file.pools[0].members.pop();
     kept.file = NEW;
-    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None }).is_none());
+    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None, yes: false }).is_none());
     let request_id = kept.bench.reads.pop().unwrap();
     kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
     kept.save(Ok(()));
@@ -434,7 +434,7 @@ fn history(kept: &mut Kept) -> Vec<(u64, ConfigurationCause, bool, bool)> {
 
 /// The operator rolls back, and what was kept is read, while the file says what it says.
 fn rollback(kept: &mut Kept, number: u64, confirm_s: Option<u64>) -> Option<Answer> {
-    let asked = kept.bench.ask(Request::Rollback { number, confirm_s, max_impact: None });
+    let asked = kept.bench.ask(Request::Rollback { number, confirm_s, max_impact: None, yes: false });
     if asked.is_some() {
         return asked;
     }
@@ -494,7 +494,7 @@ fn what_is_not_there_or_is_in_force_or_needs_a_restart_is_refused() {
     assert!(why.starts_with("there is no configuration 7: 1 to 2 are kept, the last 10 at most"), "{why}");
     assert!(refusal(kept.bench.ask(Request::HistoryShow { number: 0 })).starts_with("there is no configuration 0"));
     assert!(refusal(rollback(&mut kept, 2, None)).starts_with("configuration 2 is the one in force"));
-    assert!(kept.bench.ask(Request::Rollback { number: 1, confirm_s: None, max_impact: None }).is_none());
+    assert!(kept.bench.ask(Request::Rollback { number: 1, confirm_s: None, max_impact: None, yes: false }).is_none());
     let (request_id, text) = kept.bench.texts.pop().expect("it is read");
     let mut file = two_arm();
     file.ports[0].device = "net_null7".into();

@@ -89,6 +89,27 @@ fn what_an_operator_does_carries_who_it_was_also_where_the_answer_comes_later() 
 }
 
 #[test]
+fn s204_with_all_servers_down_automatic_selection_is_advised_only_where_one_is_forced() {
+    let mut bench = Bench::new();
+    bench.run(3_000);
+    bench.hosts[0].manner = Manner::Refuses;
+    bench.run(4_000);
+    let free = alarm(&mut bench, "pool.active-down").expect("nobody is up");
+    let begins = "pool pair-1: no SIP Server of the pool answers: sip-a is active but down (";
+    let ends = "and datagrams still go to it, the last one that was chosen";
+    assert!(free.message.starts_with(begins) && free.message.ends_with(ends), "{}", free.message);
+    assert!(!free.remedy.contains("pool auto"), "{}", free.remedy);
+    bench.ask(Request::PoolForce { pool: "pair-1".into(), member: "sip-a".into() });
+    bench.run(100);
+    let forced = alarm(&mut bench, "pool.active-down").unwrap();
+    let ends = format!("{ends}; it is forced: `fairlead pool auto pair-1` returns to automatic selection");
+    assert!(forced.message.starts_with(begins) && forced.message.ends_with(&ends), "{}", forced.message);
+    bench.ask(Request::PoolAuto { pool: "pair-1".into() });
+    bench.run(100);
+    assert_eq!(alarm(&mut bench, "pool.active-down").unwrap().message, free.message);
+}
+
+#[test]
 fn an_alarm_has_code_severity_and_remedy_and_is_acknowledged_until_it_is_over() {
     let mut bench = Bench::new();
     bench.run(3_000);
@@ -96,7 +117,7 @@ fn an_alarm_has_code_severity_and_remedy_and_is_acknowledged_until_it_is_over() 
     bench.run(4_000);
     let first = alarm(&mut bench, "pool.active-down").expect("nobody else is up");
     assert_eq!((first.severity.to_string().as_str(), first.pool.as_deref()), ("critical", Some("pair-1")));
-    assert!(first.remedy.contains("fairlead pool auto"));
+    assert!(first.remedy.contains("start a SIP Server of the pool"), "{}", first.remedy);
     let raised = named(&mut bench, EventName::AlarmRaised);
     assert!(raised.iter().any(|row| row.number == first.id && row.alarm.as_deref() == Some("pool.active-down")));
     let acknowledge = |id| Request::AlarmAcknowledge { id, comment: Some("known".into()) };

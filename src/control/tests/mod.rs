@@ -44,6 +44,7 @@ mod learned_routes;
 mod limits;
 mod link;
 mod many;
+mod one_way;
 mod operator;
 mod overview;
 mod ports;
@@ -82,7 +83,16 @@ fn force(member: &str) -> Request {
 
 /// The operator reloads, and the file says this.
 fn reload(bench: &mut Bench, read: Result<Configuration, ConfigErrors>) -> Answer {
-    assert!(bench.ask(Request::reload()).is_none());
+    reload_as(bench, Request::reload(), read)
+}
+
+/// Whoever it leaves without a member that is up.
+fn reload_anyway(bench: &mut Bench, read: Result<Configuration, ConfigErrors>) -> Answer {
+    reload_as(bench, Request::Reload { confirm_s: None, max_impact: None, yes: true }, read)
+}
+
+fn reload_as(bench: &mut Bench, request: Request, read: Result<Configuration, ConfigErrors>) -> Answer {
+    assert!(bench.ask(request).is_none());
     let request_id = bench.reads.pop().expect("the file is asked for");
     bench.give(Input::Reload { request_id, file: read_as("", read) });
     bench.answers.remove(&request_id.expect("with the request's id")).expect("an answer")

@@ -225,7 +225,7 @@ fn what_is_not_counted_in_time_is_said_to_be_more() {
 
 /// A reload that may do so much: the file is read, and what is asked of the workers is answered.
 fn limited_to(bench: &mut Bench, max_impact: u64, file: &Intent) -> Option<Answer> {
-    assert!(bench.ask(Request::Reload { confirm_s: None, max_impact: Some(max_impact) }).is_none());
+    assert!(bench.ask(Request::Reload { confirm_s: None, max_impact: Some(max_impact), yes: false }).is_none());
     let request_id = bench.reads.pop().expect("the file is asked for");
     bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(file))) });
     bench.answers.remove(&request_id.expect("with the request's id"))
@@ -242,7 +242,7 @@ fn limited(bench: &mut Bench, max_impact: u64) -> Option<Answer> {
 #[test]
 fn a_reload_that_takes_the_active_member_away_is_refused_whatever_number_it_may_do() {
     let mut bench = Bench::settled();
-    assert!(bench.ask(Request::Reload { confirm_s: None, max_impact: Some(1_000) }).is_none());
+    assert!(bench.ask(Request::Reload { confirm_s: None, max_impact: Some(1_000), yes: false }).is_none());
     let request_id = bench.reads.pop().expect("the file is asked for");
     let mut file = two_arm();
     // Another stands in its place.
@@ -252,6 +252,42 @@ fn a_reload_that_takes_the_active_member_away_is_refused_whatever_number_it_may_
     assert_eq!(error.code, Code::Refused);
     assert!(error.message.starts_with("pair-1 would lose its active member"), "{}", error.message);
     assert_eq!(bench.controller.intent.members[0].address, two_arm().members[0].address);
+}
+
+/// As `member offline` does.
+#[test]
+fn s205_a_reload_that_leaves_a_pool_without_a_member_that_is_up_wants_a_yes() {
+    type Edit = fn(&mut Intent);
+    let gone: Edit = |file| file.members[0].address = [10, 20, 0, 15].into();
+    let offline: Edit = |file| file.members[0].admin_state = AdminState::Offline;
+    let draining: Edit = |file| file.members[0].admin_state = AdminState::Draining;
+    let other: Edit = |file| file.members[1].address = [10, 20, 0, 15].into();
+    let taken = |bench: &mut Bench, edit: Edit, yes: bool| {
+        let mut file = two_arm();
+        edit(&mut file);
+        reload_as(bench, Request::Reload { confirm_s: None, max_impact: None, yes }, Ok(file_of(&file))).map(|_| ())
+    };
+    for edit in [gone, offline] {
+        let mut bench = Bench::settled();
+        let error = taken(&mut bench, edit, false).unwrap_err();
+        assert_eq!(error.code, Code::Refused);
+        let expected = "no member of pair-1 would be up any more: the file takes away the last one that is. ";
+        assert!(error.message.starts_with(expected) && error.message.contains("--yes"), "{}", error.message);
+        assert_eq!(bench.active().as_deref(), Some("sip-a"));
+        assert_eq!(taken(&mut bench, edit, true), Ok(()));
+        assert_eq!(bench.active(), None);
+    }
+    for edit in [draining, other] {
+        assert_eq!(taken(&mut Bench::settled(), edit, false), Ok(()), "it keeps the role");
+    }
+    let mut bench = Bench::settled();
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(3_000);
+    assert_eq!(taken(&mut bench, gone, false), Ok(()), "another one is up");
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Refuses;
+    bench.run(4_000);
+    assert_eq!(taken(&mut bench, gone, false), Ok(()), "it serves nobody");
 }
 
 #[test]

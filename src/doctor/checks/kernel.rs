@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 const TRIE: &str = "proc/net/fib_trie";
 
 pub(super) fn forwarding(facts: &Facts, found: &mut Found) -> Looked {
+    facts.is_here()?;
     for (port, interface) in beside(facts)? {
         let place = format!("proc/sys/net/ipv4/conf/{interface}/forwarding");
         let key = format!("net.ipv4.conf.{interface}.forwarding");
@@ -48,6 +49,7 @@ fn beside(facts: &Facts) -> Result<Vec<(&PortIntent, &str)>, LeftOut> {
 }
 
 pub(super) fn addresses(facts: &Facts, found: &mut Found) -> Looked {
+    facts.is_here()?;
     let intent = facts.intent()?;
     let kernel = local(facts.host.text(TRIE)?);
     let on_links = !beside(facts)?.is_empty();

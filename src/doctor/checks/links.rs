@@ -11,6 +11,7 @@ const UNICAST: &str = "drop_unknown_interface";
 const GROUP: &str = "ignored_other_vlan";
 
 pub(super) fn offloads(facts: &Facts, found: &mut Found) -> Looked {
+    facts.is_here()?;
     for (port, interface) in facts.kernel_ports()? {
         if !Device::of(&port.device).reads_after_the_kernel() {
             continue;
@@ -38,6 +39,7 @@ pub(super) fn offloads(facts: &Facts, found: &mut Found) -> Looked {
 }
 
 pub(super) fn mtu(facts: &Facts, found: &mut Found) -> Looked {
+    facts.is_here()?;
     for (port, interface) in facts.kernel_ports()? {
         let place = format!("sys/class/net/{interface}/mtu");
         let Ok(mtu) = facts.host.value::<u32>(&place) else {

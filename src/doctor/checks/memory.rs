@@ -10,14 +10,15 @@ const NODES: &str = "sys/devices/system/node";
 const HUGE: &str = "sys/kernel/mm/hugepages";
 
 pub(super) fn huge_pages(facts: &Facts, found: &mut Found) -> Looked {
-    let dpdk = &facts.configuration()?.settings.dpdk;
+    let configuration = facts.configuration()?;
+    let dpdk = &configuration.settings.dpdk;
     if !dpdk.hugepages {
         let remedy = "fine for a trial; else reserve huge pages and remove the key";
         found.info("packet memory is not in huge pages", "[dpdk] hugepages = false", remedy);
         return Ok(());
     }
     let (all, free) = (pages(facts, HUGE, "nr")?, pages(facts, HUGE, "free")?);
-    let needed = u64::from(dpdk.memory_mib);
+    let needed = u64::from(configuration.memory_mib());
     // What the appliance has taken is not free any more.
     let (have, which) = if facts.may_run() { (all, "reserved") } else { (free, "free") };
     let nodes = worker_nodes(facts)?;
@@ -31,17 +32,25 @@ pub(super) fn huge_pages(facts: &Facts, found: &mut Found) -> Looked {
         };
         let share = (needed - have).div_ceil(places.len().max(1) as u64);
         let commands: Vec<String> = places.iter().filter_map(|place| raised(facts, place, share)).collect();
+        let least = configuration.memory_needed_mib();
+        let otherwise = match dpdk.memory_mib < least {
+            true => format!("and raise [dpdk] memory_mib to {}, or lower mbufs", least.next_multiple_of(2)),
+            false => format!("or lower [dpdk] memory_mib, to {} at least", least.next_multiple_of(2)),
+        };
         let remedy = match commands.is_empty() {
-            true => "reserve more huge pages at boot (dpdk-config/grub), or lower [dpdk] memory_mib".into(),
+            true => format!("reserve more huge pages at boot (dpdk-config/grub), {otherwise}"),
             false => format!(
-                "{} (as many as there are and the missing ones: fewer would take pages that are in use), or lower [dpdk] memory_mib",
+                "{} (as many as there are and the missing ones: fewer would take pages that are in use), {otherwise}",
                 commands.join("; ")
             ),
         };
         found.add(
             severity,
             format!("{needed} MiB of huge pages are needed, and {have} MiB are {which}"),
-            format!("/{HUGE}: {all} MiB reserved, {free} MiB free; [dpdk] memory_mib = {needed}"),
+            format!(
+                "/{HUGE}: {all} MiB reserved, {free} MiB free; [dpdk] memory_mib = {}, mbufs = {}",
+                dpdk.memory_mib, dpdk.mbufs
+            ),
             remedy,
         );
     }

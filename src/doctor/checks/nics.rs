@@ -17,8 +17,10 @@ pub(super) fn numa(facts: &Facts, found: &mut Found) -> Looked {
     for port in &facts.intent()?.ports {
         let place = match Device::of(&port.device) {
             Device::Pci(address) => format!("sys/bus/pci/devices/{address}/numa_node"),
-            Device::Kernel { interface, .. } => format!("sys/class/net/{interface}/device/numa_node"),
-            Device::Other => continue,
+            Device::Kernel { interface, .. } if facts.elsewhere.is_none() => {
+                format!("sys/class/net/{interface}/device/numa_node")
+            }
+            Device::Kernel { .. } | Device::Other => continue,
         };
         if matches!(facts.host.reading(&place), Reading::Absent) {
             // A device that is in no machine, such as veth.
@@ -69,6 +71,9 @@ pub(super) fn numa(facts: &Facts, found: &mut Found) -> Looked {
 /// Queues of an interface that an XDP port on it does not read.
 fn xdp_queues(facts: &Facts, found: &mut Found) -> Looked {
     let workers = facts.worker_cores().map_or(1, <[usize]>::len);
+    if facts.intent()?.ports.iter().any(|port| Device::xdp_queues(&port.device).is_some()) {
+        facts.is_here()?;
+    }
     for port in &facts.intent()?.ports {
         let Some(given) = Device::xdp_queues(&port.device) else { continue };
         // Each is read by a worker of its own, and no more than these are.

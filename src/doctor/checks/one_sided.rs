@@ -36,6 +36,16 @@ pub(super) fn gateway(facts: &Facts, found: &mut Found) -> Looked {
         datagrams(member, &members, (intent, &counters), &mut silence);
         requests(member, sip.as_ref(), &mut silence);
         if silence.evidence.is_empty() {
+            if !is_heard(member, &flows) {
+                found.left_out(match is_sent_to(member, &flows) {
+                    true => {
+                        format!("member {}: nothing of it has passed yet, though something was sent to it", member.name)
+                    }
+                    false => {
+                        format!("member {}: nothing has been sent through it yet, as far as is known", member.name)
+                    }
+                });
+            }
             continue;
         }
         let probes: Vec<String> =
@@ -57,6 +67,18 @@ pub(super) fn gateway(facts: &Facts, found: &mut Found) -> Looked {
         }
     }
     Ok(())
+}
+
+/// Something of the member's own has passed to elsewhere: a datagram from a service port, an answer, or what it has opened.
+fn is_heard(member: &MemberRow, flows: &[FlowRow]) -> bool {
+    let is_answered = |flow: &FlowRow| *flow.translated.dst.ip() == member.address && flow.state != "opening";
+    let is_own = |flow: &FlowRow| *flow.original.src.ip() == member.address;
+    let passed = |flow: &FlowRow| is_own(flow) || (flow.protocol == "tcp" && is_answered(flow));
+    member.spoke_ms.is_some() || flows.iter().any(passed)
+}
+
+fn is_sent_to(member: &MemberRow, flows: &[FlowRow]) -> bool {
+    flows.iter().any(|flow| *flow.translated.dst.ip() == member.address)
 }
 
 /// Our self-IP in the member's network.

@@ -2,7 +2,7 @@
 
 use super::{CHECKS, run};
 use crate::config;
-use crate::doctor::facts::{COUNTERS_BEFORE, Facts, File, Offloads, Tables, Unheard, history_of};
+use crate::doctor::facts::{COUNTERS_BEFORE, ELSEWHERE, Elsewhere, Facts, File, Offloads, Tables, Unheard, history_of};
 use crate::doctor::finding::FindingSeverity::{Error, Info, Ok as Well, Warning};
 use crate::doctor::finding::{Diagnosis, FindingRow, FindingSeverity};
 use crate::doctor::host::{Host, PROCESSES, Reading};
@@ -96,11 +96,11 @@ fn the_files_faults_are_those_of_check() {
     let facts = Facts { file: Some(file(&[])), lacks, ..Facts::default() };
     says(&one("machine", &facts), Error, &["no driver has it", "dpdk-devbind.py --bind=vfio-pci"]);
     let lacks = [
-        "[cores] workers: there is no core 6, or it may not be used here, only 2 cores: 0, 1",
+        "[cores] workers: core 6 is not there, or may not be used: this process may use 2 cores: 0, 1",
         "[dpdk] hugepages: none: reserve",
     ];
     let facts = Facts { lacks: Some(lacks.map(str::to_owned).into()), ..facts };
-    says(&one("machine", &facts), Error, &["only 2 cores: 0, 1\n", "name cores of this machine"]);
+    says(&one("machine", &facts), Error, &["may use 2 cores: 0, 1\n", "name cores of this machine"]);
 }
 
 #[test]
@@ -151,6 +151,12 @@ fn memory() {
     let unread = few.with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", Reading::Unread("denied".into()));
     let unread = look("huge-pages", &facts(unread));
     assert!(unread.findings.is_empty() && unread.left_out[0].why.contains("cannot be read"), "{unread:?}");
+    let tight = file(&[("[cores]\n", "[dpdk]\nhugepages = true\nmbufs = 16383\nmemory_mib = 128\n\n[cores]\n")]);
+    let tight = |free: &str| Facts { file: Some(tight.clone()), ..facts(pages("200", free)) };
+    let row = one("huge-pages", &tight("64"));
+    says(&row, Error, &["231 MiB of huge pages are needed, and 128 MiB are free", "memory_mib = 128, mbufs = 16383"]);
+    says(&row, Error, &["echo 252 >", "raise [dpdk] memory_mib to 232"]);
+    is_well("huge-pages", &tight("116"));
     // An appliance that runs has taken them.
     let running = Facts { tables: tables(&[("status", json!({}))]), ..facts(pages("2048", "0")) };
     is_well("huge-pages", &running);
@@ -361,6 +367,14 @@ fn what_the_kernel_does_beneath_and_beside_is_named_with_its_command() {
     is_well("kernel-addresses", &at_devices(&[advertised], "10.20.0.100"));
     let moved = ("[cores]", "[pair]\nkeepalived = \"/run/fairlead/keepalived.fifo\"\n[cores]");
     is_well("kernel-addresses", &at_devices(&[moved], "10.20.0.100"));
+    // The machine that is asked has an address of its own that is one of the appliance's, where that is: nothing is to be deleted here.
+    for there in [Elsewhere::Process(4711), Elsewhere::Interface("outer0".into())] {
+        let facts = Facts { elsewhere: Some(there), ..at_devices(&[], "192.0.2.2") };
+        for check in ["offloads", "mtu", "kernel-forwarding", "kernel-addresses"] {
+            let Diagnosis { findings, left_out, .. } = look(check, &facts);
+            assert!(findings.is_empty() && left_out[0].why == ELSEWHERE, "{check}: {findings:?} {left_out:?}");
+        }
+    }
     let elsewhere = look("mtu", &facts(&Host::default(), &[]));
     assert!(
         elsewhere.left_out.iter().all(|row| row.why.contains("network namespace")) && elsewhere.left_out.len() == 2
@@ -537,6 +551,25 @@ fn s106_a_member_whose_answers_do_not_come_back_has_another_gateway() {
     let later = [("redelivery_expired", 12), ("redelivery_answered", 900)];
     says(&one("member-gateway", &facts(json!([]), Some(60_000), &later)), Warning, &["60 s ago"]);
     is_well("member-gateway", &facts(json!([]), Some(10), &later));
+    // A standby, and whoever has not been called yet, has proved nothing.
+    let left_out = |facts: &Facts| {
+        let Diagnosis { findings, left_out, .. } = look("member-gateway", facts);
+        assert!(findings.is_empty() && left_out.len() == 1, "{findings:?} {left_out:?}");
+        left_out[0].why.clone()
+    };
+    let mut standby = member("sip-a", "10.20.0.11", None);
+    (standby["role"], standby["udp_idle_ms"]) = ("standby".into(), Value::Null);
+    let quiet = |flows: Value| {
+        let mut answers = vec![("members", json!([standby])), ("flows", json!({"rows": flows}))];
+        answers.extend(counters(&[], &[]));
+        running(answers)
+    };
+    assert_eq!(left_out(&quiet(json!([]))), "member sip-a: nothing has been sent through it yet, as far as is known");
+    let why = left_out(&quiet(json!([opening(20)])));
+    assert_eq!(why, "member sip-a: nothing of it has passed yet, though something was sent to it");
+    is_well("member-gateway", &quiet(json!([flow("service", CALL, "established", 30)])));
+    let outward = [["10.20.0.11:40000", "172.16.1.20:2020"], ["10.20.0.100:40000", "172.16.1.20:2020"]];
+    is_well("member-gateway", &quiet(json!([flow("outward", outward, "established", 30)])));
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn choices_and_their_words() {
                     Some(A),
                     "sip-a stays active although it is down (sip-options: no answer in 400ms (2 of 2)): another member has 4s to come up",
                     Some(
-                        "sip-a is active but down (sip-options: no answer in 400ms (2 of 2)), and no other member is up",
+                        "no SIP Server of the pool answers: sip-a is active but down (sip-options: no answer in 400ms (2 of 2)), and datagrams still go to it, the last one that was chosen",
                     ),
                 ),
             )
@@ -209,7 +209,7 @@ fn choices_and_their_words() {
                     Some(A),
                     "sip-a stays active although it is down (sip-options: no answer in 400ms (2 of 2)): no member is up and no_member is keep-last",
                     Some(
-                        "sip-a is active but down (sip-options: no answer in 400ms (2 of 2)), and no other member is up",
+                        "no SIP Server of the pool answers: sip-a is active but down (sip-options: no answer in 400ms (2 of 2)), and datagrams still go to it, the last one that was chosen",
                     ),
                 ),
             )
