@@ -394,21 +394,17 @@ impl Sync {
                 return false;
             }
         }
-        let delivered = self.links.first().map_or(0, |link| link.delivery.delivered());
-        connection.delivered.push_back((number, delivered));
+        connection.delivered.push_back(number);
         true
     }
 
-    /// Says how far workers have taken in what has come.
+    /// Says how far workers have taken in what has come. The last that a worker was given are those of this connection, whatever of an earlier
+    /// one lies before them there and not at another worker: of these frames as many are open as the worker that is furthest behind has open.
     fn say_taken(&mut self, now: Instant) {
         let Some(connection) = &mut self.connection else { return };
-        let done = self.links.iter().map(|link| link.delivery.done()).min().unwrap_or(u64::MAX);
-        let mut last = None;
-        while let Some((number, _)) = connection.delivered.front().copied().filter(|(_, batches)| *batches <= done) {
-            connection.delivered.pop_front();
-            last = Some(number);
-        }
-        if let Some(number) = last {
+        let open = self.links.iter().map(|link| link.delivery.open()).max().unwrap_or_default();
+        let taken = (connection.delivered.len() as u64).saturating_sub(open) as usize;
+        if let Some(number) = connection.delivered.drain(..taken).last() {
             connection.taken = Some(number);
             connection.say(&Message::Taken(number), now);
         }

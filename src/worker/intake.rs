@@ -101,14 +101,9 @@ impl Delivery {
         Ok(())
     }
 
-    /// How many batches were delivered.
-    pub fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
-    /// How many batches are taken in.
-    pub fn done(&self) -> u64 {
-        self.state.batches.load(Relaxed)
+    /// How many batches were delivered and are not taken in yet.
+    pub fn open(&self) -> u64 {
+        self.delivered.saturating_sub(self.state.batches.load(Relaxed))
     }
 
     /// How many full copies are here.

@@ -297,6 +297,32 @@ fn s138_who_asked_gets_the_answer_after_the_take_over() {
     }
 }
 
+/// One worker has room for what comes and another one has none, and there the connection ends: what the one has been given of it and the
+/// other one has not is no debt of the next connection's.
+#[test]
+fn s195_a_connection_that_ends_at_a_worker_without_room_leaves_the_next_one_whole() {
+    let mut pair: Pair<super::super::Setting, InMemory<2>> = pair();
+    pair.settle();
+    // More than the rings of its workers hold, while they take nothing in.
+    for port in 0..80 {
+        pair.first.lab.connect(at(REMOTES[0], 40_000 + port), 5060, HOST_A);
+        let said = pair.first.talk();
+        pair.second.hear(&said);
+    }
+    assert!(pair.second.sync.is_busy());
+    // The first worker takes in one batch, and has room for another one.
+    let now = pair.second.lab.rig.now;
+    _ = pair.second.lab.rig.workers[0].turn(now);
+    pair.second.hear(&[]);
+    pair.cut();
+    pair.connect();
+    pair.settle();
+    assert_eq!((flows(&pair.first), flows(&pair.second)), (80, 80));
+    pair.first.lab.connect(at(REMOTES[1], 40_000), 5060, HOST_A);
+    pair.settle();
+    assert_eq!(flows(&pair.second), 81);
+}
+
 /// Flows of both, without what each counts for itself.
 fn replicated<S: Setting>(half: &Half<S>) -> Vec<String> {
     let shown = |record: &FlowRecord| {
