@@ -292,7 +292,8 @@ fn s136_a_stranger_is_not_let_in() {
     _ = plain.read_to_end(&mut answer);
     assert!(!answer.windows(4).any(|window| window == b"FLEA"));
     two.halves.iter_mut().for_each(Half::turn);
-    assert_eq!(two.halves[0].state().report.state, State::InSync);
+    let report = two.halves[0].state().report;
+    assert_eq!((report.state, report.last_error), (State::InSync, None), "who is refused is no trouble of the two");
 }
 
 /// Opens connections to there as fast as it can, from another address than the other appliance's, until it is dropped.

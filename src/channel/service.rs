@@ -240,9 +240,17 @@ impl<N> Service<N> {
                     self.pause = PAUSES[0];
                 }
                 Ok(false) if now.since(since) < PATIENCE => self.handshakes.push((peer, since)),
-                Ok(false) => self.sync.failed(format!("{} says nothing", peer.address)),
-                Err(why) => self.sync.failed(format!("{}: {why}", peer.address)),
+                Ok(false) => self.failed(peer.address, format!("{} says nothing", peer.address)),
+                Err(why) => self.failed(peer.address, format!("{}: {why}", peer.address)),
             }
+        }
+    }
+
+    /// The handshake with whoever is at this address has come to nothing.
+    fn failed(&mut self, address: SocketAddr, why: String) {
+        match self.places.is_peer(address) {
+            true => self.sync.failed(why),
+            false => self.sync.stranger_failed(why),
         }
     }
 

@@ -114,7 +114,7 @@ impl Sync {
         let Some(connection) = self.connection.take() else { return };
         self.stop_feeding();
         self.next = now;
-        self.report.last_error = Some(why.to_owned());
+        (self.failure, self.report.last_error) = (None, Some(why.to_owned()));
         if connection.is_up() {
             if self.is_full() {
                 self.news.clear();
@@ -124,9 +124,19 @@ impl Sync {
         }
     }
 
-    /// Why a connection could not be made.
+    /// Why a connection could not be made. While there is one, nobody asks.
     pub fn failed(&mut self, why: String) {
-        self.failure = Some(why);
+        if self.connection.is_none() {
+            self.failure = Some(why);
+        }
+    }
+
+    /// Why one could not be made with somebody who is not where the other appliance should be: that may be the other one or anybody, and
+    /// says nothing where the reason is known why there is none.
+    pub fn stranger_failed(&mut self, why: String) {
+        if self.failure.is_none() && self.report.last_error.is_none() {
+            self.failed(why);
+        }
     }
 
     /// There is one.
