@@ -93,6 +93,13 @@ impl Engine {
         self.state.flows.forget_where(&self.snapshot, cursor, slots, |id, flow| fate(id, flow.is_standing()))
     }
 
+    /// What is known here of the remote endpoint is not older than the record; `askers`: of those who ask where several members are active.
+    pub fn knows_peer_since(&self, by: &TakingIn, record: &SpeakerRecord, askers: bool) -> bool {
+        let table = if askers { &self.state.askers } else { &self.state.speakers };
+        let Ok((peer, _)) = self.speaker_of(by.from, record) else { return false };
+        table.renewed(&peer).is_some_and(|renewed| renewed >= record.renewed)
+    }
+
     /// This is known of a remote endpoint. Says of which.
     ///
     /// # Errors

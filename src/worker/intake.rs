@@ -233,6 +233,10 @@ impl Intake {
         by: &TakingIn,
         engine: &mut Engine,
     ) {
+        // What was said before this appliance became active is no news where something has happened here since.
+        if !self.state.stands_by.load(Relaxed) && engine.knows_peer_since(by, record, asks) {
+            return;
+        }
         let taken = match asks {
             false => engine.take_in_speaker(by, record),
             true => engine.take_in_asker(by, record),
