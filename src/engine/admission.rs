@@ -54,7 +54,9 @@ impl Whose {
         match self {
             Whose::All => true,
             Whose::Server(id) => owners(snapshot, flow).1 == Some(id),
-            Whose::Client(id, of) => client(flow) == Some(of) && owners(snapshot, flow).1 == Some(id),
+            Whose::Client(id, of) => {
+                flow.counts_for_client && client(flow) == Some(of) && owners(snapshot, flow).1 == Some(id)
+            }
             Whose::Member(id) => owners(snapshot, flow).0 == Some(id),
         }
     }
@@ -93,9 +95,10 @@ impl Walk<'_> {
         let server = Whose::Server(service.virtual_server);
         let freed = |whose: Whose| Freed::by(replaced.as_ref().filter(|flow| whose.has(self.snapshot, flow)));
         let (of_server, of_all) = (freed(server), freed(Whose::All));
+        let of_client = freed(Whose::Client(service.virtual_server, tuple.src.addr));
         self.room_of(limits.all(), of_all, Whose::All)?;
         self.room_of(limits.server(service.virtual_server), of_server, server)?;
-        self.room_of_client(service.virtual_server, tuple.src.addr, of_server)?;
+        self.room_of_client(service.virtual_server, tuple.src.addr, of_client)?;
         let first = self.preferred(service.pool, source).ok_or_else(|| self.no_member(service.pool))?;
         if self.has_room(first, replaced) {
             self.stays_with(service.pool, source, first);

@@ -43,11 +43,11 @@ impl Engine {
         };
         let known = self.flows().find(&record.keys[0]).and_then(|(id, _)| Some((id, *self.flows().at(id)?)));
         if let Some((id, old)) = known {
-            let same = (old.keys(), old.path, old.inside, old.snat_port);
+            let same = (old.keys(), old.path, old.inside, old.snat_port());
             // Its port is given back to the address that it is of, which may have been away since.
             let mut kept = flow;
             kept.life = old.life;
-            if same == (flow.keys(), flow.path, flow.inside, flow.snat_port)
+            if same == (flow.keys(), flow.path, flow.inside, flow.snat_port())
                 && self.state.flows.may_live(&self.snapshot, &kept)
             {
                 self.state.flows.replace(&self.snapshot, id, kept, record.seen);
