@@ -12,8 +12,10 @@ use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::worker::Command;
 use fairlead::worker::sync::sync_links;
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use testbench::bench::frames::request;
 use testbench::bench::{File, INNER, OUTER, Twins};
@@ -290,7 +292,82 @@ fn s136_a_stranger_is_not_let_in() {
     _ = plain.read_to_end(&mut answer);
     assert!(!answer.windows(4).any(|window| window == b"FLEA"));
     two.halves.iter_mut().for_each(Half::turn);
-    assert_eq!(two.halves[0].state().report.state, State::InSync);
+    let report = two.halves[0].state().report;
+    assert_eq!((report.state, report.last_error), (State::InSync, None), "who is refused is no trouble of the two");
+}
+
+/// Opens connections to there as fast as it can, from another address than the other appliance's, until it is dropped.
+struct Flood {
+    is_over: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<usize>>,
+}
+
+impl Flood {
+    fn begin(to: SocketAddr) -> Flood {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (mut open, mut opened) = (VecDeque::new(), 0);
+                while !ends.load(Ordering::Relaxed) {
+                    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+                    socket.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+                    let patience = Duration::from_millis(50);
+                    if let Ok(Ok(stream)) = tokio::time::timeout(patience, socket.connect(to)).await {
+                        opened += 1;
+                        open.push_back(stream);
+                    }
+                    if open.len() > 500 {
+                        open.pop_front();
+                    }
+                }
+                opened
+            })
+        });
+        Flood { is_over, thread: Some(thread) }
+    }
+
+    /// Says how many there were.
+    fn end(mut self) -> usize {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+/// Connections without end take no place of the other appliance's, though its handshake takes its time.
+#[test]
+fn s196_who_opens_connections_without_end_keeps_the_other_appliance_from_nothing() {
+    let (one, other) = (new_identity("1").unwrap(), new_identity("2").unwrap());
+    let mut identities = [identity(&one, &other), identity(&other, &one)];
+    if identities[0].connects() {
+        identities.swap(0, 1);
+    }
+    let [listens, there] = [free(), free()];
+    let (far, stopped) = relay(listens);
+    let places = [Sockets { listen: listens, peer: there }, Sockets { listen: there, peer: far }];
+    let first = Half::start(places[0], identities[0].clone(), 1);
+    while TcpStream::connect(listens).is_err() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let floods = [(); 2].map(|()| Flood::begin(listens));
+    std::thread::sleep(Duration::from_millis(300));
+    let second = Half::start(places[1], identities[1].clone(), 2);
+    let mut two = Two { halves: [first, second], identities, places };
+    two.halves[0].channel.set_active(true);
+    two.until("they have found each other", |halves| {
+        // Whatever one says is at the other some 40 ms later.
+        stopped.store(clock().nanos() / 1_000_000 % 40 >= 8, Ordering::Relaxed);
+        halves.iter().all(|half| half.state().peer.is_some())
+    });
+    stopped.store(false, Ordering::Relaxed);
+    two.until_in_sync();
+    let began = clock();
+    two.until("it lasts", |_| clock().since(began) > Duration::from_millis(1_500));
+    let opened: usize = floods.map(Flood::end).iter().sum();
+    assert!(opened > 1_000, "{opened} are no flood");
+    let report = two.halves[0].state().report;
+    assert_eq!((report.state, report.last_error), (State::InSync, None));
 }
 
 fn pem(name: &str) -> String {

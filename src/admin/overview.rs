@@ -54,6 +54,12 @@ pub struct Overview {
     pub alarms: Vec<AlarmRow>,
     /// How many alarms there are.
     pub alarms_count: u64,
+    /// How many of them somebody has acknowledged.
+    #[serde(default)]
+    pub alarms_acknowledged: u64,
+    /// How many of the others are critical.
+    #[serde(default)]
+    pub alarms_critical_open: u64,
     /// The last 50 switchovers at most, oldest first.
     pub switchovers: Vec<SwitchoverRow>,
     /// Why frames were dropped: each reason that has occurred, what has most of the last minute first.

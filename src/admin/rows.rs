@@ -43,6 +43,9 @@ pub struct Status {
     pub last_switchover: Option<SwitchoverRow>,
     /// What an operator should look at.
     pub alarms: Vec<AlarmRow>,
+    /// Which configuration is in force, and how the last reload ended.
+    #[serde(default)]
+    pub configuration: InForceRow,
     /// In how many things the appliance differs from its file because the operator said so: the rows of `state-show`.
     #[serde(default)]
     pub settings: u64,
@@ -52,6 +55,17 @@ pub struct Status {
     /// What it is in its pair, if it is in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair: Option<PairReport>,
+}
+
+/// The configuration that is in force, and how the last attempt to put another one in its place ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForceRow {
+    /// The first 16 hexadecimal digits of the SHA-256 of its text, all files of it included.
+    pub digest: String,
+    /// When a configuration was last taken over or refused. The start counts as one that was taken over.
+    pub last_reload: Wall,
+    /// It was taken over.
+    pub last_reload_successful: bool,
 }
 
 /// A worker.

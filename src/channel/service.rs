@@ -20,8 +20,11 @@ use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Until the next attempt: at first, and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
-/// Handshakes of those who have connected: strangers take no place of the other appliance's for longer than that takes.
+/// Handshakes of those who have connected. Of more, whoever is not at the address of the other appliance gives way first, the earliest of
+/// them in front: strangers take no place of the other appliance's, however many come.
 const HANDSHAKES: usize = 16;
+/// Connections that are accepted in one look: among so many strangers at once the other appliance still is.
+const ACCEPTED: usize = 256;
 /// How long nothing is looked at: while something is told, and while nothing is.
 const BUSY: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(20);
@@ -37,6 +40,13 @@ pub struct Sockets {
     pub listen: SocketAddr,
     /// Where the other one listens.
     pub peer: SocketAddr,
+}
+
+impl Sockets {
+    /// Whoever comes from there is at the other one's address.
+    fn is_peer(&self, from: SocketAddr) -> bool {
+        from.ip().to_canonical() == self.peer.ip().to_canonical()
+    }
 }
 
 enum Order {
@@ -207,14 +217,16 @@ impl<N> Service<N> {
 
     fn accept(&mut self, now: Instant) {
         let Ok(listener) = &self.listener else { return };
-        for _ in 0..HANDSHAKES {
+        let mut arrived = Vec::new();
+        for _ in 0..ACCEPTED {
             // Why one could not be accepted is of no use to anybody: the next one may.
-            let Ok((socket, _)) = listener.accept() else { return };
+            let Ok((socket, from)) = listener.accept() else { break };
+            // Who would give way at once costs no more than that.
+            keep(&mut arrived, (socket, from), |(_, from)| self.places.is_peer(*from));
+        }
+        for (socket, _) in arrived {
             if let Ok(peer) = Peer::new(socket, &self.identity, true) {
-                if self.handshakes.len() == HANDSHAKES {
-                    self.handshakes.remove(0);
-                }
-                self.handshakes.push((peer, now));
+                keep(&mut self.handshakes, (peer, now), |(peer, _)| self.places.is_peer(peer.address));
             }
         }
     }
@@ -228,9 +240,17 @@ impl<N> Service<N> {
                     self.pause = PAUSES[0];
                 }
                 Ok(false) if now.since(since) < PATIENCE => self.handshakes.push((peer, since)),
-                Ok(false) => self.sync.failed(format!("{} says nothing", peer.address)),
-                Err(why) => self.sync.failed(format!("{}: {why}", peer.address)),
+                Ok(false) => self.failed(peer.address, format!("{} says nothing", peer.address)),
+                Err(why) => self.failed(peer.address, format!("{}: {why}", peer.address)),
             }
+        }
+    }
+
+    /// The handshake with whoever is at this address has come to nothing.
+    fn failed(&mut self, address: SocketAddr, why: String) {
+        match self.places.is_peer(address) {
+            true => self.sync.failed(why),
+            false => self.sync.stranger_failed(why),
         }
     }
 
@@ -291,5 +311,39 @@ impl<N> Service<N> {
         let span = Timespec { tv_sec: 0, tv_nsec: span.subsec_nanos().into() };
         // An interruption is a look that comes early.
         _ = poll(&mut fds, Some(&span));
+    }
+}
+
+/// Keeps one more of those who want to connect. Where they are too many the earliest stranger gives way, and a stranger that comes keeps no
+/// place from the other appliance, `is_peer`.
+fn keep<T>(handshakes: &mut Vec<T>, next: T, is_peer: impl Fn(&T) -> bool) {
+    if handshakes.len() == HANDSHAKES {
+        let stranger = handshakes.iter().position(|one| !is_peer(one));
+        let Some(at) = stranger.or_else(|| is_peer(&next).then_some(0)) else { return };
+        handshakes.remove(at);
+    }
+    handshakes.push(next);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By number, those below a hundred are strangers.
+    fn kept(arriving: impl IntoIterator<Item = u32>) -> Vec<u32> {
+        let mut handshakes = Vec::new();
+        arriving.into_iter().for_each(|next| keep(&mut handshakes, next, |one| *one >= 100));
+        handshakes
+    }
+
+    #[test]
+    fn s196_strangers_give_way_to_the_other_appliance_and_to_each_other_and_it_to_itself_alone() {
+        let most = HANDSHAKES as u32;
+        assert_eq!(kept(0..50), (50 - most..50).collect::<Vec<_>>(), "the earliest goes");
+        let still_there = kept((0..50).chain([100]).chain(50..99));
+        assert_eq!(still_there[0], 100);
+        assert_eq!(still_there[1..], (100 - most..99).collect::<Vec<_>>());
+        assert_eq!(kept((100..100 + most).chain(0..50)), (100..100 + most).collect::<Vec<_>>());
+        assert_eq!(kept(100..200), (200 - most..200).collect::<Vec<_>>());
     }
 }

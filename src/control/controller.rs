@@ -14,6 +14,7 @@ use super::exclusions::Exclusions;
 use super::facts::{DeviceEvent, Machine};
 use super::handing_over::HandingOver;
 use super::handover_stream::Written;
+use super::in_force::InForce;
 use super::latency::Latencies;
 use super::learning::Learning;
 use super::link::Link;
@@ -161,6 +162,8 @@ pub struct Controller {
     pub(super) path: String,
     /// What is kept of it, and of those before.
     pub(super) configurations: Configurations,
+    /// What is shown of the one in force, and how the last reload ended.
+    pub(super) in_force: InForce,
     /// How far that is saved.
     pub(super) kept: Saves,
     /// How far the events are saved, up to which one that was looked at, and when they may be again.
@@ -244,6 +247,7 @@ impl Controller {
             raw: Arc::new(file.clone()),
             path: String::new(),
             configurations: Configurations::begin("".into(), machine.wall(now)),
+            in_force: InForce::new(&"".into(), machine.wall(now)),
             kept: Saves::default(),
             recorded: Saves::default(),
             recorded_last: 0,

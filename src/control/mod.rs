@@ -42,6 +42,7 @@ mod handing_over;
 mod handover;
 mod handover_stream;
 mod host_devices;
+mod in_force;
 mod keepalived;
 mod latency;
 mod learned_routes;

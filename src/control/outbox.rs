@@ -202,6 +202,11 @@ impl Outbox {
         self.commands.push_back((worker, command));
     }
 
+    /// What the calendar said when this turn began.
+    pub(super) fn wall(&self) -> Wall {
+        self.wall
+    }
+
     /// This has happened: it is kept, and logged.
     pub(super) fn log(&mut self, event: EventName, level: LogLevel, message: String) {
         self.happened(event, EventRow::new(event, level, message));

@@ -2,10 +2,12 @@
 //!
 //! Owns the choice of what is in it where there is more than fits: what is wrong comes first. Changes nothing.
 
+use super::alarms::Alarm;
 use super::controller::Controller;
 use super::tables::uses_of;
 use crate::admin::overview::{ALARMS_MAX, MEMBERS_MAX, Overview, SERVERS_MAX, SWITCHOVERS_MAX};
 use crate::admin::rows::{MemberRow, SwitchoverRow, VirtualServerState};
+use crate::events::Severity;
 use crate::policy::health::State;
 use crate::policy::intent::{Member, MemberId, PoolId, VirtualServer, VirtualServerId};
 use crate::time::Instant;
@@ -22,6 +24,8 @@ impl Controller {
         servers.truncate(SERVERS_MAX);
         let pools: BTreeSet<PoolId> = servers.iter().map(|(_, _, meant)| meant.pool).collect();
         let is_up = |id: MemberId| self.probing.monitors().verdict(id).state == State::Up;
+        let alarms =
+            |which: &dyn Fn(&Alarm) -> bool| self.outputs.alarms.standing().filter(|alarm| which(alarm)).count() as u64;
         Overview {
             version: env!("CARGO_PKG_VERSION").into(),
             name: self.file.settings.name.clone(),
@@ -39,7 +43,11 @@ impl Controller {
             members_count: self.intent.members.ids().count() as u64,
             members_up: self.intent.members.ids().filter(|id| is_up(*id)).count() as u64,
             alarms: self.gravest_alarms(ALARMS_MAX),
-            alarms_count: self.outputs.alarms.standing().count() as u64,
+            alarms_count: alarms(&|_| true),
+            alarms_acknowledged: alarms(&|alarm| alarm.acknowledged.is_some()),
+            alarms_critical_open: alarms(&|alarm| {
+                alarm.acknowledged.is_none() && alarm.of.0.severity() == Severity::Critical
+            }),
             switchovers: self.last_switchovers(now),
             drops: self.trend.drops(&self.machine),
             trend: self.trend.row(&self.machine),

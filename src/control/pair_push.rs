@@ -44,6 +44,9 @@ impl Controller {
                 name = self.pair_link.name()
             ));
         }
+        if !self.pair_link.pushes.is_empty() {
+            return refused(format!("{} is sending its own here at this moment: try again", self.pair_link.name()));
+        }
         if let Some(why) = self.in_the_way(now) {
             return refused(why);
         }
@@ -60,8 +63,13 @@ impl Controller {
     /// The other one sends its configuration.
     pub(super) fn on_push(&mut self, number: u64, text: &str, confirm_s: u64, now: Instant) {
         let busy = (!self.pair_link.pushes.is_empty()).then(|| "another one is being read".to_owned());
+        // Both would have the other's in the end, each what an operator wanted to be rid of.
+        let crosses = self
+            .waiting
+            .has_push()
+            .then(|| "it is sending its own at this moment: try again on one of the two".to_owned());
         let stopping = self.stopping.is_some().then(|| "the appliance is shutting down".to_owned());
-        if let Some(why) = busy.or(stopping).or_else(|| self.in_the_way(now)) {
+        if let Some(why) = busy.or(crosses).or(stopping).or_else(|| self.in_the_way(now)) {
             return self.say_to_peer(PairWord::Pushed { number, outcome: Err(why) });
         }
         let name = self.pair_link.name().to_owned();

@@ -203,6 +203,7 @@ impl Controller {
             None => "configuration reloaded".into(),
         };
         self.log(EventName::ReloadApplied, LogLevel::Info, format!("{done}: {}", count(changes.len(), "difference")));
+        self.in_force.reloaded(true, self.outputs.wall());
         if !changes.is_empty() {
             self.take_over(*configuration, now);
         }
@@ -216,6 +217,11 @@ impl Controller {
     pub(super) fn refuse_reload(&mut self, request_id: Option<u64>, code: Code, brief: &str, why: String) {
         let message = format!("reload rejected, running configuration kept: {brief}");
         self.log(EventName::ReloadRefused, LogLevel::Error, message);
+        // What the other appliance has sent is no file of this one's, and whoever sent it hears why.
+        let is_sent = request_id.is_some_and(|id| self.pair_link.pushes.contains_key(&id));
+        if !is_sent {
+            self.in_force.reloaded(false, self.outputs.wall());
+        }
         if let Some(request_id) = request_id {
             self.tell(request_id, Err(AdminError::new(code, why)));
         }

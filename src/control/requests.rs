@@ -44,7 +44,10 @@ impl Controller {
     #[expect(clippy::too_many_lines, reason = "one table, a row a request")]
     fn begin(&mut self, request_id: u64, request: Request, now: Instant) -> Begun {
         Ok(Some(match request {
-            Request::Status {} => Data::Status(Box::new(self.status(now))),
+            Request::Status {} => {
+                self.in_force.is(&self.configurations.last().text);
+                Data::Status(Box::new(self.status(now)))
+            }
             Request::Members {} => Data::Members(self.member_rows(None, now)),
             Request::VirtualServers {} => Data::VirtualServers(self.virtual_server_rows()),
             Request::Probes {} => Data::Probes(self.probe_rows(None)),

@@ -43,6 +43,7 @@ impl Controller {
             virtual_servers: self.virtual_server_rows(),
             last_switchover: self.switchovers.rows(now, self.machine.wall(now)).next_back(),
             alarms: self.alarm_rows(),
+            configuration: self.in_force.row(),
             settings: self.settings() as u64,
             awaited: self.awaited(now),
             pair: self.pair_report(now).ok(),

@@ -188,6 +188,11 @@ impl Waiting {
         }
     }
 
+    /// A configuration was sent to the other appliance, and it has not said what came of that.
+    pub(super) fn has_push(&self) -> bool {
+        self.open.iter().any(|open| matches!(open.what, Pending::Pushed { outcome: None }))
+    }
+
     /// There is no connection any more over which it could.
     pub(super) fn push_is_lost(&mut self, why: &str) {
         for open in &mut self.open {

@@ -60,7 +60,9 @@ impl Whose {
         match self {
             Whose::All => true,
             Whose::Server(id) => owners(snapshot, flow).1 == Some(id),
-            Whose::Client(id, of) => client(flow) == Some(of) && owners(snapshot, flow).1 == Some(id),
+            Whose::Client(id, of) => {
+                flow.counts_for_client && client(flow) == Some(of) && owners(snapshot, flow).1 == Some(id)
+            }
             Whose::Member(id) => owners(snapshot, flow).0 == Some(id),
         }
     }

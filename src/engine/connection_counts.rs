@@ -7,7 +7,7 @@
 use super::connection_use::{Cells, ConnectionUse};
 use crate::flow::{Direction, Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind, State, TimeoutClass, Track};
 use crate::policy::client_counts::ClientChange;
-use crate::policy::connection_limits::{ConnectionLimit, ConnectionLimits};
+use crate::policy::connection_limits::{Comes, ConnectionLimit, ConnectionLimits};
 use crate::policy::intent::{MemberId, VirtualServerId};
 use crate::policy::slots::Id;
 use crate::policy::{Life, Slots, Snapshot};
@@ -103,17 +103,21 @@ impl ConnectionCounts {
         }
     }
 
-    /// A flow has been made that may hold a place. One that begins a connection counts for the rates.
-    pub(super) fn on_kept(&mut self, snapshot: &Snapshot, flow: &Flow, now: Instant) {
+    /// A flow has been made that may hold a place. One that begins a connection counts for the rates. Says whether it counts for its client.
+    pub(super) fn on_kept(&mut self, snapshot: &Snapshot, flow: &Flow, now: Instant) -> bool {
         if !is_connection(flow) {
-            return;
+            return false;
         }
         self.now = now.nanos();
-        self.count(snapshot, flow, true);
+        let counts_for_client = self.count(snapshot, flow, true);
         let begins = flow.track.as_ref().map(Track::state).is_none_or(|state| state == State::Opening);
-        if !begins {
-            return;
+        if begins {
+            self.count_begun(snapshot, flow, now);
         }
+        counts_for_client
+    }
+
+    fn count_begun(&self, snapshot: &Snapshot, flow: &Flow, now: Instant) {
         let (member, server) = owners(snapshot, flow);
         member.into_iter().for_each(|id| self.uses.members.begin(id.0));
         server.into_iter().for_each(|id| self.uses.servers.begin(id.0));
@@ -143,36 +147,35 @@ impl ConnectionCounts {
     }
 
     /// The flow, which held a place and was half-open if it is, is forgotten or over; or that was an error, and it holds its place again.
-    pub(super) fn count(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
-        self.count_place(snapshot, flow, comes);
+    /// Says whether it counts for its client from now on.
+    pub(super) fn count(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) -> bool {
+        let counts_for_client = self.count_place(snapshot, flow, comes);
         if is_half_open(flow) {
-            self.count_half_open(snapshot, flow, comes);
+            self.count_half_open(snapshot, flow, comes, counts_for_client || flow.counts_for_client);
         }
+        counts_for_client
     }
 
-    /// The handshake of a flow is under way, or not so any more.
-    pub(super) fn count_half_open(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
+    /// The handshake of a flow is under way, or not so any more; it counts for its client, or did until now.
+    pub(super) fn count_half_open(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool, counts_for_client: bool) {
         let limits = &snapshot.connection_limits;
         step(&mut self.half_open.all, comes, limits.all());
         let server = owners(snapshot, flow).1;
         if let Some((id, half_open)) = server.and_then(|id| Some((id, self.half_open.servers.get_mut(id.index())?))) {
             step(half_open, comes, limits.server(id));
         }
-        if let Some((server, client)) = counted_under(server, flow, comes).zip(client(flow)) {
+        if let Some(client) = client(flow).filter(|_| counts_for_client) {
             let change = if comes { ClientChange::HalfOpens } else { ClientChange::HalfEnds };
-            limits.count_client(server, client, change, self.now);
+            limits.count_client(VirtualServerId(flow.virtual_server), client, change, self.now);
         }
     }
 
     /// The same of its place alone.
-    pub(super) fn count_place(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
+    pub(super) fn count_place(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) -> bool {
         let (member, server) = owners(snapshot, flow);
         let limits = &snapshot.connection_limits;
         self.count_in_all(limits, comes);
-        if let Some((server, client)) = counted_under(server, flow, comes).zip(client(flow)) {
-            let change = if comes { ClientChange::Comes } else { ClientChange::Goes };
-            self.uncounted += u64::from(!limits.count_client(server, client, change, self.now));
-        }
+        let counts_for_client = self.count_for_client(snapshot, flow, server.filter(|_| comes));
         for (counts, id, limit) in [
             (&self.uses.members, member.map(|id| id.0), member.and_then(|id| limits.member(id))),
             (&self.uses.servers, server.map(|id| id.0), server.and_then(|id| limits.server(id))),
@@ -186,6 +189,20 @@ impl ConnectionCounts {
                 false => {}
             }
         }
+        counts_for_client
+    }
+
+    /// The connection comes, and is one of `server`; or goes, and is taken off where it was counted, though its virtual server has left the
+    /// file meanwhile, or the id is another one's: what clients have is no number of a worker's, to be cleared with the id. Says whether it
+    /// counts for its client from now on.
+    fn count_for_client(&mut self, snapshot: &Snapshot, flow: &Flow, server: Option<VirtualServerId>) -> bool {
+        let (limits, Some(client)) = (&snapshot.connection_limits, client(flow)) else { return false };
+        if flow.counts_for_client {
+            limits.count_client(VirtualServerId(flow.virtual_server), client, ClientChange::Goes, self.now);
+        }
+        let comes = server.map(|server| limits.client_comes(server, client, self.now));
+        self.uncounted += u64::from(comes == Some(Comes::NoPlace));
+        comes == Some(Comes::Counted)
     }
 
     fn count_in_all(&mut self, limits: &ConnectionLimits, comes: bool) {
@@ -240,14 +257,6 @@ pub(super) fn owners(snapshot: &Snapshot, flow: &Flow) -> (Option<MemberId>, Opt
         .then_some(MemberId(flow.member));
     let server = snapshot.virtual_servers.find(usize::from(flow.virtual_server), life).is_some();
     (member, server.then_some(VirtualServerId(flow.virtual_server)))
-}
-
-/// The virtual server under whose id a connection of a client is counted, where `server` is the one that has it. What ends is counted off
-/// where it was counted, though its virtual server has left the file meanwhile, or the id is another one's: what clients have is no
-/// number of a worker's, to be cleared with the id.
-fn counted_under(server: Option<VirtualServerId>, flow: &Flow, comes: bool) -> Option<VirtualServerId> {
-    let was = (!comes && flow.virtual_server != NO_VIRTUAL_SERVER).then_some(VirtualServerId(flow.virtual_server));
-    server.or(was)
 }
 
 /// One half-open connection more, or fewer, here and in what all workers count against a limit.

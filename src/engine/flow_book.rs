@@ -136,9 +136,10 @@ impl FlowBook {
             kept = self.table.insert(flow, now);
         }
         match kept {
-            Ok(_) => {
+            Ok(id) => {
                 count(&self.uses, snapshot, &flow, true);
-                self.connections.on_kept(snapshot, &flow, now);
+                let counts = self.connections.on_kept(snapshot, &flow, now);
+                self.set_counts_for_client(id, counts);
             }
             Err(_) => self.release_port_of(&flow),
         }
@@ -156,26 +157,29 @@ impl FlowBook {
     /// Takes in a flow that another process has left, of which nothing was heard since `seen`. It is nothing new: it counts, but for no
     /// rate. One that cannot be kept gives its port back.
     pub(super) fn take_up(&mut self, snapshot: &Snapshot, flow: Flow, seen: Instant) -> Result<(), Refused> {
-        if let Err(refused) = self.table.insert(flow, seen) {
-            self.release_port_of(&flow);
-            return Err(refused);
-        }
+        let id = self.table.insert(flow, seen).inspect_err(|_| self.release_port_of(&flow))?;
         count(&self.uses, snapshot, &flow, true);
-        if is_connection(&flow) {
-            self.connections.count(snapshot, &flow, true);
-        }
+        let counts = is_connection(&flow) && self.connections.count(snapshot, &flow, true);
+        self.set_counts_for_client(id, counts);
         Ok(())
     }
 
+    fn set_counts_for_client(&mut self, id: FlowId, counts: bool) {
+        if let Some(flow) = self.table.at_mut(id) {
+            flow.counts_for_client = counts;
+        }
+    }
+
     /// This is known of a flow now that has the same keys and holds the same port.
-    pub(super) fn replace(&mut self, snapshot: &Snapshot, id: FlowId, flow: Flow, seen: Instant) {
+    pub(super) fn replace(&mut self, snapshot: &Snapshot, id: FlowId, mut flow: Flow, seen: Instant) {
         let Some(old) = self.table.at(id).copied() else { return };
         for (flow, comes) in [(&old, false), (&flow, true)] {
             count(&self.uses, snapshot, flow, comes);
-            if is_connection(flow) {
-                self.connections.count(snapshot, flow, comes);
-            }
         }
+        if is_connection(&old) {
+            self.connections.count(snapshot, &old, false);
+        }
+        flow.counts_for_client = is_connection(&flow) && self.connections.count(snapshot, &flow, true);
         self.table.replace(id, flow, seen);
     }
 
@@ -304,12 +308,13 @@ impl FlowBook {
         let was = self.table.at(id).map(|flow| (is_connection(flow), is_half_open(flow)));
         change(&mut self.table);
         let (Some(flow), Some((held, was_half_open))) = (self.table.at(id), was) else { return };
-        let (holds, is_half_open) = (is_connection(flow), is_half_open(flow));
+        let (holds, is_half_open, counted) = (is_connection(flow), is_half_open(flow), flow.counts_for_client);
+        let counts = if holds != held { self.connections.count_place(snapshot, flow, holds) } else { counted };
         if was_half_open != is_half_open {
-            self.connections.count_half_open(snapshot, flow, is_half_open);
+            self.connections.count_half_open(snapshot, flow, is_half_open, counts || counted);
         }
-        if holds != held {
-            self.connections.count_place(snapshot, flow, holds);
+        if counts != counted {
+            self.set_counts_for_client(id, counts);
         }
     }
 
@@ -606,7 +611,7 @@ fn count(uses: &MemberUse, snapshot: &Snapshot, flow: &Flow, comes: bool) {
 
 /// Gives a flow's port back, if it has one.
 fn release(snat_ports: &SnatPorts, flow: &Flow) {
-    let Some(port) = flow.snat_port else { return };
+    let Some(port) = flow.snat_port() else { return };
     let (inside, outside) = port_ends(flow);
     if let Some(table) = snat_ports.table_of(outside.dst.addr, flow.protocol(), flow.life) {
         if flow.path == PathKind::Outbound {
@@ -618,7 +623,7 @@ fn release(snat_ports: &SnatPorts, flow: &Flow) {
 
 /// Prefetches what is known of a flow's port, if it has one.
 fn prefetch_port(snat_ports: &SnatPorts, flow: &Flow) {
-    let Some(port) = flow.snat_port else { return };
+    let Some(port) = flow.snat_port() else { return };
     let (_, outside) = port_ends(flow);
     if let Some(table) = snat_ports.table(outside.dst.addr, flow.protocol()) {
         table.prefetch(port);

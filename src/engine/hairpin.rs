@@ -145,8 +145,8 @@ impl Walk<'_> {
         let mut flow = self.new_flow(PathKind::Hairpin, tuple, became.reversed());
         self.belongs(&mut flow, receiver, Direction::Reply);
         (flow.opener, flow.opener_generation) = (sender.0, self.pool_of(sender).generation.0);
-        (flow.snat_port, flow.virtual_server) =
-            (port, if is_connection { service.virtual_server.0 } else { NO_VIRTUAL_SERVER });
+        flow.set_snat_port(port);
+        flow.virtual_server = if is_connection { service.virtual_server.0 } else { NO_VIRTUAL_SERVER };
         if let Kind::Tcp(segment) = self.packet.kind
             && !segment.flags.opens()
         {

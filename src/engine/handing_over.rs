@@ -87,7 +87,7 @@ impl Engine {
             opener,
             generation: flow.generation,
             opener_generation: flow.opener_generation,
-            snat_port: flow.snat_port,
+            snat_port: flow.snat_port(),
             is_counted: flow.virtual_server != crate::flow::NO_VIRTUAL_SERVER,
             track: flow.track.as_ref().map(Track::record),
             seen: self.flows().last_seen(id),

@@ -152,7 +152,7 @@ impl Walk<'_> {
         let outside = Tuple { src: Endpoint::new(address, port), ..tuple };
         let mut flow = self.new_flow(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
-        flow.snat_port = Some(port);
+        flow.set_snat_port(Some(port));
         if self.state.flows.enter_remote(&flow) {
             self.state.events.count(EngineEvent::FilterOpened);
         }
@@ -167,7 +167,8 @@ impl Walk<'_> {
         let inside = if from_outside { self.state.flows.admit(&tuple)? } else { return None };
         let became = Tuple { dst: inside, ..tuple };
         let mut flow = self.new_flow(PathKind::Outbound, tuple, became.reversed());
-        (flow.inside, flow.snat_port, flow.life) = (Direction::Reply, Some(tuple.dst.port), self.snapshot.life.0);
+        flow.set_snat_port(Some(tuple.dst.port));
+        (flow.inside, flow.life) = (Direction::Reply, self.snapshot.life.0);
         let AddressClass::Member(member, _) = self.snapshot.class(inside.addr) else {
             self.state.flows.release_port_of(&flow);
             return None;

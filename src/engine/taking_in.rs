@@ -43,11 +43,11 @@ impl Engine {
         };
         let known = self.flows().find(&record.keys[0]).and_then(|(id, _)| Some((id, *self.flows().at(id)?)));
         if let Some((id, old)) = known {
-            let same = (old.keys(), old.path, old.inside, old.snat_port);
+            let same = (old.keys(), old.path, old.inside, old.snat_port());
             // Its port is given back to the address that it is of, which may have been away since.
             let mut kept = flow;
             kept.life = old.life;
-            if same == (flow.keys(), flow.path, flow.inside, flow.snat_port)
+            if same == (flow.keys(), flow.path, flow.inside, flow.snat_port())
                 && self.state.flows.may_live(&self.snapshot, &kept)
             {
                 self.state.flows.replace(&self.snapshot, id, kept, record.seen);
@@ -91,6 +91,13 @@ impl Engine {
             false => Fate::Keep,
         };
         self.state.flows.forget_where(&self.snapshot, cursor, slots, |id, flow| fate(id, flow.is_standing()))
+    }
+
+    /// What is known here of the remote endpoint is not older than the record; `askers`: of those who ask where several members are active.
+    pub fn knows_peer_since(&self, by: &TakingIn, record: &SpeakerRecord, askers: bool) -> bool {
+        let table = if askers { &self.state.askers } else { &self.state.speakers };
+        let Ok((peer, _)) = self.speaker_of(by.from, record) else { return false };
+        table.renewed(&peer).is_some_and(|renewed| renewed >= record.renewed)
     }
 
     /// This is known of a remote endpoint. Says of which.

@@ -120,7 +120,8 @@ impl Engine {
         flow.inside = record.inside;
         (flow.member, flow.generation) = (from.member(record.member, &self.snapshot)?, record.generation);
         (flow.opener, flow.opener_generation) = (from.member(record.opener, &self.snapshot)?, record.opener_generation);
-        (flow.snat_port, flow.life) = (record.snat_port, self.snapshot.life.0);
+        flow.set_snat_port(record.snat_port);
+        flow.life = self.snapshot.life.0;
         if record.is_counted {
             flow.virtual_server = self.virtual_server_of(&flow);
         }
@@ -132,7 +133,7 @@ impl Engine {
 
     /// It has the port that it had, if it had one. Nobody else may do that for a first use of a port at the same time.
     pub(super) fn claim_port(&self, flow: &Flow) -> Result<(), LeftOut> {
-        if flow.snat_port.is_none() {
+        if flow.snat_port().is_none() {
             return Ok(());
         }
         let (inside, _) = port_ends(flow);

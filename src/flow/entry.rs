@@ -64,8 +64,12 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     /// The member that opened a hairpin, or that a visitor calls: of a service, at its own address since it was called at the
     /// virtual one; [`NO_MEMBER`] otherwise.
     pub opener: u16,
-    /// The port or identifier of a SNAT address to give back when the flow is removed.
-    pub snat_port: Option<u16>,
+    /// The port or identifier of a SNAT address to give back when the flow is removed, if `has_snat_port`.
+    snat_port: u16,
+    has_snat_port: bool,
+    /// The connection stands in what its client has of its virtual server, so that it is taken off there when it ends. What had begun before
+    /// clients were limited, or found no place among them, does not.
+    pub counts_for_client: bool,
     /// The caller's id of the virtual server whose connection it is, where those are counted; [`NO_VIRTUAL_SERVER`] otherwise.
     pub virtual_server: u16,
     /// When it was made, as the caller counts: what it refers to is what its ids and addresses meant then, and nothing that
@@ -104,7 +108,9 @@ impl<A: KeyAddress> Flow<A> {
             generation: 0,
             opener: NO_MEMBER,
             opener_generation: 0,
-            snat_port: None,
+            snat_port: 0,
+            has_snat_port: false,
+            counts_for_client: false,
             virtual_server: NO_VIRTUAL_SERVER,
             life: 0,
             track: None,
@@ -115,6 +121,18 @@ impl<A: KeyAddress> Flow<A> {
     /// A flow whose packets are not changed: the reply to `opener` passes as it is.
     pub fn routed(opener: Tuple<A>) -> Flow<A> {
         Flow::new(PathKind::Routed, opener, opener.reversed())
+    }
+
+    /// The port or identifier of a SNAT address to give back when the flow is removed.
+    #[inline]
+    pub fn snat_port(&self) -> Option<u16> {
+        self.has_snat_port.then_some(self.snat_port)
+    }
+
+    /// That port is this one from now on.
+    #[inline]
+    pub fn set_snat_port(&mut self, port: Option<u16>) {
+        (self.snat_port, self.has_snat_port) = (port.unwrap_or_default(), port.is_some());
     }
 
     /// Both keys, by [`Direction::index`].

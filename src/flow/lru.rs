@@ -75,7 +75,12 @@ impl<K: LruKey, V> Lru<K, V> {
         self.place(key).map(|at| &self.slots[at as usize].value)
     }
 
-    /// The same, to be changed; it is not renewed by that.
+    /// When the entry of `key` was renewed.
+    pub fn renewed(&self, key: &K) -> Option<Instant> {
+        self.place(key).map(|at| self.slots[at as usize].renewed)
+    }
+
+    /// What is known of `key`, to be changed; it is not renewed by that.
     pub fn find_mut(&mut self, key: &K) -> Option<&mut V> {
         self.place(key).map(|at| &mut self.slots[at as usize].value)
     }

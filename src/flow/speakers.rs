@@ -241,6 +241,11 @@ impl<A: KeyAddress> Speakers<A> {
         self.0.find(peer)
     }
 
+    /// When what is known of a remote endpoint was last renewed.
+    pub fn renewed(&self, peer: &Peer<A>) -> Option<Instant> {
+        self.0.renewed(peer)
+    }
+
     /// This is known of a remote endpoint, as another table says.
     pub fn put(&mut self, peer: Peer<A>, speaker: Speaker, now: Instant) {
         *self.renew(peer, now) = speaker;

@@ -33,6 +33,17 @@ impl Exceeded {
     pub const ALL: [Exceeded; 4] = [Exceeded::Connections, Exceeded::Rate, Exceeded::HalfOpen, Exceeded::Client];
 }
 
+/// How a client's connection is counted where those of each are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comes {
+    /// It stands in what its client has.
+    Counted,
+    /// It does not, as too many others do.
+    NoPlace,
+    /// Nothing limits it.
+    Unlimited,
+}
+
 /// One second of the rate may begin at once.
 const BURST: u64 = 1_000_000_000;
 /// That a limit was met is noted at most so often: under a flood nobody waits for that cell.
@@ -224,7 +235,8 @@ pub struct ConnectionLimits {
     servers: Vec<Option<ConnectionLimit>>,
     /// That of all virtual servers together.
     all: Option<ConnectionLimit>,
-    /// What each client has of a virtual server that limits its clients; `None` where none does.
+    /// What each client has of a virtual server that limits its clients; `None` where none ever did: what has been counted is there as long as
+    /// it stands, though its limit is taken out of the file and comes back.
     clients: Option<Arc<ClientCounts>>,
 }
 
@@ -248,7 +260,7 @@ impl ConnectionLimits {
             }
         });
         let clients = servers.iter().flatten().any(|server| server.client != none);
-        let clients = clients.then(|| known.and_then(|known| known.clients.clone()).unwrap_or_default());
+        let clients = known.and_then(|known| known.clients.clone()).or_else(|| clients.then(Arc::default));
         let made = ConnectionLimits { members, servers, all, clients };
         match before {
             Some(before) if before.is_as(&made) => Arc::clone(before),
@@ -311,19 +323,19 @@ impl ConnectionLimits {
         Err(lacks)
     }
 
-    /// Something of what a client has of a virtual server has changed. `false`: it is not counted, as too many others are.
-    pub fn count_client(&self, server: VirtualServerId, client: Ipv4Addr, change: ClientChange, now: u64) -> bool {
-        let Some(clients) = &self.clients else { return true };
-        let is_limited = || self.server(server).is_some_and(|limit| limit.client != NewConnections::default());
-        match change {
-            // What has begun while there was a limit ends when there is none any more.
-            ClientChange::Comes | ClientChange::HalfOpens if !is_limited() => true,
-            ClientChange::Comes => clients.count(client, server, change, now),
-            _ => {
-                clients.count(client, server, change, now);
-                true
-            }
+    /// A client has one connection more of a virtual server, which counts for it if that limits its clients.
+    pub fn client_comes(&self, server: VirtualServerId, client: Ipv4Addr, now: u64) -> Comes {
+        let is_limited = self.server(server).is_some_and(|limit| limit.client != NewConnections::default());
+        match self.clients.as_ref().filter(|_| is_limited) {
+            None => Comes::Unlimited,
+            Some(clients) if clients.count(client, server, ClientChange::Comes, now) => Comes::Counted,
+            Some(_) => Comes::NoPlace,
         }
+    }
+
+    /// Something of a connection has changed that was counted for its client when it came.
+    pub fn count_client(&self, server: VirtualServerId, client: Ipv4Addr, change: ClientChange, now: u64) {
+        self.clients.iter().for_each(|clients| _ = clients.count(client, server, change, now));
     }
 
     /// A client has begun a connection, which counts for its rate.

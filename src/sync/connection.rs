@@ -44,8 +44,8 @@ pub(super) struct Connection {
     pub acked: u32,
     /// What is to be delivered to workers, from which on, and of which frame.
     pub pending: Option<(Arc<Batch>, usize, u32)>,
-    /// Frames that were delivered, and how many batches workers have taken in then.
-    pub delivered: VecDeque<(u32, u64)>,
+    /// Frames that all workers were given, and that one at least has not taken in, the earliest first.
+    pub delivered: VecDeque<u32>,
     /// What was last said to be taken in.
     pub taken: Option<u32>,
     /// In which frame the other has said that all is told.

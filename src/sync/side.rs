@@ -114,7 +114,7 @@ impl Sync {
         let Some(connection) = self.connection.take() else { return };
         self.stop_feeding();
         self.next = now;
-        self.report.last_error = Some(why.to_owned());
+        (self.failure, self.report.last_error) = (None, Some(why.to_owned()));
         if connection.is_up() {
             if self.is_full() {
                 self.news.clear();
@@ -124,9 +124,19 @@ impl Sync {
         }
     }
 
-    /// Why a connection could not be made.
+    /// Why a connection could not be made. While there is one, nobody asks.
     pub fn failed(&mut self, why: String) {
-        self.failure = Some(why);
+        if self.connection.is_none() {
+            self.failure = Some(why);
+        }
+    }
+
+    /// Why one could not be made with somebody who is not where the other appliance should be: that may be the other one or anybody, and
+    /// says nothing where the reason is known why there is none.
+    pub fn stranger_failed(&mut self, why: String) {
+        if self.failure.is_none() && self.report.last_error.is_none() {
+            self.failed(why);
+        }
     }
 
     /// There is one.
@@ -394,21 +404,17 @@ impl Sync {
                 return false;
             }
         }
-        let delivered = self.links.first().map_or(0, |link| link.delivery.delivered());
-        connection.delivered.push_back((number, delivered));
+        connection.delivered.push_back(number);
         true
     }
 
-    /// Says how far workers have taken in what has come.
+    /// Says how far workers have taken in what has come. The last that a worker was given are those of this connection, whatever of an earlier
+    /// one lies before them there and not at another worker: of these frames as many are open as the worker that is furthest behind has open.
     fn say_taken(&mut self, now: Instant) {
         let Some(connection) = &mut self.connection else { return };
-        let done = self.links.iter().map(|link| link.delivery.done()).min().unwrap_or(u64::MAX);
-        let mut last = None;
-        while let Some((number, _)) = connection.delivered.front().copied().filter(|(_, batches)| *batches <= done) {
-            connection.delivered.pop_front();
-            last = Some(number);
-        }
-        if let Some(number) = last {
+        let open = self.links.iter().map(|link| link.delivery.open()).max().unwrap_or_default();
+        let taken = (connection.delivered.len() as u64).saturating_sub(open) as usize;
+        if let Some(number) = connection.delivered.drain(..taken).last() {
             connection.taken = Some(number);
             connection.say(&Message::Taken(number), now);
         }

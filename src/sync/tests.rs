@@ -181,6 +181,31 @@ fn whoever_is_not_heard_is_away() {
     assert_eq!(sync.state(Instant::from_millis(911)), State::Away);
 }
 
+/// Anybody may come to the port while the two talk: that is no trouble of theirs, and not why they do not talk later.
+#[test]
+fn s196_who_is_refused_while_there_is_a_connection_is_no_reason_that_there_is_none() {
+    let now = Instant::from_millis(5);
+    let reason = |side: &Sync| side.report(now).last_error;
+    let mut alone = Sync::new(Vec::new(), Hello { process: 1, ..Hello::default() });
+    alone.stranger_failed("a stranger says nothing".into());
+    assert_eq!(reason(&alone).as_deref(), Some("a stranger says nothing"), "nothing better is known");
+    alone.failed("it cannot be reached".into());
+    alone.stranger_failed("another one says nothing".into());
+    assert_eq!(reason(&alone).as_deref(), Some("it cannot be reached"));
+    let [mut one, _] = two_connected(now);
+    one.failed("refused".into());
+    one.stranger_failed("a stranger says nothing".into());
+    assert_eq!(reason(&one), None);
+    one.disconnected("it is away", now);
+    one.stranger_failed("a stranger says nothing".into());
+    assert_eq!(reason(&one).as_deref(), Some("it is away"));
+    one.failed("it cannot be reached".into());
+    assert_eq!(reason(&one).as_deref(), Some("it cannot be reached"));
+    one.connected(now);
+    one.disconnected("it is away again", now);
+    assert_eq!(reason(&one).as_deref(), Some("it is away again"));
+}
+
 /// Each side finds in what they differ, whoever says it first, and again when one has another configuration.
 #[test]
 fn s146_both_know_in_what_their_configurations_differ() {

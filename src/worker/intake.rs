@@ -101,14 +101,9 @@ impl Delivery {
         Ok(())
     }
 
-    /// How many batches were delivered.
-    pub fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
-    /// How many batches are taken in.
-    pub fn done(&self) -> u64 {
-        self.state.batches.load(Relaxed)
+    /// How many batches were delivered and are not taken in yet.
+    pub fn open(&self) -> u64 {
+        self.delivered.saturating_sub(self.state.batches.load(Relaxed))
     }
 
     /// How many full copies are here.
@@ -238,6 +233,10 @@ impl Intake {
         by: &TakingIn,
         engine: &mut Engine,
     ) {
+        // What was said before this appliance became active is no news where something has happened here since.
+        if !self.state.stands_by.load(Relaxed) && engine.knows_peer_since(by, record, asks) {
+            return;
+        }
         let taken = match asks {
             false => engine.take_in_speaker(by, record),
             true => engine.take_in_asker(by, record),

@@ -297,6 +297,72 @@ fn s138_who_asked_gets_the_answer_after_the_take_over() {
     }
 }
 
+/// One worker has room for what comes and another one has none, and there the connection ends: what the one has been given of it and the
+/// other one has not is no debt of the next connection's.
+#[test]
+fn s195_a_connection_that_ends_at_a_worker_without_room_leaves_the_next_one_whole() {
+    let mut pair: Pair<super::super::Setting, InMemory<2>> = pair();
+    pair.settle();
+    // More than the rings of its workers hold, while they take nothing in.
+    for port in 0..80 {
+        pair.first.lab.connect(at(REMOTES[0], 40_000 + port), 5060, HOST_A);
+        let said = pair.first.talk();
+        pair.second.hear(&said);
+    }
+    assert!(pair.second.sync.is_busy());
+    // The first worker takes in one batch, and has room for another one.
+    let now = pair.second.lab.rig.now;
+    _ = pair.second.lab.rig.workers[0].turn(now);
+    pair.second.hear(&[]);
+    pair.cut();
+    pair.connect();
+    pair.settle();
+    assert_eq!((flows(&pair.first), flows(&pair.second)), (80, 80));
+    pair.first.lab.connect(at(REMOTES[1], 40_000), 5060, HOST_A);
+    pair.settle();
+    assert_eq!(flows(&pair.second), 81);
+}
+
+/// What the other one had said of a remote endpoint waits while this one becomes active, and is taken in after members have spoken here.
+#[test]
+fn s198_what_was_said_before_a_take_over_replaces_nothing_that_has_happened_since() {
+    use fairlead::engine::EngineEvent;
+    let sip = |start: &str, branch: &str| {
+        format!("{start}\r\nVia: SIP/2.0/UDP {V};branch=z9hG4bK{branch}\r\nCall-ID: of-b\r\n\r\n").into_bytes()
+    };
+    let asked = |src, peer, branch| Build::udp(at(src, 5060), peer).payload(&sip("OPTIONS sip:b SIP/2.0", branch));
+    let answer = |dst, peer, branch| Build::udp(peer, at(dst, 5060)).payload(&sip("SIP/2.0 200 OK", branch));
+    let (known_here, known_there) = (at(REMOTES[0], 6200), at(REMOTES[1], 6200));
+    let mut pair: Same = pair();
+    pair.settle();
+    let spoke = [EngineEvent::StandbySpoke];
+    // So much comes before it that workers take it in after what they forward first.
+    for port in 0..20 {
+        pair.first.lab.connect(at(REMOTES[2], 40_000 + port), 5060, HOST_A);
+        let said = pair.first.talk();
+        pair.second.hear(&said);
+    }
+    for peer in [known_here, known_there] {
+        pair.first.lab.forwards_noting(&spoke, HOST_B, asked(B, peer, "before"), ROUTER, asked(V, peer, "before"));
+    }
+    for _ in 0..300 {
+        pair.first.lab.rig.now += MS * 4;
+        pair.second.lab.rig.now += MS * 5;
+        let said = pair.first.talk();
+        let answered = pair.second.hear(&said);
+        pair.first.hear(&answered);
+    }
+    let mut lab = pair.take_over();
+    lab.forwards_noting(&spoke, HOST_B, asked(B, known_here, "since"), ROUTER, asked(V, known_here, "since"));
+    for _ in 0..20 {
+        assert!(lab.rig.settle().is_empty());
+    }
+    let answered = [EngineEvent::SpeakerAnswered];
+    for (peer, branch) in [(known_here, "since"), (known_there, "before")] {
+        lab.forwards_noting(&answered, ROUTER, answer(V, peer, branch), HOST_B, answer(B, peer, branch));
+    }
+}
+
 /// Flows of both, without what each counts for itself.
 fn replicated<S: Setting>(half: &Half<S>) -> Vec<String> {
     let shown = |record: &FlowRecord| {

@@ -514,6 +514,33 @@ fn s155_a_configuration_that_is_sent_is_in_force_at_the_other_one_until_it_has_t
     twins.shut_down();
 }
 
+/// Two operators, one at each: neither configuration takes the place of the other one, and each hears why.
+#[test]
+fn s197_two_configurations_that_are_sent_at_once_are_not_exchanged() {
+    let mut twins = twins(1);
+    for (lead, fall) in [(0, "fall = 4"), (1, "fall = 5")] {
+        twins.leads[lead].file = two_files()[lead].clone().with("fall = 3", fall);
+        twins.ask(lead, Request::reload()).unwrap();
+    }
+    let now = twins.now();
+    let sends = || Request::PairPush { confirm_s: Some(10), yes: true };
+    let asked = [0, 1].map(|lead| twins.leads[lead].ask(sends(), now));
+    twins.run(ms(500));
+    for (lead, request_id) in asked.into_iter().enumerate() {
+        let answer = twins.leads[lead].answer(request_id).expect("it is answered at once");
+        let why = answer.unwrap_err().message;
+        assert!(why.contains("not taken it: it is sending its own"), "{why}");
+    }
+    let falls = |twins: &Twins| {
+        [0, 1].map(|lead| twins.leads[lead].controller().configuration().intent.monitors.iter().next().unwrap().fall)
+    };
+    assert_eq!(falls(&twins), [4, 5]);
+    // One of them tries again.
+    push(&mut twins, 0).unwrap();
+    assert_eq!(falls(&twins), [4, 4]);
+    twins.shut_down();
+}
+
 #[test]
 fn s153_who_is_not_in_sync_does_not_become_active_by_itself() {
     let files = two_files();

@@ -7,12 +7,15 @@
 use super::page::{Labels, Page, seconds};
 use super::sip;
 use crate::admin::answer::Data;
+use crate::admin::events::AlarmRow;
+use crate::admin::overview::ALARMS_MAX;
 use crate::admin::pair::{PairLinkRow, PairReport, PairRole};
 use crate::admin::rows::{
-    AdminState, Advertise, ConnectionsRow, CounterRow, InterfaceRow, LatencyRow, LearnedRow, Link, MemberRow,
-    MemberState, NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, TrafficOf,
-    TrafficRow, VirtualServerRow, VirtualServerState, WorkerRow,
+    AdminState, Advertise, ConnectionsRow, CounterRow, InForceRow, InterfaceRow, LatencyRow, LearnedRow, Link,
+    MemberRow, MemberState, NeighbourState, PortRow, ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow,
+    TrafficOf, TrafficRow, VirtualServerRow, VirtualServerState, WorkerRow,
 };
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Answers of the controller as text.
@@ -49,12 +52,45 @@ fn appliance(page: &mut Page, status: &Status) {
     page.gauge("appliance_info", "The appliance's name.", &[("name", &status.name)], 1.0);
     page.gauge("uptime_seconds", "Time since the start.", &[], status.uptime_s as f64);
     page.gauge("snapshot_epoch", "The snapshot that every worker has installed.", &[], status.epoch as f64);
-    page.gauge("alarms", "Alarms now raised.", &[], status.alarms.len() as f64);
+    configuration(page, &status.configuration);
+    alarms(page, &status.alarms);
     status.workers.iter().for_each(|row| worker(page, row));
     status.ports.iter().for_each(|row| port(page, row));
     status.virtual_servers.iter().for_each(|row| virtual_server(page, row));
     status.last_switchover.iter().for_each(|row| switchover(page, row));
     status.pair.iter().for_each(|report| pair(page, report));
+}
+
+fn configuration(page: &mut Page, row: &InForceRow) {
+    let help = "The configuration in force, by the first digits of the SHA-256 of its text.";
+    page.gauge("configuration_info", help, &[("digest", &row.digest)], 1.0);
+    let help = "1 if the last configuration that was to be taken over was: at the start, by a reload, a rollback or from the other appliance.";
+    page.gauge("reload_last_successful", help, &[], flag(row.last_reload_successful));
+    let help = "When that was, taken over or refused, in seconds since 1970.";
+    page.gauge("reload_last_timestamp_seconds", help, &[], row.last_reload.0 as f64 / 1e6);
+}
+
+/// How many there are, and each of the gravest, as many as the status page lists. Two of one code about the same thing are one sample.
+fn alarms(page: &mut Page, rows: &[AlarmRow]) {
+    page.gauge("alarms", "Alarms now raised.", &[], rows.len() as f64);
+    let mut gravest: Vec<&AlarmRow> = rows.iter().collect();
+    gravest.sort_by_key(|row| (Reverse(row.severity), row.since, row.id));
+    let mut written = BTreeSet::new();
+    for row in gravest.into_iter().take(ALARMS_MAX) {
+        let (severity, object) = (row.severity.to_string(), subject(row));
+        if written.insert((&row.code, object.clone())) {
+            let help = "An alarm now raised, what it is about, and how grave it is: the gravest 100 at most.";
+            page.gauge("alarm", help, &[("alarm", &row.code), ("severity", &severity), ("object", &object)], 1.0);
+        }
+    }
+}
+
+/// What an alarm is about, such as "pool pair-1, member sip-a"; empty: the appliance as a whole.
+fn subject(row: &AlarmRow) -> String {
+    let AlarmRow { pool, member, interface, object, .. } = row;
+    let parts = [("pool ", pool), ("member ", member), ("interface ", interface), ("", object)];
+    let named = parts.iter().filter_map(|(kind, name)| Some(format!("{kind}{}", name.as_ref()?)));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 fn pair(page: &mut Page, report: &PairReport) {
@@ -395,6 +431,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
 mod tests {
     use super::*;
     use crate::admin::rows::{Bucket, Cause, Choice, Forecast, HostRow, RouteKind, Spread, TrafficRates, Wall};
+    use crate::events::Severity;
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -492,6 +529,59 @@ mod tests {
             "fairlead_fragments_max{worker=\"0\"} 64\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    /// Two about one thing are one, so that Prometheus takes the page; and of very many only as many as the status page lists.
+    #[test]
+    fn each_alarm_has_a_gauge_the_gravest_first_and_bounded() {
+        let row = |id, code: &str, severity, member: Option<&str>| AlarmRow {
+            id,
+            code: code.into(),
+            severity,
+            since: Wall(id),
+            pool: member.map(|_| "pair-1".into()),
+            member: member.map(Into::into),
+            interface: None,
+            object: None,
+            message: String::new(),
+            remedy: String::new(),
+            acknowledged: None,
+        };
+        let samples = |alarms: &[AlarmRow]| {
+            let mut page = Page::default();
+            super::alarms(&mut page, alarms);
+            let text = page.text();
+            text.lines().filter(|line| line.starts_with("fairlead_alarm")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let warning = row(1, "pool.roles", Severity::Warning, Some("sip-a"));
+        let critical = row(2, "clock.stepped", Severity::Critical, None);
+        let same = AlarmRow { id: 3, ..warning.clone() };
+        let expected = [
+            "fairlead_alarm{alarm=\"clock.stepped\",severity=\"critical\",object=\"\"} 1",
+            "fairlead_alarm{alarm=\"pool.roles\",severity=\"warning\",object=\"pool pair-1, member sip-a\"} 1",
+            "fairlead_alarms 3",
+        ];
+        assert_eq!(samples(&[warning.clone(), critical.clone(), same]), expected);
+        assert_eq!(samples(&[]), ["fairlead_alarms 0"]);
+        let many = (0..1_000).map(|at| row(10 + at, "pool.roles", Severity::Warning, Some(&format!("sip-{at}"))));
+        let many: Vec<AlarmRow> = many.chain([critical]).collect();
+        let seen = samples(&many);
+        assert_eq!((seen.len(), seen[0].contains("clock.stepped")), (101, true));
+    }
+
+    #[test]
+    fn the_configuration_in_force_and_how_the_last_reload_ended_have_gauges() {
+        let mut page = Page::default();
+        let row = InForceRow { digest: "0123abcd".into(), last_reload: Wall(1_500_000), last_reload_successful: false };
+        configuration(&mut page, &row);
+        let text = page.text();
+        for line in [
+            "fairlead_configuration_info{digest=\"0123abcd\"} 1\n",
+            "fairlead_reload_last_successful 0\n",
+            "fairlead_reload_last_timestamp_seconds 1.5\n",
+        ] {
+            assert!(text.contains(&format!("gauge\n{line}")), "{line}\n{text}");
         }
     }
 

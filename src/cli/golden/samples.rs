@@ -1,9 +1,9 @@
 //! Rows as an appliance might send them, for those tables that several tests show.
 
 use crate::admin::rows::{
-    AdminState, Advertise, AlarmRow, Cause, Choice, HostRow, InterfaceRow, Link, MemberProbe, MemberRow, MemberState,
-    PortRow, Role, SettingKind, SettingRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall,
-    WorkerRow,
+    AdminState, Advertise, AlarmRow, Cause, Choice, HostRow, InForceRow, InterfaceRow, Link, MemberProbe, MemberRow,
+    MemberState, PortRow, Role, SettingKind, SettingRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState,
+    Wall, WorkerRow,
 };
 use crate::events::{AlarmCode, Severity};
 use std::net::Ipv4Addr;
@@ -256,6 +256,7 @@ pub(in crate::cli) fn status() -> Status {
                       and take the other offline"
                     .into(),
         }],
+        configuration: InForceRow::default(),
         settings: 0,
         awaited: None,
         pair: None,

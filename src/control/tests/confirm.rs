@@ -377,6 +377,41 @@ fn a_configuration_of_the_other_appliance_is_refused_where_another_was_taken_ove
     assert!(kept.is_new());
 }
 
+/// Who watches from outside sees which configuration is in force, and that the last one that was meant to be is not.
+#[test]
+fn the_configuration_in_force_has_a_digest_and_a_refused_one_leaves_it() {
+    let mut kept = Kept::start(None, OLD);
+    let shown = |kept: &mut Kept| {
+        let Data::Status(status) = kept.bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+        status.configuration
+    };
+    let digest = |text: &str| {
+        openssl::sha::sha256(text.as_bytes())[..8].iter().fold(String::new(), |all, it| format!("{all}{it:02x}"))
+    };
+    let first = shown(&mut kept);
+    assert_eq!((first.digest.clone(), first.last_reload_successful), (digest(OLD), true));
+    kept.bench.run(2_000);
+    kept.file = NEW;
+    assert!(kept.bench.ask(Request::reload()).is_none());
+    let request_id = kept.bench.reads.pop().unwrap();
+    let bad = crate::config::parse("fairlead.toml", "[pool").unwrap_err();
+    kept.bench.give(Input::Reload { request_id, file: read_as("[pool", Err(bad)) });
+    assert!(kept.answer().expect("an answer").is_err());
+    let refused = shown(&mut kept);
+    assert_eq!((&refused.digest, refused.last_reload_successful), (&first.digest, false));
+    assert!(refused.last_reload > first.last_reload);
+    _ = kept.reload(None);
+    kept.save(Ok(()));
+    let taken = shown(&mut kept);
+    assert_eq!((taken.digest.clone(), taken.last_reload_successful), (digest(NEW), true));
+    // What the other appliance sends is another one's file.
+    kept.bench.give(Input::Pair(PairNews::Word(PairWord::Push { number: 7, text: OLD.into(), confirm_s: 60 })));
+    let (request_id, _) = kept.bench.texts.pop().expect("it is read");
+    let bad = crate::config::parse("fairlead.toml", "[pool").unwrap_err();
+    kept.bench.give(Input::Reload { request_id: Some(request_id), file: read_as("[pool", Err(bad)) });
+    assert_eq!(shown(&mut kept), taken);
+}
+
 /// The new file, without the second member, is in force for a minute.
 fn without_b(kept: &mut Kept) {
     let mut file = two_arm();

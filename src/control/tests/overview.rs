@@ -1,8 +1,10 @@
 //! What the status page shows: scenario 168.
 
 use super::*;
-use crate::admin::overview::{MEMBERS_MAX, Overview, SERVERS_MAX};
+use crate::admin::events::Subject;
+use crate::admin::overview::{ALARMS_MAX, MEMBERS_MAX, Overview, SERVERS_MAX};
 use crate::config;
+use crate::events::{AlarmCode, Severity};
 use crate::policy::intent::Mode;
 
 fn overview(bench: &mut Bench) -> Overview {
@@ -71,6 +73,34 @@ fn the_gravest_alarms_come_first() {
         "{severities:?}"
     );
     assert!(severities.is_sorted(), "critical, then warning: {severities:?}");
+}
+
+/// Beyond those that are listed as well: what somebody has acknowledged is not news.
+#[test]
+fn s168_alarms_are_counted_by_whether_somebody_knows_of_them_however_many_are_listed() {
+    let mut bench = Bench::new();
+    bench.run(1_000);
+    let now = bench.now;
+    for at in 0..150 {
+        let code = if at % 3 == 0 { AlarmCode::PoolNoMember } else { AlarmCode::PoolRoles };
+        bench.controller.outputs.raise(
+            &format!("of {at}"),
+            (code, Subject::pool(format!("pool-{at}"))),
+            "trouble".into(),
+            now,
+        );
+    }
+    assert_eq!(overview(&mut bench).alarms_acknowledged, 0);
+    let Data::Alarms(rows) = bench.ask(Request::Alarms {}).unwrap().unwrap().data else { panic!() };
+    let (critical, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.severity == Severity::Critical);
+    for row in others.iter().chain(critical.iter().take(10)) {
+        bench.ask(Request::AlarmAcknowledge { id: row.id, comment: None }).unwrap().unwrap();
+    }
+    let seen = overview(&mut bench);
+    assert_eq!((seen.alarms.len(), seen.alarms_count), (ALARMS_MAX, rows.len() as u64));
+    assert_eq!(seen.alarms_acknowledged, others.len() as u64 + 10);
+    assert_eq!(seen.alarms_critical_open, critical.len() as u64 - 10);
+    assert!(seen.alarms_acknowledged > ALARMS_MAX as u64, "more than are listed");
 }
 
 #[test]

@@ -291,6 +291,53 @@ fn s175_one_client_has_no_more_than_its_share() {
     assert_eq!(said.reason.as_deref(), Some("client_limit"));
 }
 
+/// What stood before a client was limited counts for nothing when it ends, nor does a handshake of then that is over: the client has no more
+/// by that than it may, though its limit goes and comes again.
+#[test]
+fn s199_what_was_never_counted_for_a_client_makes_no_room_for_it_when_it_ends() {
+    let mut lab = server(|_| {});
+    let one = client(1);
+    let before = |number: u16| port(one, 30_000 + number);
+    let counted = |number: u16| port(one, 40_000 + number);
+    (0..8).for_each(|number| lab.connect(before(number), 5060, HOST_A));
+    (8..12).for_each(|number| opens(&mut lab, before(number), &[]));
+    let set = |lab: &mut Lab, connections, half_open| {
+        let server = &mut lab.rig.intent.virtual_servers[0];
+        (server.client_connection_limit, server.client_half_open_limit) = (connections, half_open);
+        lab.rig.publish();
+    };
+    let is_full = |lab: &mut Lab| refused(lab, port(one, 50_000), DropReason::ClientLimit);
+    set(&mut lab, 10, 0);
+    (0..10).for_each(|number| lab.connect(counted(number), 5060, HOST_A));
+    is_full(&mut lab);
+    (0..4).for_each(|number| closes(&mut lab, before(number), HOST_A));
+    is_full(&mut lab);
+    // What has a place gives it back.
+    closes(&mut lab, counted(0), HOST_A);
+    lab.connect(counted(10), 5060, HOST_A);
+    is_full(&mut lab);
+    // For a while nobody is limited: what was counted before that still is, and what comes meanwhile is not.
+    set(&mut lab, 0, 0);
+    lab.connect(before(20), 5060, HOST_A);
+    closes(&mut lab, counted(1), HOST_A);
+    set(&mut lab, 10, 0);
+    lab.connect(counted(11), 5060, HOST_A);
+    is_full(&mut lab);
+    (4..8).chain([20]).for_each(|number| closes(&mut lab, before(number), HOST_A));
+    is_full(&mut lab);
+    let closed: Vec<_> = (2..12).map(counted).collect();
+    closed.iter().for_each(|from| closes(&mut lab, *from, HOST_A));
+    // Likewise of handshakes: those of before are over by a reset.
+    set(&mut lab, 0, 2);
+    let mut ports = of_worker(&lab, 0, one.addr);
+    ports.by_ref().take(2).for_each(|from| opens(&mut lab, from, &[]));
+    for number in 8..12 {
+        let reset = |dst: &str| Build::tcp(before(number), at(dst, 5060), Flags::RST, 1001, 0);
+        lab.forwards(ROUTER, reset(V), HOST_A, reset(A));
+    }
+    ports.take(3).for_each(|from| opens(&mut lab, from, &[EngineEvent::HalfOpenGaveWay]));
+}
+
 #[test]
 fn s175_a_client_begins_no_more_in_a_second_than_it_may() {
     let mut lab = server(|server| server.client_connection_rate_limit = 2);

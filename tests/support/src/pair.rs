@@ -53,6 +53,21 @@ impl<S: Setting> Half<S> {
         self.lab.rig.now
     }
 
+    /// This has come, and the workers take nothing in yet. Returns what it sends.
+    pub fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let now = self.now();
+        self.sync.receive(bytes, now).expect("it is what the other one says");
+        self.sync.poll(now).expect("the connection stands");
+        let sent = self.sync.output().map_or_else(Vec::new, |output| output.clone());
+        self.sync.sent(sent.len());
+        sent
+    }
+
+    /// A step to which nothing comes. Returns what it sends.
+    pub fn talk(&mut self) -> Vec<u8> {
+        self.step(0, |_| {}).expect("the connection stands")
+    }
+
     /// One step: what has come, what is due, a few turns of the workers. Returns what it sends.
     fn step(&mut self, rate: usize, damage: fn(&mut Vec<u8>)) -> Result<Vec<u8>, Refusal> {
         self.lab.rig.now += STEP;
