@@ -471,7 +471,7 @@ section! { "timeouts", ONCE, Timeouts, built intent::Timeouts;
 
 section! { "limits", ONCE, Limits, built intent::Limits; "Bounds of the data path." {
     flows_per_worker: usize = 1000000, integer(1_024, 67_108_864, "flows"), restart,
-        "Flows one worker holds at most; about 152 bytes each, taken at start.";
+        "Flows one worker holds at most; 160 bytes each, taken at start.";
     rejects_per_second: u32 = 250, integer(1, 1_000_000, "packets a second"), live,
         "Resets and ICMP errors one worker sends on its own account, at most.";
     icmp_errors_per_second: u32 = 1000, integer(1, 1_000_000, "packets a second"), live,

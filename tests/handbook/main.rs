@@ -1,6 +1,7 @@
 //! The handbook's pages of commands, counters and metrics say what the program says: they are made from its own tables.
 
 mod metrics;
+mod sizing;
 
 use clap::Command;
 use fairlead::cli::commands;

@@ -25,6 +25,8 @@ COMMAND = re.compile(r"`fairlead ([a-z][^`]*)`")
 WORD = re.compile(r"[a-z][a-z-]*")
 #: A help says so where the next word is a command.
 SUBCOMMANDS = re.compile(r"^Commands:", re.MULTILINE)
+#: A test's name has words, and says so.
+TEST = re.compile(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+){3,})`")
 PROGRAMS = {"snmpget", "apt-get", "systemctl", "scripts/setup", "scripts/package", "fairlead"}
 
 
@@ -65,20 +67,24 @@ class Pages(unittest.TestCase):
                 used = any(picture.name in prose(page) for page in chapters())
                 self.assertTrue(used, "no page shows it")
 
-    def test_tests_and_scenarios_that_are_named_exist(self):
-        scenarios = set(re.findall(r"^\| (\d+) \|", (REPOSITORY / "tests/scenarios.md").read_text(), re.MULTILINE))
+    def test_files_that_are_named_exist(self):
         found = 0
         for page in SOURCE.glob("*.md"):
             text = page.read_text()
             for path in re.findall(r"`((?:tests|scripts|benches|dpdk-config)/[\w./-]+)`", text):
+                found += 1
                 self.assertTrue((REPOSITORY / path).exists(), f"{page.name}: {path}")
             for name in re.findall(r"`(test_\w+\.py)`", text):
                 self.assertTrue((REPOSITORY / "tests/lab" / name).exists(), f"{page.name}: {name}")
-            for numbers in re.findall(r"[Ss]cenarios? ([\d, to]+\d|\d+)", text):
-                for number in re.findall(r"\d+", numbers):
-                    found += 1
-                    self.assertIn(number, scenarios, page.name)
         self.assertGreater(found, 5)
+
+    def test_tests_that_the_page_of_security_names_exist(self):
+        page = (SOURCE / "security.md").read_text()
+        named = {name for row in page.splitlines() if row.startswith("| ") for name in TEST.findall(row.split("|")[-2])}
+        self.assertGreater(len(named), 20)
+        sources = [path.read_text() for folder in ("src", "tests") for kind in ("*.rs", "*.py") for path in (REPOSITORY / folder).rglob(kind)]
+        there = set(re.findall(r"\b(?:fn|def) (?:test_)?(\w+)", "\n".join(sources)))
+        self.assertEqual({name for name in named if name.removeprefix("test_") not in there}, set())
 
 
 class Files(unittest.TestCase):

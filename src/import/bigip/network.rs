@@ -127,7 +127,7 @@ fn warn_of_links(objects: &Objects, vlan: &Object, findings: &mut Findings) {
             Severe,
             trunk.title(),
             format!("a trunk of {count} interfaces{lacp}: Fairlead's port is one NIC"),
-            "use one NIC, or a DPDK bonding device (net_bonding) as `device` of its port; mind what the switch expects",
+            "use one NIC, as Fairlead does not bond ports, and a second appliance against its loss; take LACP off at the switch",
         );
     }
     if links.len() > 1 {
