@@ -25,7 +25,7 @@ COMMAND = re.compile(r"`fairlead ([a-z][^`]*)`")
 WORD = re.compile(r"[a-z][a-z-]*")
 #: A help says so where the next word is a command.
 SUBCOMMANDS = re.compile(r"^Commands:", re.MULTILINE)
-PROGRAMS = {"snmpget", "apt-get", "systemctl", "scripts/setup", "scripts/package", "fairlead"}
+PROGRAMS = {"snmpget", "snmpwalk", "podman", "ip", "apt-get", "systemctl", "scripts/setup", "scripts/package", "fairlead"}
 
 
 def every_block():
