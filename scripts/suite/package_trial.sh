@@ -64,12 +64,18 @@ version=$(fairlead --version)
 [[ $version == *"DPDK $dpdk."*shared* ]] || fail "it has another DPDK: $version"
 say "installed: $(echo $version)"
 
-for file in /usr/lib/systemd/system/fairlead.service /usr/share/man/man1/fairlead.1.gz /usr/share/bash-completion/completions/fairlead \
+for file in /usr/lib/systemd/system/fairlead.service /usr/share/man/man1/fairlead.1.gz /usr/share/man/man5/fairlead.toml.5.gz \
+  /usr/share/bash-completion/completions/fairlead \
   /usr/share/zsh/vendor-completions/_fairlead /usr/lib/sysusers.d/fairlead.conf /etc/fairlead /usr/share/doc/fairlead/handbook/first-calls.md \
   /usr/share/doc/fairlead/handbook/reference/counters.md; do
   is_there "$file"
 done
 trial=/usr/share/doc/fairlead/dpdk-config/trial
+apt-get install -qq -y --no-install-recommends mandoc >/dev/null 2>&1
+for page in man1/fairlead.1 man5/fairlead.toml.5 man8/fairlead-machine.8; do
+  zcat "/usr/share/man/$page.gz" >"$folder/page"
+  said=$(mandoc -Tlint -W warning "$folder/page") || fail "mandoc finds fault with $page: $said"
+done
 [ -x $trial/network ] && sh -n $trial/network || fail "the handbook's network cannot be run"
 fairlead check --quiet $trial/fairlead.toml || fail "the handbook's file is not valid"
 grep -rq '{{#include' /usr/share/doc/fairlead/handbook && fail "the handbook names a file that should stand in it" || true
