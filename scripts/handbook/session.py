@@ -16,7 +16,7 @@ from .transcript import Exchange, exchanges, matches
 SOON, AGAIN = 20.0, 0.2
 #: Why a command is not run, by what stands in its fence.
 REASONS = {
-    "package": "installs packages on the machine itself; scripts/packages types it in bare roots",
+    "package": "installs packages on the machine itself; scripts/packages types those of the first chapters in bare roots",
     "build": "builds the program, as other tests do",
     "systemd": "needs systemd as process 1",
     "nic": "needs a NIC, or changes how the machine boots",
