@@ -12,10 +12,18 @@ fail() {
 
 # Makes a root of the Debian release $1 at $2 with the packages $3, unless it is there.
 make_root() {
+  mkdir -p "$(dirname "$2")"
+  # Whoever else is making it has this machine's /dev and /sys in there.
+  exec 9>"$2.lock"
+  flock 9
+  _make_root "$@"
+  exec 9>&-
+}
+
+_make_root() {
   [ -e "$2.made" ] && return
   command -v mmdebstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qq -y mmdebstrap >/dev/null
-  rm -rf "$2"
-  mkdir -p "$(dirname "$2")"
+  rm -rf --one-file-system "$2"
   echo "making a root of Debian $1 (some minutes)"
   # A mirror that is behind is as good: the release is what counts.
   mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$3" \

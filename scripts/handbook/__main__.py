@@ -1,6 +1,7 @@
 """Runs what the handbook shows, and says where it shows something else than what comes; `--bless` writes what came into it.
 
-Needs root. Elisions (`...`) are for a person to put in again where something varies.
+With `--root` and `--package` in a bare root, where what it says to install is installed; else where the package seems to be. Needs root.
+Elisions (`...`) are for a person to put in again where something varies.
 """
 
 import argparse
@@ -9,9 +10,13 @@ from pathlib import Path
 
 from lab.appliance import binary
 
+from .installed import InstalledRoom
 from .pages import SOURCE, chapters
-from .room import Room, RoomError
+from .room import Room, RoomError, Shell
 from .session import Outcome, play
+
+#: What the handbook calls the package.
+PACKAGE = "fairlead_0.1.0-1_amd64.deb"
 
 
 def main() -> int:
@@ -20,13 +25,15 @@ def main() -> int:
     parser.add_argument("--bless", action="store_true", help="write what came into the pages")
     parser.add_argument("--until", metavar="PAGE", help="stop after this page")
     parser.add_argument("--program", type=Path, help="the fairlead to run")
+    parser.add_argument("--root", type=Path, help="a bare root of a Debian in which to install")
+    parser.add_argument("--package", type=Path, help="what to install there")
     options = parser.parse_args()
     pages = chapters()
     if options.until:
         pages = pages[: pages.index(SOURCE / options.until) + 1]
     bad: list[Outcome] = []
     try:
-        with Room(options.program or binary()) as room:
+        with _room(options) as room:
             bad += (outcome for outcome in play(room, pages) if not _is_well(outcome))
     except RoomError as error:
         print(error, file=sys.stderr)
@@ -35,6 +42,12 @@ def main() -> int:
         if options.bless:
             _bless(bad)
     return int(bool(bad))
+
+
+def _room(options: argparse.Namespace) -> Shell:
+    if options.root is None:
+        return Room(options.program or binary())
+    return InstalledRoom(options.root, options.package, PACKAGE)
 
 
 def _is_well(outcome: Outcome) -> bool:

@@ -49,7 +49,7 @@ how wide tables are on a terminal, instead of what it says itself; elsewhere the
 const FILES: &str = ".SH FILES
 .TP
 \\fI/etc/fairlead/fairlead.toml\\fR
-the file that the systemd unit passes to \\fBrun\\fR; dpdk\\-config/reference.md has its keys
+the file that the systemd unit passes to \\fBrun\\fR; fairlead.toml(5) has its keys
 .TP
 \\fI/usr/share/doc/fairlead/handbook\\fR
 the handbook, where the package is installed: Markdown, introduction.md first
@@ -82,7 +82,7 @@ fairlead counters \\-\\-drops \\-\\-during 10
 ";
 
 const SEE_ALSO: &str = ".SH \"SEE ALSO\"
-pcap\\-filter(7), systemctl(1), journalctl(1); README.md, dpdk\\-config/README.md, dpdk\\-config/json.md
+fairlead.toml(5), fairlead\\-machine(8), pcap\\-filter(7), systemctl(1), journalctl(1); README.md, dpdk\\-config/README.md, dpdk\\-config/json.md
 ";
 
 /// The commands below `above`, whose own words are `before`.
@@ -108,7 +108,12 @@ fn entry(words: &str, command: &Command) -> String {
 }
 
 /// A line that begins with a dot or an apostrophe is a command to roff, and so is a backslash anywhere.
-fn escaped(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
+pub(super) fn escaped(text: &str) -> String {
+    let text = within(text);
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+}
+
+/// The same within a line.
+pub(super) fn within(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-")
 }

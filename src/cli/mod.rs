@@ -14,6 +14,7 @@ pub mod commands;
 mod completion;
 mod doctor;
 mod exit;
+mod file_manual;
 mod following;
 mod gather;
 #[cfg(test)]
@@ -87,7 +88,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode, joins: Joins) -> ExitCode {
         Command::Restore(asked) => restore::run(&asked),
         Command::Replay(asked) => replay::run(&asked),
         Command::Completion { shell } => print(&completion::script(shell)),
-        Command::Manual => print(&manual::page()),
+        Command::Manual { file } => print(&if file { file_manual::page() } else { manual::page() }),
         Command::Capture(wanted) => capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
             .unwrap_or_else(|failure| failed(&failure)),
         Command::Pair(asked) => match asked.question() {

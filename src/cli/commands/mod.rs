@@ -145,7 +145,11 @@ pub enum Command {
         shell: Shell,
     },
     /// Print the manual page (roff)
-    Manual,
+    Manual {
+        /// That of the configuration file, fairlead.toml(5)
+        #[arg(long)]
+        file: bool,
+    },
 }
 
 /// What the appliance is asked.
