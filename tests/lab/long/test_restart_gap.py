@@ -23,6 +23,7 @@ from pathlib import Path
 from device_alone import device_time
 from held import GATEWAY_UDP, SERVICE, Held
 from lab.appliance import ManagedAppliance
+from lab.gaps import not_forwarded
 from lab.rounds import Calls
 from lab.sniffer import UDP, Seen, Sniffer
 from standing import Setting, StandingLab, addresses, sipp
@@ -141,14 +142,9 @@ class RestartGap(StandingLab):
     def _gaps(self, seen: dict[tuple[str, str], list[Seen]], at: float) -> Gaps:
         """Of a restart that began at `at`."""
         until = at + LOOKED_AT
-        sent = [one for one in seen["router", "phone"] if at - 1.0 <= one.time <= until]
         left = [one for one in seen["switch", "appliance"] if one.src == addresses.PHONE]
         came = [one for one in seen["phone", "eth0"] if one.src == addresses.VIP]
-        times: dict[str, list[float]] = {}
-        for one in left:
-            times.setdefault(one.call, []).append(one.time)
-        invites = [one for one in sent if one.start.startswith("INVITE ")]
-        lost = [one.time for one in invites if not any(one.time <= time <= one.time + SOON for time in times.get(one.call, []))]
+        lost = not_forwarded(seen["router", "phone"], left, at - 1.0, until, SOON)
         return Gaps(_silence(left, at, until), _silence(came, at, until), max(lost) - min(lost) if lost else 0.0, len(lost))
 
     def _astray(self, seen: dict[tuple[str, str], list[Seen]], held: Held) -> list[Seen]:
