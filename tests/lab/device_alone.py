@@ -28,8 +28,8 @@ CONFIGURATION = bytes(16_384)
 
 
 def device_time(lab: Lab, device: str = Setting.device) -> tuple[float, float]:
-    """How long it takes to open the appliance's two devices and to close them, in seconds: for so long they are gone at the least. Nobody else may have them meanwhile. It runs before every other
-    program, where the kernel allows that, as an appliance that is started `at_once`."""
+    """How long it takes to open the appliance's two devices and to close them, in seconds: for so long they are gone at the least. Nobody else
+    may have them meanwhile. It runs before every other program, where the kernel allows that, as an appliance that is started `at_once`."""
     core = str(min(os.sched_getaffinity(0)))
     devices = [device.format(number=number, interface=name) for number, name in enumerate(("outer0", "inner0"))]
     first = FIRST if run([*FIRST, "true"], check=False).returncode == 0 else []
