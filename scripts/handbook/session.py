@@ -21,7 +21,7 @@ REASONS = {
     "systemd": "needs systemd as process 1",
     "nic": "needs a NIC, or changes how the machine boots",
     "terminal": "needs a terminal, or goes on until it is stopped",
-    "pair": "needs two machines; tests/lab/long/test_pair.py has them",
+    "pair": "needs two machines; tests/lab/long/test_rolling_upgrade.py has them",
     "daemon": "needs a daemon beside; tests/lab/long/test_recipes.py has it",
     "container": "needs podman, and an image to begin with",
     "site": "needs the machines of your site",

@@ -248,10 +248,13 @@ class Appliance:
 class ManagedAppliance(Appliance):
     """Under a service manager, which keeps descriptors for it and starts it again when it has ended."""
 
+    #: Seconds between the end of one and the start of the next.
+    pause = 0.2
+
     def _command(self) -> list[str]:
         # `env` says where this package is.
         socket = _file(self.lab, self.host, "notify.sock")
-        manager = [sys.executable, "-m", "lab.manager", "--socket", str(socket), "--", *super()._command()]
+        manager = [sys.executable, "-m", "lab.manager", "--socket", str(socket), "--pause", f"{self.pause}", "--", *super()._command()]
         return ["env", f"PYTHONPATH={REPOSITORY / 'scripts'}", *manager]
 
     def write(self, setting: Setting) -> None:

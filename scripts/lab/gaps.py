@@ -49,5 +49,15 @@ def cost(at: float, calls: Calls, sent: Iterable[Seen], answers: Iterable[Seen],
     return Cost(calls.made, calls.completed, len(lost), max(0.0, max(lost) - at) if lost else 0.0, silence)
 
 
+def not_forwarded(sent: Iterable[Seen], left: Iterable[Seen], at: float, until: float, soon: float = OVERDUE) -> list[float]:
+    """When the INVITEs were `sent`, from `at` to `until`, that did not leave the appliance again within `soon` seconds. Whoever has to answer has no
+    part in it."""
+    times: dict[str, list[float]] = {}
+    for packet in left:
+        times.setdefault(packet.call, []).append(packet.time)
+    invites = [packet for packet in sent if packet.start.startswith("INVITE ") and at <= packet.time <= until]
+    return [one.time for one in invites if not any(one.time <= time <= one.time + soon for time in times.get(one.call, []))]
+
+
 def _is_answered(sent: float, came: list[float]) -> bool:
     return any(sent <= time <= sent + OVERDUE for time in came)

@@ -18,15 +18,18 @@ from pathlib import Path
 FIRST = 3
 #: From the end of a program to its next start, in seconds.
 PAUSE = 0.2
+#: How often it looks whether its program has ended, in seconds.
+LOOK = 0.01
 
 
 class Manager:
     """One service."""
 
-    def __init__(self, path: Path, command: list[str]):
-        self._path, self._command = path, command
+    def __init__(self, path: Path, pause: float, command: list[str]):
+        self._path, self._pause, self._command = path, pause, command
         self._kept: list[tuple[str, int]] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path.unlink(missing_ok=True)  # of one that was here before
         self._socket.bind(str(path))
         self._program = 0
         self._ending = False
@@ -38,7 +41,7 @@ class Manager:
         while not self._ending:
             self._start()
             self._serve()
-            time.sleep(PAUSE)
+            time.sleep(self._pause)
         return 0
 
     def _start(self) -> None:
@@ -61,7 +64,7 @@ class Manager:
     def _serve(self) -> None:
         """Until the program has ended."""
         while True:
-            if select.select([self._socket], [], [], 0.02)[0]:
+            if select.select([self._socket], [], [], LOOK)[0]:
                 self._hear()
             self._drop_dead()
             ended, status = os.waitpid(self._program, os.WNOHANG)
@@ -115,9 +118,10 @@ def main() -> int:
     """The program."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", required=True, type=Path)
+    parser.add_argument("--pause", default=PAUSE, type=float, help="seconds between two of its programs")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
-    return Manager(arguments.socket, arguments.command).run()
+    return Manager(arguments.socket, arguments.pause, arguments.command).run()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Owns: their processes, and how they are asked. Never: what they should announce.
 import json
 import re
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -21,22 +22,34 @@ READY = 15.0
 class Frr:
     """zebra and `daemons` of FRR on a host."""
 
-    def __init__(self, lab: Lab, host: str, configuration: str, daemons: tuple[str, ...] = ("bgpd",)):
+    def __init__(self, lab: Lab, host: str, configuration: str, daemons: tuple[str, ...] = ("bgpd",), zebra: tuple[str, ...] = ()):
         need_programs("vtysh")
-        self._daemons = daemons
+        self._lab, self._host, self._daemons, self._zebra = lab, host, daemons, zebra
         self._directory = lab.file(f"frr-{host}")
         self._directory.mkdir()
         shutil.chown(self._directory, "frr", "frr")  # whom the daemons become
         (self._directory / "frr.conf").write_text(configuration)
         (self._directory / "vtysh.conf").write_text("service integrated-vtysh-config\n")
-        for daemon in ("zebra", *daemons):
+        self._programs: dict[str, Program] = {}
+        self.start()
+
+    def start(self, *daemons: str) -> None:
+        """Starts these again, else all of them, and gives them the configuration, as FRR's own scripts do."""
+        for daemon in daemons or ("zebra", *self._daemons):
             empty = self._directory / f"{daemon}.conf"
             empty.write_text("")
             files = ["-f", str(empty), "-i", str(self._directory / f"{daemon}.pid"), "-z", str(self._directory / "zserv")]
             command = [str(FRR / daemon), *files, "--vty_socket", str(self._directory), "-A", "127.0.0.1", "-P", "0", "--log", "stdout"]
-            program = lab.start(host, f"{daemon}-{host}", command)
-            _wait(program, self._directory / f"{daemon}.vty")
+            command += self._zebra if daemon == "zebra" else []
+            self._programs[daemon] = self._lab.start(self._host, f"{daemon}-{self._host}", command)
+            _wait(self._programs[daemon], self._directory / f"{daemon}.vty")
         self._vtysh("-b")
+
+    def kill(self, *daemons: str) -> None:
+        """Kills these, else all of them, without warning."""
+        for daemon in daemons or tuple(self._programs):
+            self._programs[daemon].stop(signal.SIGKILL)
+            (self._directory / f"{daemon}.vty").unlink(missing_ok=True)
 
     def neighbour_is_up(self, address: str) -> bool:
         """Whether the BGP session with it is established, or where OSPF runs the adjacency."""

@@ -4,6 +4,7 @@ through. Both ends are this process's, so that each is asked afterwards whether 
 Read first: `lab/sockets.py`. Owns: making them, having them speak, and who did not answer. Never: what may be lost.
 """
 
+import itertools
 import resource
 import select
 import socket
@@ -54,6 +55,8 @@ class Held:
     mappings: list[Mapping] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
     _round: int = 0
+    #: Which one it is: ports of those before it may not be free again yet.
+    _number: int = field(default_factory=itertools.count().__next__)
 
     def __enter__(self) -> "Held":
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -107,7 +110,7 @@ class Held:
         self._from("tclient", "a visitor's", FROM_VISITORS, ("sip-a", sip_a, addresses.T_LIB_PORT), sip_a)
         for member in addresses.MEMBERS:
             at = ("gateway", addresses.GATEWAY, GATEWAY_TCP)
-            self._from(member, f"outward of {member}", OUTWARD, at, addresses.GATEWAY, TCP_PORTS)
+            self._from(member, f"outward of {member}", OUTWARD, at, addresses.GATEWAY, TCP_PORTS + self._number % 40 * OUTWARD)
 
     def _from(self, host: str, name: str, count: int, at: tuple[str, str, int], called: str, own: int = 0) -> None:
         """So many connections from a host to a listener, called by that address, from ports beginning with `own`."""
@@ -125,7 +128,8 @@ class Held:
         self._gateway = self._stack.enter_context(sockets.udp(self.lab.host("gateway"), addresses.GATEWAY, GATEWAY_UDP))
         for member, address in addresses.MEMBERS.items():
             for number in range(ASKED):
-                asking = self._stack.enter_context(sockets.udp(self.lab.host(member), address, UDP_PORTS + number))
+                own = UDP_PORTS + self._number % 40 * ASKED + number
+                asking = self._stack.enter_context(sockets.udp(self.lab.host(member), address, own))
                 asking.sendto(b"anybody there?", (addresses.GATEWAY, GATEWAY_UDP))
                 self.mappings.append(Mapping(member, asking, self._gateway.recvfrom(100)[1]))
 

@@ -14,6 +14,8 @@ from standing import Setting, StandingLab, addresses, sockets
 LIMIT = 300
 ROUTERS = "224.0.0.5"
 OSPF = 89
+#: linux/in.h and linux/errqueue.h, which Python does not name, and RFC 792's type and code of a hop limit that was reached.
+IP_RECVERR, SO_EE_ORIGIN_ICMP, TIME_EXCEEDED = 11, 2, (11, 0)
 
 #: Many times what the kernel may get, and what the cores of a lab can still carry beside everything else; for so many seconds.
 FLOOD = """
@@ -104,6 +106,16 @@ class HostDevices(StandingLab):
         here = self.udp_in("appliance", addresses.INNER_SELF, 123)
         self.udp_in("sip-a", "0.0.0.0").sendto(b"time", (addresses.INNER_SELF, 123))
         self.assertEqual(here.recvfrom(100)[0], b"time")
+
+    def test_s111_traceroute_from_the_box_hears_of_the_router(self):
+        asking = self.udp_in("appliance", addresses.OUTER_SELF)
+        asking.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        asking.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        asking.sendto(b"who is first", (addresses.PHONE, 33_434))
+        _, notes, _, _ = asking.recvmsg(100, 512, socket.MSG_ERRQUEUE)
+        # struct sock_extended_err: errno, origin, ICMP type and code; then who has sent the error (ip(7)).
+        found = [(*data[4:7], socket.inet_ntoa(data[20:24])) for _, kind, data in notes if kind == IP_RECVERR]
+        self.assertEqual(found, [(SO_EE_ORIGIN_ICMP, *TIME_EXCEEDED, addresses.ROUTER)])
 
     def test_s112_ospf_reaches_the_box_by_its_group(self):
         here = self.enterContext(self.raw("appliance"))

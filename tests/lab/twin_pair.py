@@ -108,21 +108,30 @@ class PairLab(StandingLab):
         make_certificates(cls.lab)
         cls.both = {host: Appliance(cls.lab, setting=cls.file_of(host), host=host) for host in BOTH}
         cls.appliance = cls.both["appliance"]
-        cls.daemons = {host: Keepalived(cls.lab, cls.both[host], cls.daemon, fifo(cls.lab, host)) for host in BOTH}
+        cls.daemons = cls.daemons_of()
         for appliance in cls.both.values():
             appliance.start()
         for daemon in cls.daemons.values():
             daemon.start()
+
+    @classmethod
+    def daemons_of(cls) -> dict[str, Keepalived]:
+        """Who decides on each of the two."""
+        return {host: Keepalived(cls.lab, cls.both[host], cls.daemon, fifo(cls.lab, host)) for host in BOTH}
 
     def setUp(self):
         for host in BOTH:
             self.lab.mend(host)
             if not self.both[host].is_running():
                 self.both[host].start()
+        self.decide()
         self.wait_for(lambda: sorted(self.roles()) == ["active", "standby"], 30.0, self.what_was_said)
         for appliance in self.both.values():
             appliance.wait_for_active("sip-a")
         self.wait_for(self.are_in_sync, 30.0, self.what_was_said)
+
+    def decide(self) -> None:
+        """Has one of them be active: keepalived does."""
 
     def by_role(self) -> tuple[str, str]:
         """The active one, and the one that stands by."""
@@ -176,4 +185,27 @@ class PairLab(StandingLab):
 
     def what_was_said(self) -> str:
         """For a test that fails."""
-        return "\n".join(f"--- {host}\n{self.both[host].said()[-1500:]}\n{self.daemons[host].said()[-1500:]}" for host in BOTH)
+        said = {host: self.daemons[host].said()[-1500:] if host in self.daemons else "" for host in BOTH}
+        return "\n".join(f"--- {host}\n{self.both[host].said()[-1500:]}\n{said[host]}" for host in BOTH)
+
+
+class ByHand:
+    """Instead of keepalived an operator says who is active. To be put before a :class:`PairLab`."""
+
+    @classmethod
+    def file_of(cls, host: str) -> Setting:
+        """The same without keepalived."""
+        plain = setting(cls.lab, host, cls.also_listen)
+        keys = f'keepalived = "{fifo(cls.lab, host)}"\ninstance = "fairlead"\n'
+        assert keys in plain.more
+        return Setting(also_listen=plain.also_listen, edits=plain.edits, more=plain.more.replace(keys, ""))
+
+    @classmethod
+    def daemons_of(cls) -> dict[str, Keepalived]:
+        """There are none."""
+        return {}
+
+    def decide(self) -> None:
+        """The first one, unless one is."""
+        if "active" not in self.roles():
+            self.both[BOTH[0]].command("pair", "active", "--yes")

@@ -23,6 +23,8 @@ from upstream import BFD
 PAIRS, INTERVAL = 10, 1_000
 #: How long is looked, in seconds, after so long.
 SPAN, SETTLE = 10.0, 2.0
+#: Frames a second that have to come for it to be a flood, by the build: an optimised one took 3.3 million on two cores.
+RATES = {"release": 500_000.0, "debug": 1_000.0}
 #: Of so many frames so many are a client's to the first virtual address.
 FRAMES, SERVED = 20_000, 4
 #: Hosts that flood from beyond the link, and those that say that they are on it: as many as in a network of 24 bits. The kernel answers
@@ -86,9 +88,15 @@ class HostFlood(unittest.TestCase):
 
     def test_s142_a_million_frames_a_second_change_neither_sessions_nor_probes_nor_traffic(self):
         quiet, flooded = self.look(QUIET, "quiet"), self.look(flood(self.directory / "flood.pcap"), "flood")
+        build = binary().parent.name
         for name, seen in (("quiet", quiet), ("flooded", flooded)):
             print(f"{name}: {seen}", file=sys.stderr)
-        self.assertGreater(flooded["rate"], 1_000.0)
+        print(
+            f"{flooded['rate']:,.0f} frames a second for {SPAN:.0f} s ({build} build): {flooded['lost']} sessions lost, {len(flooded['down'])} members "
+            f"down, beyond the kernel's budgets {flooded['limited']:,}, {flooded['sent']:,.0f} frames a second towards the servers",
+            file=sys.stderr,
+        )
+        self.assertGreater(flooded["rate"], RATES[build])
         self.assertGreater(flooded["limited"], 0)
         for seen in (quiet, flooded):
             self.assertEqual((seen["lost"], seen["down"]), (0, []))
