@@ -217,7 +217,10 @@ fn files_of_another_balancer_become_one_that_check_accepts() {
     assert_eq!(std::fs::read_to_string(new).unwrap(), out);
     assert_eq!(ran(&["check", "--quiet", new]), (Some(0), String::new(), String::new()));
     let (code, _, err) = ran(&["import", "--output", new, &base, &conf]);
-    assert!(code == Some(1) && err.contains(new), "a file that is there stays: {err}");
+    assert!(
+        code == Some(1) && err.contains(&format!("{new}: it is there already")),
+        "a file that is there stays: {err}"
+    );
     let (code, out, _) = ran(&["import", "--json", &base, &conf]);
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(code == Some(0) && report["findings"][0]["severity"] == "severe" && report["file"].is_string());

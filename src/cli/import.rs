@@ -54,6 +54,10 @@ fn result(imported: &Imported, asked: &Import) -> ExitCode {
     if let Some(output) = &asked.output
         && let Err(why) = create(output, &imported.text)
     {
+        let why = match why.kind() {
+            io::ErrorKind::AlreadyExists => "it is there already: name another file".to_owned(),
+            _ => why.to_string(),
+        };
         return fail(FAILED, &format!("cannot write {}: {why}", output.display()));
     }
     let refusal = imported.refusal.as_ref().map(ToString::to_string);
@@ -114,8 +118,12 @@ fn explain(imported: &Imported, object: &str, json: bool) -> ExitCode {
 fn explanation(explained: &Explained) -> String {
     let Explained { object, place, becomes, findings } = explained;
     let mut text = format!("{object}\n  stands at {place}\n");
-    if becomes.is_empty() {
-        text += "  becomes nothing of its own\n";
+    match (becomes.is_empty(), findings.is_empty()) {
+        (true, true) => {
+            text += "  becomes nothing of its own: what names it says what it counts for, if anything does\n"
+        }
+        (true, false) => text += "  becomes nothing of its own\n",
+        _ => {}
     }
     for entry in becomes {
         text += "  becomes\n";

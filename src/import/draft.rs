@@ -20,6 +20,7 @@ const SECTIONS: &[(&str, bool)] = &[
     ("snat", true),
     ("direct_access", false),
     ("timeouts", false),
+    ("pair", false),
 ];
 
 /// Longest name in a Fairlead file.
@@ -31,13 +32,15 @@ pub struct Entry {
     section: &'static str,
     /// The objects it comes from, by title.
     pub origins: Vec<String>,
+    /// Objects of which something is in it, without a line of its comment.
+    parts: Vec<String>,
     keys: Vec<(&'static str, Value, String)>,
 }
 
 impl Entry {
     /// An entry of `section` without keys.
     pub fn new(section: &'static str, origin: impl Into<String>) -> Entry {
-        Entry { section, origins: vec![origin.into()], keys: Vec::new() }
+        Entry { section, origins: vec![origin.into()], parts: Vec::new(), keys: Vec::new() }
     }
 
     /// Sets a key.
@@ -60,6 +63,14 @@ impl Entry {
         let origin = origin.into();
         if !self.origins.contains(&origin) {
             self.origins.push(origin);
+        }
+    }
+
+    /// Something else of which it has a part; its comment does not name it.
+    pub fn has_part_of(&mut self, origin: impl Into<String>) {
+        let origin = origin.into();
+        if !self.parts.contains(&origin) {
+            self.parts.push(origin);
         }
     }
 
@@ -112,27 +123,39 @@ impl Draft {
         self.entries.iter().filter(move |entry| entry.section == section)
     }
 
-    /// The entries that come from an object with this title.
+    /// The entries that come from an object with this title, or have a part of it.
     pub fn from<'d>(&'d self, origin: &'d str) -> impl Iterator<Item = &'d Entry> {
-        self.entries.iter().filter(move |entry| entry.origins.iter().any(|known| known == origin))
+        self.entries.iter().filter(move |entry| entry.origins.iter().chain(&entry.parts).any(|known| known == origin))
     }
 
-    /// A name that no entry of the section has: the last part of `wished`, with a number if that is taken.
+    /// A name that no entry of the section has: the last part of `wished`, with a number if that is taken. A pool is not called as a
+    /// member is, for rules name both.
     pub fn free_name(&self, section: &str, wished: &str) -> String {
-        let is_taken =
-            |name: &str| self.of(section).any(|entry| entry.get("name").and_then(Value::as_str) == Some(name));
-        free(&label(wished), is_taken)
-    }
-
-    /// A name that no member of any pool has, nor any of `others`.
-    pub fn free_member(&self, wished: &str, others: &[String]) -> String {
-        let members = |entry: &Entry| entry.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         let is_taken = |name: &str| {
-            let mut known = self.of("pool").flat_map(members);
-            others.iter().any(|other| other == name)
-                || known.any(|it| it.get("name").and_then(Value::as_str) == Some(name))
+            self.of(section).any(|entry| entry.get("name").and_then(Value::as_str) == Some(name))
+                || (section == "pool" && self.members().any(|(_, known, _)| known == name))
         };
         free(&label(wished), is_taken)
+    }
+
+    /// A name that no pool has and no member of any, nor any of `others`.
+    pub fn free_member(&self, wished: &str, others: &[String]) -> String {
+        let is_taken = |name: &str| {
+            others.iter().any(|other| other == name)
+                || self.members().any(|(pool, known, _)| pool == name || known == name)
+        };
+        free(&label(wished), is_taken)
+    }
+
+    /// All members: the pool's name, their own, and where they are.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &str, Ipv4Addr)> {
+        self.of("pool").flat_map(|pool| {
+            let members = pool.get("members").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            members.iter().filter_map(move |member| {
+                let text = |key: &str| member.get(key).and_then(Value::as_str);
+                Some((pool.get("name")?.as_str()?, text("name")?, text("address")?.parse().ok()?))
+            })
+        })
     }
 
     /// The name of a monitor that asks by SIP OPTIONS as Fairlead does by default; written once.

@@ -49,7 +49,7 @@ pub fn convert(
         "a dump says nothing of networks",
         "add [[port]], [[interface]] and [[route]] by hand",
     );
-    services::convert(&services, draft, findings);
+    services::convert(&services, "ipvs", draft, findings);
     Ok(places)
 }
 

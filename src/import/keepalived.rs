@@ -35,7 +35,7 @@ pub fn convert(
     }
     networks(&all, draft, findings);
     let services: Vec<Service> = of(&all, "virtual_server").flat_map(|item| service(item, &all, findings)).collect();
-    services::convert(&services, draft, findings);
+    services::convert(&services, "keepalived", draft, findings);
     for item in of(&all, "include") {
         findings.add(Severe, title(item), "included files are not followed", "pass them as well");
     }
@@ -66,7 +66,9 @@ fn networks(all: &[Item], draft: &mut Draft, findings: &mut Findings) {
         }
         let message =
             "election between two balancers is not carried over: the appliance of this file holds its addresses alone";
-        findings.add(Severe, title(instance), message, "use them on one appliance only");
+        let remedy = "use them on one appliance only; for two write them under `floating` of the interfaces, addresses of each one's own \
+                      under `addresses`, and [pair], as in the chapter \"Two appliances, with keepalived\"";
+        findings.add(Severe, title(instance), message, remedy);
     }
     links.retain(|_, (_, nets)| !nets.is_empty());
     if links.is_empty() {

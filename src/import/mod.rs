@@ -76,20 +76,19 @@ pub fn import(origin: Origin, files: &[Source], name: &str) -> Result<Imported, 
         Origin::Keepalived => keepalived::convert(files, &mut draft, &mut findings)?,
         Origin::Ipvs => ipvs::convert(files, &mut draft, &mut findings)?,
     };
-    direct_access(&mut draft);
+    machine(&mut findings);
     let text = draft.text();
     let refusal = config::parse(name, &text).err();
     Ok(Imported { text, findings: findings.sorted(), refusal, draft, places })
 }
 
-/// What comes to the members' own addresses passed before, whoever sent it.
-fn direct_access(draft: &mut Draft) {
-    if draft.of("pool").next().is_some() {
-        let origin = "who may reach the members at their own addresses: everybody; name the networks that must";
-        let mut entry = draft::Entry::new("direct_access", origin);
-        entry.set("allow", vec!["0.0.0.0/0"]);
-        draft.add(entry);
-    }
+/// No file of another balancer says what the machine is to be.
+fn machine(findings: &mut Findings) {
+    let message = "it says nothing of the machine, and Fairlead's defaults are those of a trial: one worker on core 1, no huge pages, no metrics, \
+                   no group that may use the command, and no connection survives a restart";
+    let remedy = "before going live write [cores] workers, [dpdk] hugepages, and admin_group, handover and metrics of [appliance]: the chapter \
+                  \"Your own network\" has them";
+    findings.add(Severity::Note, "the new file", message, remedy);
 }
 
 /// One object: where it stands, what it has become, what is said of it.
@@ -113,12 +112,15 @@ impl Imported {
             title == name || own == name || own.rsplit('/').next() == Some(name)
         };
         let meant = self.places.iter().filter(|(title, _)| is_meant(title));
+        // What is said of all objects of a kind is said of each.
+        let is_about =
+            |said: &str, title: &str| said == title || title.rsplit_once(' ').is_some_and(|(kind, _)| said == kind);
         meant
             .map(|(title, place)| Explained {
                 object: title.clone(),
                 place: place.clone(),
                 becomes: self.draft.from(title).map(draft::Entry::text).collect(),
-                findings: self.findings.iter().filter(|finding| finding.object == *title).cloned().collect(),
+                findings: self.findings.iter().filter(|finding| is_about(&finding.object, title)).cloned().collect(),
             })
             .collect()
     }

@@ -63,8 +63,8 @@ pub struct Http {
     pub codes: Option<String>,
 }
 
-/// Writes pools and virtual servers.
-pub fn convert(services: &[Service], draft: &mut Draft, findings: &mut Findings) {
+/// Writes pools and virtual servers, and who may reach members directly; `program` is whose services they are.
+pub fn convert(services: &[Service], program: &str, draft: &mut Draft, findings: &mut Findings) {
     let mut pools: Vec<(BTreeSet<Ipv4Addr>, Vec<&Service>)> = Vec::new();
     for service in services {
         let servers: BTreeSet<Ipv4Addr> = service.servers.iter().map(|server| server.address).collect();
@@ -94,6 +94,21 @@ pub fn convert(services: &[Service], draft: &mut Draft, findings: &mut Findings)
         let name = pool(first, &together, draft, findings);
         virtual_servers(&name, &together, draft, findings);
     }
+    direct_access(program, draft, findings);
+}
+
+/// A kernel that translates destinations forwards what comes to the servers' own addresses as well.
+fn direct_access(program: &str, draft: &mut Draft, findings: &mut Findings) {
+    if draft.of("pool").next().is_none() {
+        return;
+    }
+    let mut entry = Entry::new("direct_access", "who may reach the members at their own addresses");
+    entry.set("allow", vec!["0.0.0.0/0"]);
+    draft.add(entry);
+    let message = "everybody may reach the members at their own addresses, as through a kernel that forwards; what its firewall lets \
+                   through stands in no file that was passed";
+    let remedy = "name in `allow` of [direct_access] the networks that must: T-clients, monitoring, administrators";
+    findings.add(Check, program, message, remedy);
 }
 
 fn pool(first: &Service, together: &[&Service], draft: &mut Draft, findings: &mut Findings) -> String {
@@ -107,9 +122,12 @@ fn pool(first: &Service, together: &[&Service], draft: &mut Draft, findings: &mu
     }
     let members = labels.iter().zip(&first.servers).map(|(label, server)| {
         let mut member = draft::member(label, server.address);
-        let state = is_drained(server.address, together, findings).then(|| AdminState::Draining.to_string());
+        let state = is_drained(server.address, together, findings).then_some(AdminState::Draining);
         if let (Some(state), Some(keys)) = (state, member.as_table_mut()) {
-            keys.insert("admin_state".into(), state.into());
+            keys.insert("admin_state".into(), state.to_string().into());
+            let message =
+                format!("server {} has weight 0, and gets nothing new here: admin_state = \"{state}\"", server.address);
+            findings.add(Check, &first.title, message, format!("remove that if {label} is to serve after the move"));
         }
         member
     });

@@ -1,8 +1,9 @@
 //! BIG-IP's `bigip.conf` and `bigip_base.conf`.
 //!
-//! Owns the order: what stands in the files, then networks, pools with their monitors, virtual servers, what goes outward, time-outs;
-//! and what is said of objects that have no counterpart. Read first: [`objects`].
+//! Owns the order: what stands in the files, then networks, pools with their monitors, virtual servers, who comes in, what goes outward,
+//! time-outs; and what is said of objects that have no counterpart. Read first: [`objects`].
 
+mod access;
 mod health;
 mod irule;
 mod limits;
@@ -10,16 +11,20 @@ mod names;
 mod network;
 mod objects;
 mod outbound;
+mod pair;
+mod place;
 mod pools;
+mod profiles;
 mod servers;
 mod timeouts;
+mod tos;
 
 #[cfg(test)]
 mod tests;
 
 use super::draft::{Draft, Entry, label};
 use super::findings::Findings;
-use super::findings::Severity::{Note, Severe};
+use super::findings::Severity::{Check, Note, Severe};
 use super::source::{Source, Unreadable};
 use super::syntax::{Dialect, items};
 use objects::{Object, Objects};
@@ -46,11 +51,14 @@ const KNOWN: &[&str] = &[
     "net trunk",
     "net route",
     "net interface",
+    "cm device-group",
+    "sys ha-group",
+    "sys global-settings",
 ];
 /// The beginnings of others.
 const KNOWN_BELOW: &[&str] = &["ltm monitor", "ltm profile", "ltm persistence"];
-/// What only a pair of BIG-IPs has.
-const PAIR: &[&str] = &["sys ha-group", "cm device-group", "cm traffic-group", "cm ha-group"];
+/// What says who may send what, for all of a BIG-IP.
+const FILTERS: &[&str] = &["net packet-filter", "security firewall policy", "security firewall global-rules"];
 
 /// All titles, each with the place where the object stands.
 pub type Titles = Vec<(String, String)>;
@@ -66,6 +74,7 @@ pub fn convert(files: &[Source], draft: &mut Draft, findings: &mut Findings) -> 
     }
     appliance(&objects, draft);
     network::convert(&objects, draft, findings);
+    pair::convert(&objects, draft, findings);
     let (mut services, mut passages): (Vec<(&Object, Ipv4Addr, u16)>, Vec<&Object>) = Default::default();
     for purpose in servers::purposes(&objects, findings) {
         match purpose {
@@ -84,7 +93,9 @@ pub fn convert(files: &[Source], draft: &mut Draft, findings: &mut Findings) -> 
     let servers: Vec<&Object> = services.iter().map(|(server, ..)| *server).collect();
     let pools = pools::convert(&servers, &objects, draft, findings);
     servers::convert(&services, &pools, &objects, draft, findings);
-    outbound::convert(&passages, &pools, &objects, draft, findings);
+    let let_in = access::convert(&passages, &objects, draft, findings);
+    outbound::convert(&passages, (&pools, &let_in), &objects, draft, findings);
+    routed(draft, findings);
     let all: Vec<&Object> = servers.into_iter().chain(passages).collect();
     timeouts::convert(&all, &objects, draft, findings);
     for pool in objects.of("ltm pool").filter(|pool| !pools.known.contains_key(&pool.name)) {
@@ -109,26 +120,32 @@ fn appliance(objects: &Objects, draft: &mut Draft) {
     }
 }
 
+/// BIG-IP forwards only what a virtual server takes.
+fn routed(draft: &Draft, findings: &mut Findings) {
+    if draft.of("interface").nth(1).is_some() {
+        let message = "what is neither to nor from members is routed between all interfaces, whoever sends it; BIG-IP forwards what a virtual \
+                       server takes";
+        findings.add(Check, "the new file", message, "filter on the router what other hosts must not be sent");
+    }
+}
+
 /// Kinds without a counterpart, each once.
 fn others(objects: &Objects, findings: &mut Findings) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for object in objects.all() {
         let is_below = |kind: &&str| object.kind.starts_with(*kind);
-        if !KNOWN.contains(&object.kind.as_str())
-            && !KNOWN_BELOW.iter().any(is_below)
-            && object.kind != "sys global-settings"
-        {
+        if !KNOWN.contains(&object.kind.as_str()) && !KNOWN_BELOW.iter().any(is_below) {
             *counts.entry(&object.kind).or_default() += 1;
         }
     }
     for (kind, count) in counts {
         let objects = if count == 1 { "one object".into() } else { format!("{count} objects") };
-        match PAIR.contains(&kind) {
+        match FILTERS.contains(&kind) {
             true => findings.add(
                 Severe,
                 kind,
-                format!("{objects} of a pair of BIG-IPs: this file is for one appliance"),
-                "",
+                format!("{objects} that say who may send what: filters are not carried over"),
+                "filter on the router, or by `allow` of [[virtual_server]] and [direct_access]",
             ),
             false => findings.add(Note, kind, format!("{objects} without a counterpart in Fairlead"), ""),
         }

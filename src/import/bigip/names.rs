@@ -1,8 +1,10 @@
 //! Addresses and ports as `bigip.conf` spells them.
 //!
-//! Owns route domains (`10.1.1.1%47`), service names for ports, and the words for everything (`any`, `default`).
+//! Owns route domains (`10.1.1.1%47`), service names for ports, and the words for everything (`any`, `default`); and networks as our
+//! file has them.
 
 use super::objects::leaf;
+use crate::config::network_text;
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -89,6 +91,20 @@ pub fn endpoint(text: &str) -> Result<(&str, u16), Unusable> {
 /// A port by number or name; 0 is any.
 pub fn port(text: &str) -> Option<u16> {
     text.parse().ok().or_else(|| SERVICES.iter().find(|(name, _)| *name == text).map(|(_, port)| *port))
+}
+
+/// Without those that are inside others.
+pub fn widest(mut nets: Vec<Ipv4Net>) -> Vec<Ipv4Net> {
+    nets.sort_unstable();
+    nets.dedup();
+    let all = nets.clone();
+    nets.retain(|net| !all.iter().any(|other| other != net && other.contains(net)));
+    nets
+}
+
+/// Everybody is written out: `default` would read as a route.
+pub fn text(net: Ipv4Net) -> String {
+    if net.prefix_len() == 0 { net.to_string() } else { network_text(net) }
 }
 
 fn split_domain(text: &str) -> (&str, Option<u32>) {

@@ -1,16 +1,18 @@
 //! VLANs, self-IPs and routes: ports, interfaces and routes.
 //!
-//! Owns what is done with trunks, with networks in several route domains, and with what only a pair of BIG-IPs has. Which NIC takes
+//! Owns what is done with trunks, with networks in several route domains, and with self-IPs that float. Which NIC takes
 //! the place of an interface stands in no file: a PCI address is made up for each, and said to be.
 
 use super::names::{Unusable, address, network};
 use super::objects::{Object, Objects};
+use super::pair;
 use crate::import::draft::{Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
 use crate::import::syntax::{names, word};
 use ipnet::Ipv4Net;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 /// A port's MTU unless a VLAN needs more.
 const MTU: i64 = 1_500;
@@ -62,6 +64,8 @@ fn ports(objects: &Objects, draft: &mut Draft, findings: &mut Findings) -> BTree
         if let Some(mtu) = mtu.filter(|mtu| *mtu > MTU) {
             entry.set("mtu", mtu);
         }
+        let is_first = |trunk: &&Object| names(trunk.block("interfaces")).next() == Some(interface.as_str());
+        objects.of("net trunk").filter(is_first).for_each(|trunk| entry.has_part_of(trunk.title()));
         draft.add(entry);
         findings.add(
             Severe,
@@ -93,7 +97,7 @@ fn interface(
     findings: &mut Findings,
 ) {
     let mut entry = Entry::new("interface", vlan.title());
-    let addresses = self_ips(objects, vlan, &mut entry, findings);
+    let SelfIps { addresses, floating } = self_ips(objects, vlan, &mut entry, findings);
     if addresses.is_empty() {
         findings.add(Note, vlan.title(), "it has no self-IP of IPv4, so there is no interface of it", "");
         return;
@@ -111,6 +115,9 @@ fn interface(
         _ => {}
     }
     entry.set("addresses", addresses.iter().map(Ipv4Net::to_string).collect::<Vec<_>>());
+    if !floating.is_empty() {
+        entry.set("floating", floating.iter().map(Ipv4Net::to_string).collect::<Vec<_>>());
+    }
     if mtu(vlan) != MTU {
         entry.set("mtu", mtu(vlan));
     }
@@ -127,7 +134,8 @@ fn warn_of_links(objects: &Objects, vlan: &Object, findings: &mut Findings) {
             Severe,
             trunk.title(),
             format!("a trunk of {count} interfaces{lacp}: Fairlead's port is one NIC"),
-            "use one NIC, as Fairlead does not bond ports, and a second appliance against its loss; take LACP off at the switch",
+            "use one of its links, and take LACP off the switch port; a bond that the hardware or the hypervisor forms is one NIC as well. Against \
+             the loss of a link or a switch there is a second appliance ([pair]): the chapter \"Bonding\"",
         );
     }
     if links.len() > 1 {
@@ -139,45 +147,97 @@ fn warn_of_links(objects: &Objects, vlan: &Object, findings: &mut Findings) {
     }
 }
 
-/// The self-IPs of a VLAN, those that float first: they are what hosts have as their gateway.
-fn self_ips(objects: &Objects, vlan: &Object, entry: &mut Entry, findings: &mut Findings) -> Vec<Ipv4Net> {
-    let floats =
-        |own: &&Object| own.word("traffic-group").is_some_and(|group| !group.ends_with("traffic-group-local-only"));
-    let on_vlan = |own: &&Object| {
-        own.word("vlan").and_then(|name| objects.find("net vlan", name)).is_some_and(|at| at.name == vlan.name)
+/// What an interface has.
+#[derive(Default)]
+struct SelfIps {
+    addresses: Vec<Ipv4Net>,
+    /// Those of whichever appliance of a pair is active.
+    floating: Vec<Ipv4Net>,
+}
+
+/// The self-IPs of a VLAN. Those that float come first where they are written as fixed ones: they are what hosts have as their gateway.
+fn self_ips(objects: &Objects, vlan: &Object, entry: &mut Entry, findings: &mut Findings) -> SelfIps {
+    let on_vlan = |own: &&Object| is_on(own, vlan, objects);
+    let (moving, staying): (Vec<_>, Vec<_>) = objects.of("net self").filter(on_vlan).partition(|own| floats(own));
+    let mut read = |all: Vec<&'_ Object>| -> Vec<(String, Ipv4Net)> {
+        all.into_iter().filter_map(|own| Some((own.title(), self_ip(own, findings)?))).collect()
     };
-    let (floating, fixed): (Vec<_>, Vec<_>) = objects.of("net self").filter(on_vlan).partition(floats);
-    let mut addresses = Vec::new();
-    for (own, is_floating) in
-        floating.into_iter().map(|own| (own, true)).chain(fixed.into_iter().map(|own| (own, false)))
-    {
-        let text = own.word("address").unwrap_or_default();
-        match network(text) {
-            Ok(net) if !addresses.iter().any(|known: &Ipv4Net| known.addr() == net.addr()) => {
-                addresses.push(net);
-                entry.also_from(own.title());
-            }
-            Ok(_) => {}
-            Err(Unusable::V6) => {
-                findings.add(Severe, own.title(), format!("{text} is an address of IPv6, which is not forwarded"), "");
-                continue;
-            }
-            Err(Unusable::Other) => {
-                findings.add(Severe, own.title(), format!("`{text}` is no address"), "write it into the [[interface]]");
-                continue;
-            }
+    let (moving, staying) = (read(moving), read(staying));
+    let mut all = SelfIps::default();
+    let is_pair = pair::is_one(objects);
+    for (title, net) in moving {
+        entry.also_from(&title);
+        if is_pair && staying.iter().any(|(_, own)| own.trunc() == net.trunc()) {
+            all.floating.push(net);
+            continue;
         }
-        if text.contains('%') {
-            let message = format!("{text} is in a route domain of its own, which Fairlead does not have");
-            let remedy = "see that no two networks of this file overlap; else split it between two appliances";
-            findings.add(Check, own.title(), message, remedy);
-        }
-        if is_floating {
-            let message = "it floats between two BIG-IPs; the appliance of this file holds it alone";
-            findings.add(Check, own.title(), message, "use it on one appliance only");
-        }
+        all.addresses.push(net);
+        let (message, remedy) = match is_pair {
+            true => (
+                "it floats between two BIG-IPs, but no fixed self-IP is in its network beside it: it is written under `addresses`",
+                "write an address of the appliance's own under `addresses`, and this one under `floating`".to_owned(),
+            ),
+            false => (
+                "it floats, but no device group of these files says between whom: it is written under `addresses`",
+                format!("with a second appliance write it under `floating`, and [pair], as in {}", pair::CHAPTER),
+            ),
+        };
+        findings.add(Check, title, message, remedy);
     }
-    addresses
+    for (title, net) in staying {
+        entry.also_from(title);
+        all.addresses.push(net);
+    }
+    for nets in [&mut all.addresses, &mut all.floating] {
+        let mut seen = BTreeSet::new();
+        nets.retain(|net| seen.insert(net.addr()));
+    }
+    all.floating.retain(|net| all.addresses.iter().all(|own| own.addr() != net.addr()));
+    all
+}
+
+fn is_on(own: &Object, vlan: &Object, objects: &Objects) -> bool {
+    own.word("vlan").and_then(|name| objects.find("net vlan", name)).is_some_and(|at| at.name == vlan.name)
+}
+
+fn floats(own: &Object) -> bool {
+    own.word("floating") == Some("enabled")
+        || own.word("traffic-group").is_some_and(|group| !group.ends_with("traffic-group-local-only"))
+}
+
+/// Its address, with the length of its network.
+fn self_ip(own: &Object, findings: &mut Findings) -> Option<Ipv4Net> {
+    let text = own.word("address").unwrap_or_default();
+    let net = match network(text) {
+        Ok(net) => net,
+        Err(Unusable::V6) => {
+            findings.add(Severe, own.title(), format!("{text} is an address of IPv6, which is not forwarded"), "");
+            return None;
+        }
+        Err(Unusable::Other) => {
+            findings.add(Severe, own.title(), format!("`{text}` is no address"), "write it into the [[interface]]");
+            return None;
+        }
+    };
+    if text.contains('%') {
+        let message = format!("{text} is in a route domain of its own, which Fairlead does not have");
+        let remedy = "see that no two networks of this file overlap; else split it between two appliances";
+        findings.add(Check, own.title(), message, remedy);
+    }
+    Some(net)
+}
+
+/// The networks of a VLAN's self-IPs.
+pub fn networks<'o>(objects: &'o Objects, vlan: &'o Object) -> impl Iterator<Item = Ipv4Net> + 'o {
+    let here = objects.of("net self").filter(move |own| is_on(own, vlan, objects));
+    here.filter_map(|own| network(own.word("address")?).ok()).map(|net| net.trunc())
+}
+
+/// Where a route leads, and by whom.
+pub fn hop(route: &Object) -> Option<(Ipv4Net, Ipv4Addr)> {
+    let to = network(route.word("network").unwrap_or(leaf_network(&route.name))).ok()?;
+    let (via, _) = address(route.word("gw")?).ok()?;
+    Some((to.trunc(), via))
 }
 
 fn route(route: &Object, draft: &mut Draft, findings: &mut Findings) {

@@ -105,9 +105,11 @@ pub fn leaf(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// Two words are a kind of which there is one; of more the last one is the name. A network has a slash in its name.
+/// Two words are a kind of which there is one; of more the last one is the name. A network has a slash in its name, and what is
+/// of the hardware is in no partition.
 fn kind_and_name(words: &[String]) -> (String, String) {
     match words {
+        [net, interface, name] if net == "net" && interface == "interface" => ("net interface".into(), name.clone()),
         [kind @ .., name] if kind.len() > 1 => (kind.join(" "), absolute(name)),
         _ => (words.join(" "), String::new()),
     }

@@ -97,8 +97,12 @@ fn write(
     entry.set("name", name.as_str());
     let mut labels = Vec::new();
     for member in members {
-        labels.push(draft.free_member(&member.node, &labels));
+        // A rule that names it does not mean the pool.
+        let others: Vec<String> = labels.iter().chain([&name]).cloned().collect();
+        labels.push(draft.free_member(&member.node, &others));
     }
+    let nodes = group.iter().flat_map(|(_, members)| members).filter_map(|it| objects.find("ltm node", &it.node));
+    nodes.for_each(|node| entry.has_part_of(node.title()));
     let sharing = sharing::decide(group, objects, findings);
     let has_connections =
         sharing.is_shared() || limits::takes_tcp(objects, group.iter().map(|(pool, _)| pool.name.as_str()));
@@ -110,6 +114,7 @@ fn write(
             table.as_table_mut().into_iter().for_each(|table| _ = table.insert(key.into(), limit.into()));
         }
         if let Some(state) = admin_state(member, group, objects, findings) {
+            report_state(member, label, (group, state), objects, findings);
             table
                 .as_table_mut()
                 .into_iter()
@@ -183,6 +188,23 @@ fn limits_of(
         }
     }
     carried
+}
+
+/// Says by which object, so that it is found from there.
+fn report_state(
+    member: &Member<'_>,
+    label: &str,
+    (group, state): (&[Listed<'_>], AdminState),
+    objects: &Objects,
+    findings: &mut Findings,
+) {
+    let [(pool, _), ..] = group else { return };
+    let is_off =
+        |node: &&Object| node.word("session") == Some("user-disabled") || node.word("state") == Some("user-down");
+    let title = objects.find("ltm node", &member.node).filter(is_off).map_or_else(|| pool.title(), Object::title);
+    let what = if state == AdminState::Offline { "forced offline" } else { "disabled" };
+    let message = format!("member {label} is {what} on BIG-IP, and so here: admin_state = \"{state}\"");
+    findings.add(Check, title, message, format!("remove that if {label} is to serve after the move"));
 }
 
 /// What a member is let do on all its ports, or its node is; `None`: whatever its monitors allow.

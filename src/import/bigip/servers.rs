@@ -1,13 +1,14 @@
 //! Virtual servers that clients talk to.
 //!
-//! Owns which of BIG-IP's are one here (those of an address and a pool), which port each of them listens on, and what they do
-//! to traffic that Fairlead does not.
+//! Owns which of BIG-IP's are one here (those of an address and a pool that take the same clients), which port each of them listens
+//! on, and what they do to traffic that Fairlead does not.
 
 use super::limits::{self, Limited, Words};
-use super::names::{Unusable, address, endpoint, network};
+use super::names::{Unusable, address, text, widest};
 use super::objects::{Object, Objects, absolute, leaf};
+use super::place::{EVERYWHERE, place, source};
 use super::pools::{Pools, report_dropped};
-use crate::config::network_text;
+use super::tos;
 use crate::import::draft::{Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
@@ -54,22 +55,26 @@ pub enum Purpose<'o> {
 pub fn purposes<'o>(objects: &'o Objects, findings: &mut Findings) -> Vec<Purpose<'o>> {
     let mut purposes = Vec::new();
     for server in objects.of("ltm virtual") {
-        let destination = server.word("destination").unwrap_or("0.0.0.0:0");
-        let place = endpoint(destination).and_then(|(host, port)| {
-            let partition = destination.rfind('/').map_or("", |at| &destination[..=at]);
-            virtual_address(objects, &format!("{partition}{host}")).map(|address| (address, port))
-        });
+        if server.has("traffic-matching-criteria") {
+            let message = "its addresses and ports are lists (`traffic-matching-criteria`), which are not carried over";
+            findings.add(Severe, server.title(), message, "add a [[virtual_server]] for each address by hand");
+            continue;
+        }
+        let text = server.word("destination").unwrap_or(EVERYWHERE);
         let is_network = server.word("mask").is_some_and(|mask| !matches!(mask, "255.255.255.255" | "any6"));
-        match place {
+        match place(server, objects) {
             Ok((address, _)) if address.is_unspecified() || is_network || server.has("ip-forward") => {
-                purposes.push(Purpose::Passage(server));
+                match server.has("disabled") {
+                    true => findings.add(Check, server.title(), "it is disabled on BIG-IP: nothing is made of it", ""),
+                    false => purposes.push(Purpose::Passage(server)),
+                }
             }
             Ok((address, port)) => purposes.push(Purpose::Service(server, address, port)),
             Err(Unusable::V6) => {
-                findings.add(Severe, server.title(), format!("{destination} is of IPv6, which is not forwarded"), "");
+                findings.add(Severe, server.title(), format!("{text} is of IPv6, which is not forwarded"), "");
             }
             Err(Unusable::Other) => {
-                let message = format!("`{destination}` is no address and port");
+                let message = format!("`{text}` is no address and port");
                 findings.add(Severe, server.title(), message, "add a [[virtual_server]] by hand");
             }
         }
@@ -77,10 +82,25 @@ pub fn purposes<'o>(objects: &'o Objects, findings: &mut Findings) -> Vec<Purpos
     purposes
 }
 
-/// The address may have a name of its own.
-fn virtual_address(objects: &Objects, name: &str) -> Result<Ipv4Addr, Unusable> {
-    let object = objects.find("ltm virtual-address", name).and_then(|object| object.word("address"));
-    address(object.unwrap_or(name)).map(|(address, _)| address)
+/// Ports of one address that go to one pool, and that the same clients may send to.
+struct Together<'o, 'p> {
+    address: Ipv4Addr,
+    pool: &'p str,
+    /// Empty: everybody.
+    allow: Vec<Ipv4Net>,
+    is_off: bool,
+    servers: Vec<&'o Object>,
+    listen: Vec<String>,
+}
+
+/// A port that is carried over, and whoever may send to it.
+struct Port<'o, 'p> {
+    address: Ipv4Addr,
+    listen: String,
+    pool: &'p str,
+    is_off: bool,
+    from: Vec<Ipv4Net>,
+    servers: Vec<&'o Object>,
 }
 
 /// Writes the virtual servers of services.
@@ -91,64 +111,109 @@ pub fn convert(
     draft: &mut Draft,
     findings: &mut Findings,
 ) {
-    let mut done: Vec<(Ipv4Addr, &str)> = Vec::new();
-    for (server, address, _) in services {
-        let Some((pool, _)) = pool_of(server, pools) else {
-            lost(server, findings);
-            continue;
-        };
-        if done.contains(&(*address, pool)) {
-            continue;
+    for together in grouped(all_ports(services, pools, objects, findings)) {
+        let [first, ..] = together.servers[..] else { continue };
+        let mut entry = Entry::new("virtual_server", first.title());
+        together.servers.iter().for_each(|server| entry.also_from(server.title()));
+        entry.set("name", draft.free_name("virtual_server", &first.name));
+        entry.set("address", together.address.to_string()).set("pool", together.pool);
+        if together.is_off {
+            entry.set("enabled", false);
         }
-        done.push((*address, pool));
-        let together: Vec<_> = services
-            .iter()
-            .filter(|(other, at, _)| at == address && pool_of(other, pools).is_some_and(|(name, _)| name == pool))
-            .collect();
-        let mut entry = Entry::new("virtual_server", server.title());
-        entry.set("name", draft.free_name("virtual_server", &server.name));
-        entry.set("address", address.to_string()).set("pool", pool);
-        let mut listen = Vec::new();
-        for (other, _, port) in &together {
-            entry.also_from(other.title());
-            ports(other, *port, pools, &mut listen, findings);
-            treatment(other, objects, pools, findings);
-        }
-        let is_off = |(other, ..): &&&(&Object, Ipv4Addr, u16)| other.has("disabled");
-        if together.iter().any(|one| is_off(&one)) {
-            match together.iter().all(|one| is_off(&one)) {
-                true => _ = entry.set("enabled", false),
-                false => findings.add(
-                    Check,
-                    server.title(),
-                    "some of its ports are disabled on BIG-IP",
-                    "take them out of `listen`",
-                ),
-            }
-        }
-        if listen.is_empty() {
-            findings.add(
-                Severe,
-                server.title(),
-                "none of its ports could be carried over",
-                "add a [[virtual_server]] by hand",
-            );
-            continue;
-        }
+        let is_tcp = |service: &String| service.starts_with("tcp/");
         let limited = Limited {
-            title: server.title(),
+            title: first.title(),
             whose: String::new(),
-            has_connections: pools.shared.contains(pool) || listen.iter().any(|service| service.starts_with("tcp/")),
-            parts: together.iter().map(|(other, ..)| Box::new(move |key: &str| other.word(key)) as Words<'_>).collect(),
+            has_connections: pools.shared.contains(together.pool) || together.listen.iter().any(is_tcp),
+            parts: together
+                .servers
+                .iter()
+                .map(|other| Box::new(move |key: &str| other.word(key)) as Words<'_>)
+                .collect(),
         };
         for (key, limit) in limits::carried(&limited, findings) {
             entry.set(key, limit);
         }
-        entry.set("listen", listen);
-        clients(server, &together, &mut entry, findings);
-        echo(objects, *address, &mut entry, findings);
+        entry.set("listen", together.listen.clone());
+        clients(&together, &mut entry, findings);
+        echo(objects, together.address, &mut entry, findings);
         draft.add(entry);
     }
+}
+
+/// The ports of all services. One that two have is there once: enabled if either is, and for the clients of both.
+fn all_ports<'o, 'p>(
+    services: &[(&'o Object, Ipv4Addr, u16)],
+    pools: &'p Pools,
+    objects: &Objects,
+    findings: &mut Findings,
+) -> Vec<Port<'o, 'p>> {
+    let mut all: Vec<Port<'_, '_>> = Vec::new();
+    // Of two of one port the enabled one counts.
+    let (off, on): (Vec<_>, Vec<_>) = services.iter().partition(|(server, ..)| server.has("disabled"));
+    for &(server, address, port) in on.into_iter().chain(off) {
+        let Some((pool, _)) = pool_of(server, pools) else {
+            lost(server, findings);
+            continue;
+        };
+        let found = ports(server, port, pools, findings);
+        treatment(server, objects, pools, findings);
+        let Ok(from) = source(server) else {
+            let message = format!("its source `{}` is no network of IPv4", server.word("source").unwrap_or_default());
+            findings.add(Severe, server.title(), message, "add a [[virtual_server]] with `allow` by hand");
+            continue;
+        };
+        if found.is_empty() {
+            let message = "none of its ports could be carried over";
+            findings.add(Severe, server.title(), message, "add a [[virtual_server]] by hand");
+        }
+        let is_off = server.has("disabled");
+        for listen in found {
+            match all.iter_mut().find(|known| known.address == address && known.listen == listen) {
+                None => all.push(Port { address, listen, pool, is_off, from: vec![from], servers: vec![server] }),
+                Some(known) if known.pool == pool && known.is_off == is_off => {
+                    known.from.push(from);
+                    known.servers.push(server);
+                }
+                Some(known) if is_off && !known.is_off => {
+                    let message = format!("it is disabled on BIG-IP, and {} has its port", known.servers[0].title());
+                    findings.add(Note, server.title(), message, "");
+                }
+                Some(known) => {
+                    let message = format!(
+                        "its clients' {listen} goes to another pool than that of {}, which has the port here: one pool has an \
+                         address, protocol and port, whoever the clients are",
+                        known.servers[0].title()
+                    );
+                    findings.add(Severe, server.title(), message, "give one of them another address or port");
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Those that are one virtual server here, in the order of their first port.
+fn grouped<'o, 'p>(ports: Vec<Port<'o, 'p>>) -> Vec<Together<'o, 'p>> {
+    let mut all: Vec<Together<'_, '_>> = Vec::new();
+    for Port { address, listen, pool, is_off, from, servers } in ports {
+        let allow: Vec<Ipv4Net> = widest(from).into_iter().filter(|net| net.prefix_len() > 0).collect();
+        let is_it = |known: &&mut Together<'_, '_>| {
+            (known.address, known.pool, known.is_off) == (address, pool, is_off) && known.allow == allow
+        };
+        match all.iter_mut().find(is_it) {
+            Some(known) => {
+                known.listen.push(listen);
+                for server in servers {
+                    if !known.servers.iter().any(|other| std::ptr::eq(*other, server)) {
+                        known.servers.push(server);
+                    }
+                }
+            }
+            None => all.push(Together { address, pool, allow, is_off, servers, listen: vec![listen] }),
+        }
+    }
+    all
 }
 
 fn pool_of<'p>(server: &Object, pools: &'p Pools) -> Option<(&'p str, &'p BTreeSet<u16>)> {
@@ -172,12 +237,15 @@ fn lost(server: &Object, findings: &mut Findings) {
 }
 
 /// The service ports: the member's port is the same as the virtual one.
-fn ports(server: &Object, port: u16, pools: &Pools, listen: &mut Vec<String>, findings: &mut Findings) {
+fn ports(server: &Object, port: u16, pools: &Pools, findings: &mut Findings) -> Vec<String> {
     if port == 0 {
         let message = "it takes every port, and Fairlead's service ports are named one by one";
-        return findings.add(Severe, server.title(), message, "write the ports that clients use into `listen`");
+        findings.add(Severe, server.title(), message, "write the ports that clients use into `listen`");
+        return Vec::new();
     }
+    // Without translation the members' port is the clients', whatever the pool says.
     if let Some((_, members)) = pool_of(server, pools)
+        && server.word("translate-port") != Some("disabled")
         && !members.contains(&port)
         && !members.contains(&0)
     {
@@ -205,11 +273,15 @@ fn ports(server: &Object, port: u16, pools: &Pools, listen: &mut Vec<String>, fi
             &[]
         }
     };
-    for protocol in protocols {
-        let text = format!("{protocol}/{port}");
-        if !listen.contains(&text) {
-            listen.push(text);
-        }
+    protocols.iter().map(|protocol| format!("{protocol}/{port}")).collect()
+}
+
+/// What it lets through by rules of a firewall.
+pub fn report_policy(server: &Object, findings: &mut Findings) {
+    if let Some(policy) = server.word("fw-enforced-policy") {
+        let message = format!("firewall policy {policy} is not carried over");
+        let remedy = "filter on the router, or by `allow` of [[virtual_server]] and [direct_access]";
+        findings.add(Severe, server.title(), message, remedy);
     }
 }
 
@@ -236,19 +308,21 @@ fn treatment(server: &Object, objects: &Objects, pools: &Pools, findings: &mut F
             "the servers need Fairlead as their default gateway, and see the clients' own addresses",
         ),
     }
-    if server.word("translate-address") == Some("disabled") || server.word("translate-port") == Some("disabled") {
+    if server.word("translate-address") == Some("disabled") {
         severe(
-            "it does not translate the destination".into(),
+            "it does not translate the destination's address".into(),
             "see whether the servers answer at the virtual address themselves",
         );
     }
+    report_policy(server, findings);
     limits::report_mode(server, findings);
+    tos::report(server, tos::Opener::Client, objects, findings);
     if server.has("vlans-enabled") {
         findings.add(
             Check,
             server.title(),
             "it listens on some VLANs only; Fairlead's answers on all interfaces",
-            "filter elsewhere if that matters",
+            "name the networks behind these VLANs in `allow`, if others must not reach it",
         );
     }
     let is_among = |names: &BTreeSet<String>| pool_of(server, pools).is_some_and(|(name, _)| names.contains(name));
@@ -259,21 +333,21 @@ fn treatment(server: &Object, objects: &Objects, pools: &Pools, findings: &mut F
     }
 }
 
-/// Whom it takes as clients, where that is not everybody: on BIG-IP each port may have its own.
-fn clients(server: &Object, together: &[&(&Object, Ipv4Addr, u16)], entry: &mut Entry, findings: &mut Findings) {
-    let source = |one: &Object| one.word("source").and_then(|source| network(source).ok()).unwrap_or_default();
-    let mut all: Vec<Ipv4Net> = together.iter().map(|(other, ..)| source(other)).collect();
-    all.sort_unstable();
-    all.dedup();
-    if all.iter().all(|net| net.prefix_len() == 0) {
+/// Whom it takes as clients, where that is not everybody.
+fn clients(together: &Together<'_, '_>, entry: &mut Entry, findings: &mut Findings) {
+    if together.allow.is_empty() {
         return;
     }
-    if all.len() > 1 {
-        let message = "its ports take clients of different networks: all of them may send to each port";
-        findings.add(Check, server.title(), message, "make a [[virtual_server]] of its own for each, and see `allow`");
-    }
-    if all.iter().all(|net| net.prefix_len() > 0) {
-        entry.set("allow", all.iter().map(|net| network_text(*net)).collect::<Vec<_>>());
+    entry.set("allow", together.allow.iter().map(|net| text(*net)).collect::<Vec<_>>());
+    for server in together.servers.iter().filter(|server| server.word("ip-protocol") != Some("tcp")) {
+        let message =
+            "over UDP `allow` holds for what answers the members, too: BIG-IP lets that pass whoever sends it";
+        findings.add(
+            Check,
+            server.title(),
+            message,
+            "add to `allow` whom the members call by UDP from their service ports",
+        );
     }
 }
 

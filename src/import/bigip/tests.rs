@@ -1,6 +1,9 @@
 //! Files of the shapes that are found in public, with addresses of their own, and what each becomes.
 
+mod access;
 mod pairs;
+mod said;
+mod sources;
 
 use crate::import::{Imported, Origin, Severity, Source, import};
 use crate::policy::intent::{FailBack, Mode, Persistence};

@@ -3,7 +3,8 @@
 //! Owns which profiles count, those of virtual servers that are carried over, and the least that Fairlead takes. The longest of
 //! them all is written, for its time-outs are those of the whole appliance.
 
-use super::objects::{Object, Objects, absolute, leaf};
+use super::objects::{Object, Objects};
+use super::profiles::Profile;
 use crate::import::draft::{Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note};
@@ -12,8 +13,6 @@ use crate::import::findings::Severity::{Check, Note};
 const UDP_LEAST: u64 = 120;
 /// RFC 5382 REQ-5.
 const TCP_LEAST: u64 = 124 * 60;
-/// How deep profiles inherit from each other.
-const DEEPEST: usize = 16;
 /// The most that Fairlead takes.
 const UDP_MOST: u64 = 24 * 3_600;
 /// Likewise.
@@ -35,17 +34,21 @@ pub fn convert(servers: &[&Object], objects: &Objects, draft: &mut Draft, findin
         ("udp", udp, UDP_LEAST, UDP_MOST, "RFC 4787 REQ-5"),
         ("tcp_established", tcp, TCP_LEAST, TCP_MOST, "RFC 5382 REQ-5"),
     ] {
-        let Some((seconds, title)) = found.into_iter().max() else { continue };
-        if seconds < least {
+        let Some(&(seconds, ref title)) = found.iter().max() else { continue };
+        for (seconds, title) in found.iter().filter(|_| seconds < least) {
             let message = format!(
                 "its idle time-out of {seconds} s is less than the {least} s that Fairlead takes at least ({source}): the \
                  default of {key} stays"
             );
-            findings.add(Note, &title, message, "");
+            findings.add(Note, title, message, "");
+        }
+        if seconds < least {
             continue;
         }
         let kept = seconds.min(most);
-        entry.get_or_insert_with(|| Entry::new("timeouts", &title)).set(key, format!("{kept}s")).also_from(&title);
+        let entry = entry.get_or_insert_with(|| Entry::new("timeouts", title));
+        entry.set(key, format!("{kept}s")).also_from(title);
+        found.iter().for_each(|(_, shorter)| entry.has_part_of(shorter));
     }
     entry.into_iter().for_each(|entry| draft.add(entry));
 }
@@ -58,29 +61,17 @@ struct Idle {
     title: String,
 }
 
-/// The time-out of a profile, its own or inherited. BIG-IP's own profiles stand in no file.
+/// The time-out of a profile, its own or inherited.
 fn idle_timeout(objects: &Objects, name: &str, findings: &mut Findings) -> Option<Idle> {
-    let mut line: Vec<&Object> = Vec::new();
-    let mut root = name.to_owned();
-    while let Some(profile) = objects.find_below("ltm profile", &root).filter(|_| line.len() < DEEPEST) {
-        line.push(profile);
-        match profile.word("defaults-from") {
-            Some(next) => next.clone_into(&mut root),
-            None => break,
-        }
-    }
-    let kind = match line.first() {
-        Some(profile) => profile.kind.rsplit(' ').next().unwrap_or_default().to_owned(),
-        None => leaf(&root).to_lowercase(),
-    };
-    let default = match kind.as_str() {
+    let profile = Profile::of(name, objects);
+    let default = match profile.kind.as_str() {
         "fastl4" | "tcp" => 300,
         "udp" => 60,
         _ => return None,
     };
-    let title =
-        line.first().map_or_else(|| format!("ltm profile {kind} {}", absolute(name)), |profile| profile.title());
-    let seconds = match line.iter().find_map(|profile| profile.word("idle-timeout")) {
+    let text = profile.word("idle-timeout");
+    let Profile { kind, title, .. } = profile;
+    let seconds = match text {
         Some(text) if text.parse::<u64>().is_err() => {
             findings.add(
                 Check,

@@ -31,7 +31,11 @@ pub fn convert(
     for server in servers.iter().filter(is_before) {
         match (of_server(server, objects, findings), &kept) {
             (None, _) => without.push(server),
-            (Some(key), None) => kept = Some((key, server.title())),
+            (Some(key), None) => {
+                let profile = named(server).and_then(|name| objects.find_below("ltm persistence", name));
+                profile.into_iter().for_each(|profile| entry.has_part_of(profile.title()));
+                kept = Some((key, server.title()));
+            }
             (Some(key), Some((known, first))) if key != *known => {
                 let message = format!("its persistence (\"{key}\") is not that of {first}, which the pool has");
                 findings.add(Severe, server.title(), message, "make two pools of the members, or choose one");
