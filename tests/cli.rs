@@ -51,7 +51,7 @@ fn help_names_every_command_and_the_exit_codes() {
 }
 
 #[test]
-fn s203_monitoring_reads_one_line_also_without_an_appliance() {
+fn s192_monitoring_reads_one_line_also_without_an_appliance() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("admin.sock");
     let (code, out, err) = ran(&["alarms", "--check", "--socket", socket.to_str().unwrap()]);

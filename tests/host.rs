@@ -161,7 +161,9 @@ fn s178_what_the_kernel_has_sent_while_nobody_read_is_known_to_be_old_and_what_c
             assert_eq!(next(&mut link), ("one".into(), 1_000, 1_000));
             let mut held = clock.lock().unwrap();
             std::thread::sleep(Duration::from_millis(20));
-            ["two", "too"].map(say);
+            for word in ["two", "too"] {
+                say(word);
+            }
             *held = time::Instant::from_millis(5_000);
             drop(held);
             let old = [next(&mut link), next(&mut link)];

@@ -337,7 +337,7 @@ impl Flood {
 
 /// Connections without end take no place of the other appliance's, though its handshake takes its time.
 #[test]
-fn s196_who_opens_connections_without_end_keeps_the_other_appliance_from_nothing() {
+fn s188_who_opens_connections_without_end_keeps_the_other_appliance_from_nothing() {
     let (one, other) = (new_identity("1").unwrap(), new_identity("2").unwrap());
     let mut identities = [identity(&one, &other), identity(&other, &one)];
     if identities[0].connects() {

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn s196_strangers_give_way_to_the_other_appliance_and_to_each_other_and_it_to_itself_alone() {
+    fn s188_strangers_give_way_to_the_other_appliance_and_to_each_other_and_it_to_itself_alone() {
         let most = HANDSHAKES as u32;
         assert_eq!(kept(0..50), (50 - most..50).collect::<Vec<_>>(), "the earliest goes");
         let still_there = kept((0..50).chain([100]).chain(50..99));

@@ -324,8 +324,8 @@ fn flows_table() {
         state: state.into(),
         idle_ms: 412,
         expires_in_ms: 7_440_000,
-            sent: None,
-            answered: None,
+        sent: None,
+        answered: None,
     };
     let opened = ends("172.16.5.5:40001", "10.20.0.100:5060");
     let visit = ends("172.16.7.70:33333", "10.20.0.11:7000");

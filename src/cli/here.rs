@@ -295,8 +295,7 @@ mod tests {
     #[test]
     fn a_port_by_vhost_net_takes_its_modules() {
         let (_root, machine) = machine();
-        let device = format!("device = \"{}\"", devices()[0]);
-        let by_vhost = "device = \"net_virtio_user0,path=/dev/vhost-net,iface=fl-wire\"";
+        let (device, by_vhost) = instead("device", "device = \"net_virtio_user0,path=/dev/vhost-net,iface=fl-wire\"");
         let lacks = || lacks(&machine, &[(&device, by_vhost)]);
         assert!(lacks().contains("/dev/vhost-net is missing: load its module (modprobe vhost-net)"), "{}", lacks());
         write(&machine, "dev/vhost-net", "");

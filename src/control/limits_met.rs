@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn s206_the_alarm_of_a_client_names_it_and_the_limit_it_has_reached() {
+    fn s195_the_alarm_of_a_client_names_it_and_the_limit_it_has_reached() {
         let mut intent = two_arm();
         intent.virtual_servers[0].client_connection_limit = 4;
         intent.virtual_servers[0].client_connection_rate_limit = 100;

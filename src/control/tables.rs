@@ -10,9 +10,9 @@ use super::pools::Share;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
-    Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowCount, FlowRow, InterfaceRow, Link, MemberProbe, MemberRow,
-    NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
-    VirtualServerRow, VirtualServerState, Wall, WorkerRow,
+    Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowCount, FlowRow, InterfaceRow, Link, MemberProbe,
+    MemberRow, NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow,
+    SnatRow, Status, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
 use crate::engine::{MemberUse, Uses};

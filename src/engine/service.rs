@@ -90,8 +90,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         let stays = served.exclude.holds(destination);
-        let (rewrite, mark) =
-            if stays { (Rewrite::default(), Mark::default()) } else { (served.rewrite, served.mark) };
+        let (rewrite, mark) = if stays { (Rewrite::default(), Mark::default()) } else { (served.rewrite, served.mark) };
         let egress = self.snapshot.lookup(destination, || Conversation::of_packet(self.packet, &rewrite))?;
         let departure = self.departs(rewrite, egress.marked(mark))?;
         if COUNTS && stays {

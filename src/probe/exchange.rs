@@ -104,7 +104,8 @@ impl Probe {
         let protocol = self.tuple.protocol.to_string().to_uppercase();
         self.heard.get_or_insert_with(|| {
             format!(
-                "an answer came whose {protocol} checksum is wrong: where the server's device leaves that to a NIC that is none, as                  a veth does, `ethtool -K DEVICE tx off` there"
+                "an answer came whose {protocol} checksum is wrong: where the server's device leaves that to a NIC that is none, as \
+                 a veth does, `ethtool -K DEVICE tx off` there"
             )
         });
     }

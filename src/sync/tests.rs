@@ -183,7 +183,7 @@ fn whoever_is_not_heard_is_away() {
 
 /// Anybody may come to the port while the two talk: that is no trouble of theirs, and not why they do not talk later.
 #[test]
-fn s196_who_is_refused_while_there_is_a_connection_is_no_reason_that_there_is_none() {
+fn s188_who_is_refused_while_there_is_a_connection_is_no_reason_that_there_is_none() {
     let now = Instant::from_millis(5);
     let reason = |side: &Sync| side.report(now).last_error;
     let mut alone = Sync::new(Vec::new(), Hello { process: 1, ..Hello::default() });

@@ -1,4 +1,4 @@
-//! Scenario 188: what leaves under a virtual address has the code point that the file says.
+//! Scenario 179: what leaves under a virtual address has the code point that the file says.
 
 use super::*;
 use fairlead::policy::intent::Dscp;
@@ -28,11 +28,16 @@ fn segment(src: (&str, u16), dst: (&str, u16), flags: fairlead::wire::tcp::Flags
 }
 
 #[test]
-fn s188_what_leaves_from_service_ports_has_the_code_point_of_its_virtual_server() {
+fn s179_what_leaves_from_service_ports_has_the_code_point_of_its_virtual_server() {
     for layout in LAYOUTS {
         let mut lab = lab(layout);
         // What comes in keeps its own.
-        lab.forwards(ROUTER, datagram((PHONE, 5060), (V, 5060), SENT), HOST_A, datagram((PHONE, 5060), (A, 5060), SENT));
+        lab.forwards(
+            ROUTER,
+            datagram((PHONE, 5060), (V, 5060), SENT),
+            HOST_A,
+            datagram((PHONE, 5060), (A, 5060), SENT),
+        );
         for _ in 0..2 {
             let out = datagram((V, 5060), (PHONE, 5060), AS_SERVICE);
             lab.forwards(HOST_A, datagram((A, 5060), (PHONE, 5060), SENT), ROUTER, out);
@@ -55,7 +60,7 @@ fn s188_what_leaves_from_service_ports_has_the_code_point_of_its_virtual_server(
 }
 
 #[test]
-fn s188_what_members_send_from_other_ports_has_that_of_snat() {
+fn s179_what_members_send_from_other_ports_has_that_of_snat() {
     for layout in LAYOUTS {
         let mut lab = lab(layout);
         let (own, out, peer) = ((A, 41_000), (V, 41_000), (PEER, 5060));
@@ -73,7 +78,7 @@ fn s188_what_members_send_from_other_ports_has_that_of_snat() {
 }
 
 #[test]
-fn s188_what_leaves_untranslated_and_what_reports_an_error_keep_theirs() {
+fn s179_what_leaves_untranslated_and_what_reports_an_error_keep_theirs() {
     for layout in LAYOUTS {
         let mut lab = lab(layout);
         // The exclusion group, from a service port and from another one.
@@ -98,7 +103,7 @@ fn s188_what_leaves_untranslated_and_what_reports_an_error_keep_theirs() {
 }
 
 #[test]
-fn s188_each_fragment_has_it_that_came_or_that_we_make() {
+fn s179_each_fragment_has_it_that_came_or_that_we_make() {
     let mut lab = lab(Layout::TwoArm);
     lab.forwards_pieces(HOST_A, &answer(A, 4_000), ROUTER, answer(V, 4_000));
     // A narrower way out: 34 is what the member sent in `answer`'s place.
@@ -114,7 +119,7 @@ fn s188_each_fragment_has_it_that_came_or_that_we_make() {
 }
 
 #[test]
-fn s188_a_reload_changes_it_for_what_stands() {
+fn s179_a_reload_changes_it_for_what_stands() {
     let mut lab = lab(Layout::TwoArm);
     let (phone, v, a) = ((PHONE, 40_001), (V, 5060), (A, 5060));
     lab.forwards(ROUTER, segment(phone, v, SYN, 1, 0), HOST_A, segment(phone, a, SYN, 1, 0));

@@ -194,7 +194,7 @@ fn counted(lab: &mut Lab, opened_from: u16) -> Option<[(u64, u64); 2]> {
 }
 
 #[test]
-fn s189_packets_and_bytes_of_a_flow_are_counted_in_each_direction_from_its_first_on() {
+fn s180_packets_and_bytes_of_a_flow_are_counted_in_each_direction_from_its_first_on() {
     let mut lab = Lab::with(|intent| intent.limits.flow_counters = true);
     let (phone, v, a) = ((PHONE, 40_001), (V, 5060), (A, 5060));
     let segment = |src: (&str, u16), dst: (&str, u16), flags, payload: &[u8]| {
@@ -225,7 +225,7 @@ fn s189_packets_and_bytes_of_a_flow_are_counted_in_each_direction_from_its_first
 }
 
 #[test]
-fn s189_nothing_is_counted_unless_it_is_asked_for() {
+fn s180_nothing_is_counted_unless_it_is_asked_for() {
     let mut lab = lab();
     assert_eq!(counted(&mut lab, 40_001), None);
 }

@@ -425,18 +425,19 @@ fn s91_what_waits_for_its_turn_when_members_begin_to_share_the_work_leaves_nothi
 /// Management hears of it: the member may be dead, or its answers take another way.
 #[test]
 fn s91_that_a_request_waits_too_long_is_said_unless_somebody_is_answered_meanwhile() {
-    let signs = |lab: &Lab| lab.rig.events.iter().filter(|event| matches!(event, Event::Unanswered(MEMBER_A))).count();
+    let reported =
+        |lab: &Lab| lab.rig.events.iter().filter(|event| matches!(event, Event::Unanswered(MEMBER_A))).count();
     let mut lab = lab();
     ask(&mut lab, "INVITE", 5071, "first");
     within(&mut lab, 240, vec![]);
-    assert_eq!(signs(&lab), 0);
+    assert_eq!(reported(&lab), 0);
     within(&mut lab, 20, vec![]);
-    assert_eq!(signs(&lab), 1, "250 ms");
+    assert_eq!(reported(&lab), 1, "250 ms");
     ask(&mut lab, "INVITE", 5072, "second");
     ask(&mut lab, "INVITE", 5073, "third");
     answered(&mut lab, 100, "INVITE", 5073, "third");
     within(&mut lab, 400, vec![]);
-    assert_eq!(signs(&lab), 1, "somebody of the pool answers");
+    assert_eq!(reported(&lab), 1, "somebody of the pool answers");
 }
 
 #[test]

@@ -300,7 +300,7 @@ fn s138_who_asked_gets_the_answer_after_the_take_over() {
 /// One worker has room for what comes and another one has none, and there the connection ends: what the one has been given of it and the
 /// other one has not is no debt of the next connection's.
 #[test]
-fn s195_a_connection_that_ends_at_a_worker_without_room_leaves_the_next_one_whole() {
+fn s187_a_connection_that_ends_at_a_worker_without_room_leaves_the_next_one_whole() {
     let mut pair: Pair<super::super::Setting, InMemory<2>> = pair();
     pair.settle();
     // More than the rings of its workers hold, while they take nothing in.
@@ -325,7 +325,7 @@ fn s195_a_connection_that_ends_at_a_worker_without_room_leaves_the_next_one_whol
 
 /// What the other one had said of a remote endpoint waits while this one becomes active, and is taken in after members have spoken here.
 #[test]
-fn s198_what_was_said_before_a_take_over_replaces_nothing_that_has_happened_since() {
+fn s190_what_was_said_before_a_take_over_replaces_nothing_that_has_happened_since() {
     use fairlead::engine::EngineEvent;
     let sip = |start: &str, branch: &str| {
         format!("{start}\r\nVia: SIP/2.0/UDP {V};branch=z9hG4bK{branch}\r\nCall-ID: of-b\r\n\r\n").into_bytes()

@@ -516,7 +516,7 @@ fn s155_a_configuration_that_is_sent_is_in_force_at_the_other_one_until_it_has_t
 
 /// Two operators, one at each: neither configuration takes the place of the other one, and each hears why.
 #[test]
-fn s197_two_configurations_that_are_sent_at_once_are_not_exchanged() {
+fn s189_two_configurations_that_are_sent_at_once_are_not_exchanged() {
     let mut twins = twins(1);
     for (lead, fall) in [(0, "fall = 4"), (1, "fall = 5")] {
         twins.leads[lead].file = two_files()[lead].clone().with("fall = 3", fall);

@@ -89,7 +89,7 @@ fn what_an_operator_does_carries_who_it_was_also_where_the_answer_comes_later() 
 }
 
 #[test]
-fn s204_with_all_servers_down_automatic_selection_is_advised_only_where_one_is_forced() {
+fn s193_with_all_servers_down_automatic_selection_is_advised_only_where_one_is_forced() {
     let mut bench = Bench::new();
     bench.run(3_000);
     bench.hosts[0].manner = Manner::Refuses;

@@ -108,7 +108,7 @@ fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_an_alarm_and_met_once_in_
 
 /// A host that has one of our addresses and says nothing is found by being asked, as often as the address is announced.
 #[test]
-fn s190_who_has_an_address_of_ours_is_asked_for_as_often_as_it_is_announced() {
+fn s182_who_has_an_address_of_ours_is_asked_for_as_often_as_it_is_announced() {
     let mut bench = Bench::linked(&[]);
     bench.run(2_500);
     let since = bench.now;
@@ -124,7 +124,8 @@ fn s190_who_has_an_address_of_ours_is_asked_for_as_often_as_it_is_announced() {
     bench.arp(InterfaceId(1), Build::arp_reply(silent, V, MACS[1], Ipv4Addr::UNSPECIFIED).bytes());
     bench.run(100);
     let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
-    let found = |alarm: &str| alarm.contains("02:09:09:09:09:09 on interface servers claims 10.20.0.100, which is ours");
+    let found =
+        |alarm: &str| alarm.contains("02:09:09:09:09:09 on interface servers claims 10.20.0.100, which is ours");
     assert!(status.alarms.iter().any(|alarm| found(&alarm.message)), "{:?}", status.alarms);
 }
 

@@ -256,7 +256,7 @@ fn a_reload_that_takes_the_active_member_away_is_refused_whatever_number_it_may_
 
 /// As `member offline` does.
 #[test]
-fn s205_a_reload_that_leaves_a_pool_without_a_member_that_is_up_wants_a_yes() {
+fn s194_a_reload_that_leaves_a_pool_without_a_member_that_is_up_wants_a_yes() {
     type Edit = fn(&mut Intent);
     let gone: Edit = |file| file.members[0].address = [10, 20, 0, 15].into();
     let offline: Edit = |file| file.members[0].admin_state = AdminState::Offline;

@@ -52,11 +52,11 @@ pub(super) fn first(bench: &mut Bench, since: Instant) -> First {
     }
 }
 
-/// Addresses that ARP asked for since.
+/// Hosts that ARP asked for since: not our own addresses, which are asked for by nobody.
 pub(super) fn resolved(bench: &Bench, since: Instant) -> BTreeSet<Ipv4Addr> {
     let asked = bench.frames.iter().filter(|(at, ..)| *at >= since).filter_map(|(_, _, frame)| {
         match Packet::parse(frame).unwrap().kind {
-            Kind::Arp(arp) if arp.sender != arp.target => Some(arp.target),
+            Kind::Arp(arp) if arp.sender != arp.target && !arp.sender.is_unspecified() => Some(arp.target),
             _ => None,
         }
     });

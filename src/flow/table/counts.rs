@@ -2,7 +2,7 @@
 //!
 //! Owns an array beside the slots: who does not count has not a byte more in a flow, and nothing to look at.
 
-use super::Direction;
+use crate::flow::key::Direction;
 
 /// What one side of a flow has sent that has left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

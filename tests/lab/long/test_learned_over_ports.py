@@ -113,7 +113,7 @@ class Killed:
 class KeptByZebra(Killed, StandingLab):
     zebra = ("-K", KEEPS)
 
-    def test_s193_what_frr_had_put_there_stays_while_it_is_killed_and_started_again(self):
+    def test_s186_what_frr_had_put_there_stays_while_it_is_killed_and_started_again(self):
         gaps = self.killed()
         self.assertLess(max(gaps.values()), GAP, f"{gaps}")
 
@@ -123,6 +123,6 @@ class SweptByZebra(Killed, StandingLab):
 
     zebra = ()
 
-    def test_s193_what_zebra_deletes_at_its_start_is_gone_until_it_is_there_again(self):
+    def test_s186_what_zebra_deletes_at_its_start_is_gone_until_it_is_there_again(self):
         gaps = self.killed()
         self.assertLess(max(gaps.values()), AFTER, f"{gaps}")

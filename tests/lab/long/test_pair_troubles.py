@@ -71,12 +71,12 @@ class Trouble(HeldPairLab):
 class Troubles(Trouble):
     """With keepalived."""
 
-    def test_s190_a_standby_that_dies_disturbs_nobody_and_has_everything_again(self):
+    def test_s183_a_standby_that_dies_disturbs_nobody_and_has_everything_again(self):
         with Held(self.lab) as held:
             self.undisturbed(lambda: self._standby_dies(held))
             self.killed_afterwards(held, "the standby was killed")
 
-    def test_s190_what_began_while_the_connection_was_cut_is_at_the_other_one_when_it_is_back(self):
+    def test_s183_what_began_while_the_connection_was_cut_is_at_the_other_one_when_it_is_back(self):
         with ExitStack() as stack:
             held = self.undisturbed(lambda: self._cut(stack))
             self.killed_afterwards(held, "the connection was cut")
@@ -115,7 +115,7 @@ class Troubles(Trouble):
 class ByHandTroubles(ByHand, Trouble):
     """Without keepalived, for which a busy machine is trouble by itself: what two operators say at once, and a connection that is slow."""
 
-    def test_s190_a_slow_connection_costs_the_active_one_nothing(self):
+    def test_s183_a_slow_connection_costs_the_active_one_nothing(self):
         with ExitStack() as stack:
             held = self.undisturbed(lambda: self._slow(stack))
             self.all_is_in_sync()
@@ -148,11 +148,11 @@ class ByHandTroubles(ByHand, Trouble):
         """How often the active one has found the connection dead."""
         return self.both[self.by_role()[0]].said().count(" is lost: ")
 
-    def test_s191_of_two_that_are_made_active_at_once_one_stays(self):
+    def test_s184_of_two_that_are_made_active_at_once_one_stays(self):
         """The later word counts, so soon that it is no alarm; of two at the very same moment priority decides after a second."""
         self.both_are_made_active("both are made active at once, and hear each other", lambda: None)
 
-    def test_s191_of_two_that_do_not_hear_each_other_one_yields_by_its_priority(self):
+    def test_s184_of_two_that_do_not_hear_each_other_one_yields_by_its_priority(self):
         """By their ARP, once the other one's was heard twice, more than a second apart: by what is said at a take-over, and else by what members have
         asked for."""
         alarmed = self.both_are_made_active("both are made active, and do not hear each other", self.wire.cut)

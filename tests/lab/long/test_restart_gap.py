@@ -77,7 +77,7 @@ class RestartGap(StandingLab):
         cls.addClassCleanup(LEFT.unlink, missing_ok=True)  # what the last process leaves
         super().setUpClass()
 
-    def test_s189_a_restart_under_load_costs_a_moment_and_nothing_that_stands(self):
+    def test_s181_a_restart_under_load_costs_a_moment_and_nothing_that_stands(self):
         self.appliance.stop()
         alone = [device_time(self.lab) for _ in range(ALONE)]
         device = min(map(sum, alone))

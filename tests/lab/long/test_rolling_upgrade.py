@@ -21,7 +21,7 @@ class Upgrade(HeldPairLab):
 
     what = "keepalived is stopped at the old one"
 
-    def test_s192_a_pair_is_upgraded_and_what_stands_continues(self):
+    def test_s185_a_pair_is_upgraded_and_what_stands_continues(self):
         gaps = []
         with Held(self.lab) as held:
             for attempt in range(1, ATTEMPTS + 1):

@@ -294,7 +294,7 @@ fn s175_one_client_has_no_more_than_its_share() {
 /// What stood before a client was limited counts for nothing when it ends, nor does a handshake of then that is over: the client has no more
 /// by that than it may, though its limit goes and comes again.
 #[test]
-fn s199_what_was_never_counted_for_a_client_makes_no_room_for_it_when_it_ends() {
+fn s191_what_was_never_counted_for_a_client_makes_no_room_for_it_when_it_ends() {
     let mut lab = server(|_| {});
     let one = client(1);
     let before = |number: u16| port(one, 30_000 + number);
