@@ -240,8 +240,7 @@ impl Controller {
         let (intent, macs, workers) = (file.intent.clone(), &machine.macs, machine.workers);
         let parallel = [macs.len(), machine.ports.len()].iter().all(|count| *count == intent.ports.len());
         assert!(parallel, "one MAC and facts for each port");
-        let pools = Pools::new(&intent, now);
-        let pairing = intent.pair.as_ref().map(|pair| Pairing::new(pair, now));
+        let (pools, pairing) = (Pools::new(&intent, now), intent.pair.as_ref().map(|pair| Pairing::new(pair, now)));
         let is_active = pairing.as_ref().is_none_or(|it| it.standing().role == PairRole::Active);
         let mut controller = Controller {
             raw: Arc::new(file.clone()),

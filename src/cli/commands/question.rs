@@ -40,8 +40,11 @@ pub struct Question {
     /// What happens after that is shown too, as it happens.
     pub stream: bool,
     /// What is printed where there is no answer, and what the command ends with, instead of saying why on the standard error.
-    pub unanswered: Option<fn(&Failure) -> (String, u8)>,
+    pub unanswered: Option<Unanswered>,
 }
+
+/// What is printed where there is no answer, and the exit code.
+pub type Unanswered = fn(&Failure) -> (String, u8);
 
 impl Question {
     /// How long an answer may take: a little longer than the appliance itself waits for what it depends on.

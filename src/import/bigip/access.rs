@@ -84,7 +84,7 @@ fn openings(
     (draft, entry): (&Draft, &mut Entry),
     findings: &mut Findings,
 ) -> Vec<Opening> {
-    let (mut openings, mut limited): (Vec<Opening>, Vec<(&Object, &str, Vec<Opening>)>) = Default::default();
+    let (mut openings, mut limited) = (Vec::new(), Vec::new());
     for &server in passages {
         let found = openings_of(server, all, objects, findings);
         match protocol_alone(server) {

@@ -83,6 +83,17 @@ pub fn convert<'o>(servers: &[&'o Object], objects: &'o Objects, draft: &mut Dra
     pools
 }
 
+/// What the members of a pool of this name are called.
+fn labels_of(members: &[Member<'_>], pool: &String, draft: &Draft) -> Vec<String> {
+    let mut labels = Vec::new();
+    for member in members {
+        // A rule that names it does not mean the pool.
+        let others: Vec<String> = labels.iter().chain([pool]).cloned().collect();
+        labels.push(draft.free_member(&member.node, &others));
+    }
+    labels
+}
+
 fn write(
     (group, servers): (&[Listed<'_>], &[&Object]),
     objects: &Objects,
@@ -95,12 +106,7 @@ fn write(
     let name = draft.free_name("pool", &first.name);
     let mut entry = Entry::new("pool", first.title());
     entry.set("name", name.as_str());
-    let mut labels = Vec::new();
-    for member in members {
-        // A rule that names it does not mean the pool.
-        let others: Vec<String> = labels.iter().chain([&name]).cloned().collect();
-        labels.push(draft.free_member(&member.node, &others));
-    }
+    let labels = labels_of(members, &name, draft);
     let nodes = group.iter().flat_map(|(_, members)| members).filter_map(|it| objects.find("ltm node", &it.node));
     nodes.for_each(|node| entry.has_part_of(node.title()));
     let sharing = sharing::decide(group, objects, findings);
