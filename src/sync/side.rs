@@ -414,7 +414,8 @@ impl Sync {
         let Some(connection) = &mut self.connection else { return };
         let open = self.links.iter().map(|link| link.delivery.open()).max().unwrap_or_default();
         let taken = (connection.delivered.len() as u64).saturating_sub(open) as usize;
-        if let Some(number) = connection.delivered.drain(..taken).next_back() {
+        let last = connection.delivered.drain(..taken).next_back();
+        if let Some(number) = last {
             connection.taken = Some(number);
             connection.say(&Message::Taken(number), now);
         }
