@@ -4,8 +4,8 @@
 //! runs in million frames a second, once just moved and once with the two MAC addresses exchanged, and what a buffer
 //! costs to take and give back. `dpdk-testpmd --forward-mode=macswap` over the same devices is the yardstick.
 
-use fairlead::dpdk::{Eal, EalConfig, Mbuf, PortConfig, Queue, memory_mb};
-use fairlead::io::{BURST, Frame, Port};
+use fairlead::dpdk::{Eal, EalConfig, Mbuf, PortConfig, Queue};
+use fairlead::io::{BURST, Frame, Port, memory_needed_mib};
 use std::time::{Duration, Instant};
 
 const MBUFS: u32 = 16_384;
@@ -18,7 +18,7 @@ fn main() {
         main_core: 0,
         worker_cores: Vec::new(),
         hugepages: false,
-        memory_mb: memory_mb(MBUFS, 1500),
+        memory_mb: memory_needed_mib(MBUFS, 1500),
         devices: Vec::new(),
         file_prefix: None,
         extra: Vec::new(),

@@ -5,8 +5,8 @@
 //! killed. `cargo build --release --features static-link --example sender`.
 
 use anyhow::{Context, Result, bail};
-use fairlead::dpdk::{Eal, EalConfig, Mbuf, PortConfig, Queue, memory_mb};
-use fairlead::io::{BURST, Frame, Port};
+use fairlead::dpdk::{Eal, EalConfig, Mbuf, PortConfig, Queue};
+use fairlead::io::{BURST, Frame, Port, memory_needed_mib};
 use std::fs::File;
 use std::io::BufReader;
 use std::time::Instant;
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
         main_core: core,
         worker_cores: vec![core],
         hugepages: false,
-        memory_mb: memory_mb(MBUFS, MTU),
+        memory_mb: memory_needed_mib(MBUFS, MTU),
         devices: pairs.iter().map(|[device, _]| device.clone()).collect(),
         file_prefix: Some(format!("fairlead-sender-{}", std::process::id())),
         extra: Vec::new(),

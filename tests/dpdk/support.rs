@@ -1,7 +1,7 @@
 //! What tests on DPDK share: DPDK can be started once in a process, so each runs in one of its own.
 
-use fairlead::dpdk::{DpdkError, Eal, EalConfig, Mbuf, PortConfig, Ports, Queue, memory_mb};
-use fairlead::io::{Frame, Port};
+use fairlead::dpdk::{DpdkError, Eal, EalConfig, Mbuf, PortConfig, Ports, Queue};
+use fairlead::io::{Frame, Port, memory_needed_mib};
 use std::process::{Command, ExitStatus, Output};
 
 /// Set in the process a test is run in.
@@ -50,7 +50,7 @@ pub fn config(devices: &[&str]) -> EalConfig {
         main_core: 0,
         worker_cores: Vec::new(),
         hugepages: false,
-        memory_mb: memory_mb(MBUFS, 1500),
+        memory_mb: memory_needed_mib(MBUFS, 1500),
         devices: devices.iter().map(|&device| device.to_owned()).collect(),
         file_prefix: Some(format!("fairlead-test-{}", std::process::id())),
         extra: Vec::new(),
