@@ -191,7 +191,11 @@ fn s134_news_that_management_does_not_take_wait_in_order() {
 
 /// A relay between the two that can be stopped: no end of a connection is heard, as when a cable is pulled.
 fn relay(to: SocketAddr) -> (SocketAddr, std::sync::Arc<std::sync::atomic::AtomicBool>) {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    relay_of(to, (65_536, Duration::ZERO))
+}
+
+/// The same; so many bytes pass at most in each direction, then none for a while.
+fn relay_of(to: SocketAddr, (most, pause): (usize, Duration)) -> (SocketAddr, Arc<AtomicBool>) {
     let (listener, stopped) = (TcpListener::bind("127.0.0.1:0").unwrap(), std::sync::Arc::new(AtomicBool::new(false)));
     let (address, is_stopped) = (listener.local_addr().unwrap(), std::sync::Arc::clone(&stopped));
     std::thread::spawn(move || {
@@ -200,7 +204,7 @@ fn relay(to: SocketAddr) -> (SocketAddr, std::sync::Arc<std::sync::atomic::Atomi
             for (mut from, mut into) in [(from.try_clone().unwrap(), there.try_clone().unwrap()), (there, from)] {
                 let stopped = std::sync::Arc::clone(&is_stopped);
                 std::thread::spawn(move || {
-                    let mut buffer = [0; 65_536];
+                    let mut buffer = vec![0; most];
                     while let Ok(length @ 1..) = from.read(&mut buffer) {
                         while stopped.load(Ordering::Relaxed) {
                             std::thread::sleep(Duration::from_millis(5));
@@ -208,6 +212,7 @@ fn relay(to: SocketAddr) -> (SocketAddr, std::sync::Arc<std::sync::atomic::Atomi
                         if into.write_all(&buffer[..length]).is_err() {
                             return;
                         }
+                        std::thread::sleep(pause);
                     }
                     _ = into.shutdown(std::net::Shutdown::Both);
                 });
@@ -215,6 +220,37 @@ fn relay(to: SocketAddr) -> (SocketAddr, std::sync::Arc<std::sync::atomic::Atomi
         }
     });
     (address, stopped)
+}
+
+/// Over 64 kbit/s a record of TLS takes two seconds, of which nothing can be read before all of it is there.
+#[test]
+fn s133_a_slow_way_is_no_silence_and_who_is_seconds_behind_says_so() {
+    let (one, other) = (new_identity("one").unwrap(), new_identity("other").unwrap());
+    let mut identities = [identity(&one, &other), identity(&other, &one)];
+    if !identities[0].connects() {
+        identities.swap(0, 1);
+    }
+    let second = free();
+    let (between, _stopped) = relay_of(second, (1_024, Duration::from_millis(125)));
+    let places = [Sockets { listen: free(), peer: between }, Sockets { listen: second, peer: free() }];
+    let half = |at: usize| Half::start(places[at], identities[at].clone(), at as u64 + 1);
+    let halves = [half(0), half(1)];
+    halves[0].channel.set_active(true);
+    let mut two = Two { halves, identities, places };
+    two.halves[0].lab.rig.now = clock();
+    (0..300).for_each(|port| two.halves[0].lab.connect(at(PHONE, 40_000 + port), 5060, HOST_A));
+    two.until_in_sync();
+    two.until("all is there", |halves| halves[1].flows() == 300);
+    let down = |half: &Half| half.news.iter().any(|news| matches!(news, News::Down(_)));
+    assert!(!two.halves.iter().any(down), "over one connection: {:#?}", two.halves.each_ref().map(Half::state));
+    // What is new now waits behind what is new as well.
+    two.halves[0].lab.rig.now = clock();
+    (0..300).for_each(|port| two.halves[0].lab.connect(at(PHONE, 41_000 + port), 5060, HOST_A));
+    let is_late = |half: &Half| half.state().report.lag > Duration::from_secs(1);
+    two.until("both know that it is late", |halves| halves.iter().all(is_late));
+    two.until("all is there", |halves| halves[1].flows() == 600);
+    two.until("nothing is late any more", |halves| !halves.iter().any(is_late));
+    assert!(!two.halves.iter().any(down), "over one connection");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Sockets that speak TLS, and that never make anybody wait.
 //!
-//! Owns one connection from its first byte: the handshake, what can be read and written now, and why it has ended.
+//! Owns one connection from its first byte: the handshake, what can be read and written now, whether anything was heard, and why it has
+//! ended.
 
 use super::identity::Identity;
 use openssl::ssl::{Error, ErrorCode, Ssl, SslStream};
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -13,7 +14,7 @@ const AT_ONCE: usize = 64 << 10;
 
 /// A connection.
 pub(super) struct Peer {
-    stream: SslStream<TcpStream>,
+    stream: SslStream<Heard>,
     pub address: SocketAddr,
     accepts: bool,
     buffer: Box<[u8]>,
@@ -27,7 +28,7 @@ impl Peer {
         socket.set_nodelay(true).map_err(said)?;
         let address = socket.peer_addr().map_err(said)?;
         let ssl = Ssl::new(identity.context()).map_err(|error| error.to_string())?;
-        let stream = SslStream::new(ssl, socket).map_err(|error| error.to_string())?;
+        let stream = SslStream::new(ssl, Heard { socket, any: false }).map_err(|error| error.to_string())?;
         Ok(Peer { stream, address, accepts, buffer: vec![0; AT_ONCE].into() })
     }
 
@@ -39,6 +40,12 @@ impl Peer {
             Err(error) if waits(&error) => Ok(false),
             Err(error) => Err(self.words(&error)),
         }
+    }
+
+    /// Something has come since this was last asked. Over a slow way a record takes longer than anybody who is alive is silent, and nothing of
+    /// it can be read before all of it is there.
+    pub fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.stream.get_mut().any)
     }
 
     /// What has come, as much as is read at once; nothing: there is nothing.
@@ -76,7 +83,31 @@ impl Peer {
 
 impl AsFd for Peer {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.get_ref().as_fd()
+        self.stream.get_ref().socket.as_fd()
+    }
+}
+
+/// A socket that notes whether anything has come.
+struct Heard {
+    socket: TcpStream,
+    any: bool,
+}
+
+impl Read for Heard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.socket.read(buffer)?;
+        self.any |= length > 0;
+        Ok(length)
+    }
+}
+
+impl Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
     }
 }
 

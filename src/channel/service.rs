@@ -16,8 +16,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 
-/// How long an attempt to connect may take, and a handshake.
+/// How long an attempt to connect may take: this thread waits for it.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a handshake may take: two certificates over 64 kbit/s, and as much again.
+const HANDSHAKE: Duration = Duration::from_secs(2);
 /// Until the next attempt: at first, and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 /// Handshakes of those who have connected. Of more, whoever is not at the address of the other appliance gives way first, the earliest of
@@ -239,7 +241,7 @@ impl<N> Service<N> {
                     self.peer = Some(peer);
                     self.pause = PAUSES[0];
                 }
-                Ok(false) if now.since(since) < PATIENCE => self.handshakes.push((peer, since)),
+                Ok(false) if now.since(since) < HANDSHAKE => self.handshakes.push((peer, since)),
                 Ok(false) => self.failed(peer.address, format!("{} says nothing", peer.address)),
                 Err(why) => self.failed(peer.address, format!("{}: {why}", peer.address)),
             }
@@ -266,6 +268,9 @@ impl<N> Service<N> {
                 break;
             }
             self.sync.receive(bytes, clock()).map_err(|why| why.to_string())?;
+        }
+        if peer.take_heard() {
+            self.sync.heard(clock());
         }
         self.sync.poll(clock()).map_err(|why| why.to_string())?;
         for _ in 0..AT_ONCE {

@@ -5,7 +5,7 @@
 //! by its priority after a second. Knows no packets and no threads: what was heard comes as [`PairNews`].
 
 use super::keepalived::{Line, line};
-use super::pair_facts::LinkFacts;
+use super::pair_facts::{LAG, LinkFacts};
 pub use super::pair_facts::{PeerState, SyncState};
 use super::pair_word::PairWord;
 use crate::admin::rows::RoleCause;
@@ -189,6 +189,10 @@ impl Pairing {
         let is_active = self.peer().is_some_and(|(peer, _)| peer.role == PairRole::Active);
         let sync = self.sync.filter(|sync| is_active && !sync.is_in_sync)?;
         Some(match sync.lag_flows {
+            _ if sync.lag > LAG => format!(
+                "it is {:.1} s behind the active one: the connection between the two carries less than what changes",
+                sync.lag.as_secs_f64()
+            ),
             0 => "it does not have yet what the active one knows: a full copy is under way".into(),
             changes => format!("it does not have yet what the active one knows: {changes} changes are missing"),
         })

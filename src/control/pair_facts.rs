@@ -24,10 +24,13 @@ pub struct PeerState {
     pub order: u64,
 }
 
+/// Who is farther behind than this is not in sync: what began meanwhile would be lost by a take-over. Management may be away for less.
+pub const LAG: Duration = Duration::from_secs(1);
+
 /// How far this appliance has what the other one knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SyncState {
-    /// It has all that was there when it was connected, and what came since.
+    /// It has all that was there when it was connected, and what came since, but for a moment's worth.
     pub is_in_sync: bool,
     /// Changes that are on their way, as far as is known.
     pub lag_flows: u64,
@@ -50,8 +53,8 @@ impl LinkFacts {
     /// How far one has what the other knows; `None`: neither is told anything.
     pub(super) fn sync(&self) -> Option<SyncState> {
         let Report { state, lag_records, lag, .. } = self.report;
-        let is_in_sync = state == State::InSync;
-        (is_in_sync || is_copying(state)).then_some(SyncState { is_in_sync, lag_flows: lag_records, lag })
+        let is_in_sync = state == State::InSync && lag <= LAG;
+        (state == State::InSync || is_copying(state)).then_some(SyncState { is_in_sync, lag_flows: lag_records, lag })
     }
 
     /// Why there is no connection.
@@ -73,4 +76,24 @@ fn octets<S: Serializer>(macs: &[Mac], to: S) -> Result<S::Ok, S::Error> {
 
 fn macs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Mac>, D::Error> {
     Ok(Vec::<[u8; 6]>::deserialize(from)?.into_iter().map(Mac).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_all_but_is_seconds_behind_is_not_in_sync() {
+        for (state, lag, is_in_sync) in [
+            (State::InSync, 0, Some(true)),
+            (State::InSync, 1_000, Some(true)),
+            (State::InSync, 1_001, Some(false)),
+            (State::Copying, 0, Some(false)),
+            (State::Away, 0, None),
+        ] {
+            let report = Report { state, lag: Duration::from_millis(lag), ..Report::default() };
+            let facts = LinkFacts { report, ..LinkFacts::default() };
+            assert_eq!(facts.sync().map(|sync| sync.is_in_sync), is_in_sync, "{state:?}, {lag} ms");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A connection to the other appliance: what has come, what is to be sent, and how far either is.
 
 use super::hello::{FORMAT, Hello, MARK};
+use super::lateness::Lateness;
 use super::message::Message;
 use super::refusal::Refusal;
 use super::sending::Sending;
@@ -50,6 +51,8 @@ pub(super) struct Connection {
     pub taken: Option<u32>,
     /// In which frame the other has said that all is told.
     pub told: Option<u32>,
+    /// How late what the other one tells is when it comes.
+    pub lateness: Lateness,
 }
 
 impl Connection {
@@ -78,6 +81,7 @@ impl Connection {
             delivered: VecDeque::new(),
             taken: None,
             told: None,
+            lateness: Lateness::default(),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod connection;
 mod hello;
+mod lateness;
 mod message;
 mod refusal;
 mod report;

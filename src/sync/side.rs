@@ -161,6 +161,13 @@ impl Sync {
         self.advance(now)
     }
 
+    /// Something has come, of which nothing can be understood yet.
+    pub fn heard(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.heard = now;
+        }
+    }
+
     /// Does what is due; what is to be sent is in [`Sync::output`] then.
     ///
     /// # Errors
@@ -236,7 +243,7 @@ impl Sync {
                 None => 0,
             };
             report.lag_records = (connection.unacked.records() + waiting) as u64;
-            report.lag = connection.unacked.lag(now);
+            report.lag = if self.feeds { connection.unacked.lag(now) } else { connection.lateness.now(now) };
         }
         report
     }
@@ -317,6 +324,7 @@ impl Sync {
             }
             Message::Flows(sent, records) => {
                 self.report.records[1] += records.len() as u64;
+                connection.lateness.came(sent, now);
                 Batch::Flows(records.into_iter().map(|record| record.moved(|at| moved(at, sent, now))).collect())
             }
             Message::Gone(keys) => {

@@ -73,6 +73,9 @@ fn what_the_peer_says_is_kept_until_it_is_lost() {
     }
     assert_eq!((pairing.peer().map(|it| (it.0.priority, it.1)), pairing.sync()), (Some((90, at(5))), Some(sync)));
     assert!(pairing.behind().is_some_and(|why| why.contains("3 changes")));
+    let slow = SyncState { is_in_sync: false, lag_flows: 0, lag: Duration::from_millis(3_600) };
+    pairing.hear(PairNews::Sync(slow), &pair, at(5));
+    assert!(pairing.behind().is_some_and(|why| why.starts_with("it is 3.6 s behind the active one")));
     assert_eq!(pairing.hear(PairNews::PeerLost, &pair, at(6)), None);
     assert_eq!((pairing.peer(), pairing.sync(), pairing.behind()), (None, None, None));
 }
