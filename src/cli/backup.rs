@@ -45,16 +45,25 @@ pub fn run(asked: &Backup, tried: impl Fn(&Kept, &Restore) -> Result<(), String>
         whole.place(Over::Nothing)
     });
     match written {
-        Ok(()) => print(said(&kept, &asked.to).as_bytes()),
+        Ok(()) => print(said(&kept, &asked.to, trial.state.as_deref()).as_bytes()),
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
+            fail(FAILED, &format!("{} is there already: name another file", asked.to.display()))
+        }
         Err(why) => fail(FAILED, &format!("cannot write {}: {why}", asked.to.display())),
     }
 }
 
-fn said(kept: &Kept, to: &Path) -> String {
+fn said(kept: &Kept, to: &Path, state: Option<&Path>) -> String {
     let keys = kept.files.iter().filter(|file| file.about.part == Part::Pem).count();
     let mut said = format!("{}: {}, mode 0600\n", to.display(), config::count(kept.files.len(), "file"));
     for file in &kept.files {
         said += &format!("  {:04o} {:>9}  {}\n", file.about.mode, file.about.bytes, file.about.path.display());
+    }
+    if let Some(state) = state.filter(|_| kept.files.iter().all(|file| file.about.part != Part::State)) {
+        said += &format!(
+            "nothing is kept in {}: what operators have set, and the history, are not in it (--state names another folder)\n",
+            state.display()
+        );
     }
     if keys > 0 {
         said += "private keys may be among them: keep it as you keep those\n";
@@ -116,7 +125,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// What the appliance keeps there; nothing, where it has kept nothing.
-fn state_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) fn state_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

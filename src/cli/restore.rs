@@ -4,14 +4,14 @@
 //! them, and state in its folder; a name in the archive is never one of a place. Nothing is written unless the configuration is valid and
 //! no appliance runs that would write over it; what is there stays beside what is written.
 
-use super::backup::{pem_files, state_folder};
+use super::backup::{pem_files, state_files, state_folder};
 use super::commands::Restore;
 use super::exit::{BAD, FAILED, fail, print};
 use super::kept::{Kept, KeptFile, Listed, Part};
 use super::owners::Owners;
 use super::whole::{Over, WholeFile};
 use crate::config::{self, Configuration};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, fchown};
@@ -39,6 +39,9 @@ pub fn run(asked: &Restore) -> ExitCode {
     for (file, place) in &plan.places {
         said += &format!("  {} {:04o} {}\n", standing(file, place), file.about.mode, place.display());
     }
+    for path in &plan.beside {
+        said += &format!("  aside   {}: the backup does not have it\n", path.display());
+    }
     if asked.dry_run {
         return print((said + "nothing was written: --dry-run\n").as_bytes());
     }
@@ -47,6 +50,11 @@ pub fn run(asked: &Restore) -> ExitCode {
         Ok(lock) => lock,
         Err(why) => return fail(FAILED, &format!("nothing was written: {why}")),
     };
+    for path in &plan.beside {
+        if let Err(why) = keep_beside(path) {
+            return fail(FAILED, &format!("nothing was written: {}: {why}", path.display()));
+        }
+    }
     let owners = Owners::here();
     for (number, (file, place)) in plan.places.iter().enumerate() {
         let put = put(file, place, owners.of(&file.about));
@@ -69,6 +77,8 @@ pub(super) struct Plan<'k> {
     socket: PathBuf,
     /// Where operators' settings are kept.
     state: PathBuf,
+    /// What is kept there now and was not when the backup was made: it would be another box.
+    beside: Vec<PathBuf>,
 }
 
 /// No appliance runs here, as far as sockets and the state folder's lock say; the lock, where there is one.
@@ -77,11 +87,23 @@ fn alone(plan: &Plan) -> Result<Option<File>, String> {
         || "an appliance runs here, and would write over what operators had set: `systemctl stop fairlead` first";
     // The one that runs goes by the file that is there now.
     let now = plan.places.first().and_then(|(_, main)| config::load(main).ok()).map(|now| now.settings.admin_socket);
-    if now.iter().chain([&plan.socket]).any(|socket| UnixStream::connect(socket).is_ok()) {
-        return Err(runs().into());
+    let unasked = |path: &Path, why: &io::Error| {
+        format!("whether an appliance runs here cannot be seen: {}: {why}: run it as root (sudo)", path.display())
+    };
+    for socket in now.iter().chain([&plan.socket]) {
+        match UnixStream::connect(socket) {
+            Ok(_) => return Err(runs().into()),
+            Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+            Err(why) => return Err(unasked(socket, &why)),
+        }
     }
     // It is not made here: the appliance could not open root's.
-    let Ok(lock) = File::open(plan.state.join("lock")) else { return Ok(None) };
+    let lock = plan.state.join("lock");
+    let lock = match File::open(&lock) {
+        Ok(lock) => lock,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(why) => return Err(unasked(&lock, &why)),
+    };
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => Err(runs().into()),
         Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(lock)),
@@ -103,7 +125,16 @@ fn planned<'k>(kept: &'k Kept, asked: &Restore) -> Result<Plan<'k>, String> {
     let [main] = mains[..] else { return Err("the backup does not hold one configuration".into()) };
     let config = asked.config.clone().unwrap_or_else(|| main.about.path.clone());
     let folder = config::folder_of(&config).to_owned();
-    let read = checked(kept, main)?;
+    let from_the_root = config::names_from_the_root(&String::from_utf8_lossy(&main.content));
+    if !from_the_root.is_empty() {
+        return Err(format!(
+            "its configuration names files by paths from the root on, which a backup cannot move: write them relative to the file, such \
+             as pairs.d/*.toml: {}",
+            from_the_root.join(", ")
+        ));
+    }
+    let name = config.file_name().ok_or_else(|| format!("{} names no file", config.display()))?;
+    let read = checked(kept, main, name)?;
     let state = state_folder(asked.state.as_deref(), &read);
     let named = of(Part::Pem).map(|file| file.about.path.to_string_lossy());
     let mut places = vec![(main, config)];
@@ -118,7 +149,9 @@ fn planned<'k>(kept: &'k Kept, asked: &Restore) -> Result<Plan<'k>, String> {
         places.push((file, state.join(if is_name { below(&file.about)? } else { return Err(elsewhere(&file.about)) })));
     }
     no_others(&String::from_utf8_lossy(&main.content), &folder, &places)?;
-    Ok(Plan { places, socket: read.settings.admin_socket, state })
+    let is_new = |path: &PathBuf| places.iter().all(|(_, place)| place != path);
+    let beside = state_files(&state)?.into_iter().filter(is_new).collect();
+    Ok(Plan { places, socket: read.settings.admin_socket, state, beside })
 }
 
 /// What lies there and would be included as well was not there when the backup was made: with it, it is another configuration.
@@ -146,14 +179,17 @@ fn below(about: &Listed) -> Result<&Path, String> {
     if is_down && about.path.components().next().is_some() { Ok(&about.path) } else { Err(elsewhere(about)) }
 }
 
-/// The configuration as it will be, read in a folder of its own, with the certificates and keys of the backup.
-fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
+/// The configuration as it will be, read in a folder of its own, with the certificates and keys of the backup. The main file has the `name` that it will have: a pattern of its own may fit it.
+fn checked(kept: &Kept, main: &KeptFile, name: &OsStr) -> Result<Configuration, String> {
     let stage = Stage::new().map_err(|why| format!("{}: {why}", std::env::temp_dir().display()))?;
     let unwritten = |why: io::Error| format!("{}: {why}", stage.0.display());
     let pems: Vec<&KeptFile> = kept.files.iter().filter(|file| file.about.part == Part::Pem).collect();
     let mut staged = Vec::new();
+    // Where nothing that is included lies.
+    let place_of = |number: usize| stage.0.join(".pem").join(format!("{number}.pem"));
+    fs::create_dir(stage.0.join(".pem")).map_err(unwritten)?;
     for (number, pem) in pems.iter().enumerate() {
-        let place = stage.0.join(format!("{number}.pem"));
+        let place = place_of(number);
         fs::write(&place, &pem.content).map_err(unwritten)?;
         for quote in ['"', '\''] {
             let quoted = |path: &Path| format!("{quote}{}{quote}", path.display());
@@ -165,7 +201,7 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
         place.parent().map_or(Ok(()), fs::create_dir_all).map_err(unwritten)?;
         fs::write(&place, &file.content).map_err(unwritten)?;
     }
-    let place = stage.0.join("fairlead.toml");
+    let place = stage.0.join(name);
     fs::write(&place, &main.content).map_err(unwritten)?;
     // The paths are looked for in the text of all files together, where templates are filled in.
     let with_pems = |content: Vec<u8>| match String::from_utf8(content) {
@@ -183,7 +219,7 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
         )
     })?;
     let names: Vec<&str> = pem_files(&read).into_iter().collect();
-    let is_named = |number: usize| names.contains(&&*stage.0.join(format!("{number}.pem")).to_string_lossy());
+    let is_named = |number: usize| names.contains(&&*place_of(number).to_string_lossy());
     match (0..pems.len()).find(|number| !is_named(*number)) {
         Some(number) => Err(format!(
             "no key of its configuration names {} in so many words: write that path whole, between quotes and without escapes",
@@ -196,16 +232,35 @@ fn checked(kept: &Kept, main: &KeptFile) -> Result<Configuration, String> {
 /// A folder for its owner alone, as long as it is looked at.
 struct Stage(PathBuf);
 
+/// What its name begins with; the process and a number come behind it.
+const STAGE: &str = "fairlead-restore-";
+
 impl Stage {
+    /// Keys are in it: on a file system in memory, where there is one for root.
     fn new() -> io::Result<Stage> {
-        let name = |number: u32| format!("fairlead-restore-{}-{number}", std::process::id());
+        Stage::in_folder(Path::new("/run")).or_else(|_| Stage::in_folder(&std::env::temp_dir()))
+    }
+
+    fn in_folder(folder: &Path) -> io::Result<Stage> {
+        forget_left(folder);
         let mut number = 0;
         loop {
-            let path = std::env::temp_dir().join(name(number));
+            let path = folder.join(format!("{STAGE}{}-{number}", std::process::id()));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Err(why) if why.kind() == io::ErrorKind::AlreadyExists && number < 100 => number += 1,
                 made => return made.map(|()| Stage(path)),
             }
+        }
+    }
+}
+
+/// Removes what processes that are no more have left there: they were interrupted.
+fn forget_left(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(STAGE)?.split('-').next()?.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
+            _ = fs::remove_dir_all(entry.path());
         }
     }
 }
@@ -393,6 +448,55 @@ mod tests {
         assert_eq!(fs::read(pem("west.pem")).unwrap(), ca);
         let read = config::load(&here.at("etc/fairlead.toml")).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(pem_files(&read).len(), 2);
+    }
+
+    /// What the main file is called is not to be guessed: a pattern of its own may fit it, or what it includes have the usual name.
+    #[test]
+    fn the_main_file_is_tried_under_its_own_name() {
+        let here = Home::new();
+        let text = fs::read_to_string(here.at("etc/fairlead.toml")).unwrap();
+        fs::rename(here.at("etc/pairs.d/nine.toml"), here.at("etc/nine.toml")).unwrap();
+        fs::rename(here.at("etc/nine.toml"), here.at("etc/fairlead.toml")).unwrap();
+        fs::write(here.at("etc/main.conf"), text.replace("pairs.d/*.toml", "*.toml")).unwrap();
+        let asked =
+            Backup { to: here.at("box"), config: Some(here.at("etc/main.conf")), state: Some(here.at("state")) };
+        assert!(is(super::super::backup::run(&asked, can_restore), 0));
+        assert!(is(here.restore("etc/main.conf", false), 0));
+        assert_eq!(fs::read_to_string(here.at("etc/fairlead.toml")).unwrap(), PAIR);
+    }
+
+    /// It would be read from where it lies, not from the backup.
+    #[test]
+    fn what_is_named_from_the_root_on_is_refused() {
+        let here = Home::new();
+        let text = fs::read_to_string(here.at("etc/fairlead.toml")).unwrap();
+        let from_the_root = format!("{}/*.toml", here.at("etc/pairs.d").display());
+        fs::write(here.at("etc/fairlead.toml"), text.replace("pairs.d/*.toml", &from_the_root)).unwrap();
+        assert!(is(here.backup(), FAILED) && !here.at("box").exists());
+    }
+
+    /// What was set since is not of the box that is restored.
+    #[test]
+    fn state_that_the_backup_does_not_have_is_put_aside() {
+        let here = Home::new();
+        fs::remove_file(here.at("state/operator.json")).unwrap();
+        assert!(is(here.backup(), 0));
+        fs::write(here.at("state/operator.json"), "set since").unwrap();
+        assert!(is(here.restore("etc/fairlead.toml", true), 0) && here.at("state/operator.json").exists());
+        assert!(is(here.restore("etc/fairlead.toml", false), 0));
+        assert!(!here.at("state/operator.json").exists());
+        assert_eq!(fs::read_to_string(here.at("state/.operator.json.before-restore")).unwrap(), "set since");
+    }
+
+    #[test]
+    fn what_an_interrupted_restore_has_left_is_removed_and_what_another_one_uses_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        // No process has a number as large as that (proc(5), pid_max).
+        let [left, used] =
+            [5_000_000, std::process::id()].map(|process| folder.path().join(format!("{STAGE}{process}-0")));
+        [&left, &used].into_iter().for_each(|path| fs::create_dir(path).unwrap());
+        let stage = Stage::in_folder(folder.path()).unwrap();
+        assert!(!left.exists() && used.exists() && stage.0 != used);
     }
 
     #[test]

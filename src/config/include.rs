@@ -12,6 +12,7 @@ use super::syntax::parsed;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -63,7 +64,7 @@ pub(super) fn whole(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, ConfigErrors
     }
     let Ok(table) = DeTable::parse(head) else { return Ok(bytes) };
     let name = path.display().to_string();
-    let main = Main { folder: folder_of(path), name: &name, text, left: Cell::new(LARGEST - bytes.len() as u64) };
+    let main = Main { path, name: &name, text, left: Cell::new(LARGEST - bytes.len() as u64) };
     let (mut parts, mut spans): (Vec<Part>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
     for (key, node) in table.get_ref().iter() {
         match key.get_ref().as_ref() {
@@ -101,7 +102,7 @@ pub fn files_included(path: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
     let bytes = bytes_from(&name, || File::open(path))?;
     let Ok(text) = String::from_utf8(bytes) else { return Ok(Vec::new()) };
     let Ok(table) = DeTable::parse(head(&text)) else { return Ok(Vec::new()) };
-    let main = Main { folder: folder_of(path), name: &name, text: &text, left: Cell::new(LARGEST) };
+    let main = Main { path, name: &name, text: &text, left: Cell::new(LARGEST) };
     let mut files = BTreeSet::new();
     for (key, node) in table.get_ref().iter() {
         match key.get_ref().as_ref() {
@@ -110,7 +111,7 @@ pub fn files_included(path: &Path) -> Result<Vec<PathBuf>, ConfigErrors> {
                 for item in node.get_ref().as_array().into_iter().flat_map(|items| items.iter()) {
                     let table = item.get_ref().as_table();
                     let named = ["file", "with"].into_iter().filter_map(|key| table?.get(key)?.get_ref().as_str());
-                    files.extend(named.map(|name| main.folder.join(name)));
+                    files.extend(named.map(|name| main.folder().join(name)));
                 }
             }
             _ => {}
@@ -134,6 +135,17 @@ pub fn files_matched(text: &str, folder: &Path) -> Result<Vec<PathBuf>, String> 
         }
     }
     Ok(files)
+}
+
+/// What the two keys of `text` name by a path from the root on: it lies where it lies, whatever folder the file is read from.
+pub fn names_from_the_root(text: &str) -> Vec<String> {
+    let Ok(table) = DeTable::parse(head(text)) else { return Vec::new() };
+    let items = |key| table.get_ref().get(key).and_then(|node| node.get_ref().as_array()).into_iter().flatten();
+    let included = items("include").filter_map(|item| item.get_ref().as_str());
+    let filled = items("template").filter_map(|item| item.get_ref().as_table());
+    let filled =
+        filled.flat_map(|table| ["file", "with"].into_iter().filter_map(|key| table.get(key)?.get_ref().as_str()));
+    included.chain(filled).filter(|name| Path::new(name).is_absolute()).map(str::to_owned).collect()
 }
 
 /// The folder that a file lies in, as it can be read: of a mere name, this one.
@@ -170,7 +182,7 @@ fn without(text: &str, spans: &[Range<usize>]) -> String {
 
 /// The file that includes others.
 struct Main<'m> {
-    folder: &'m Path,
+    path: &'m Path,
     name: &'m str,
     text: &'m str,
     /// Bytes that may still be read or made.
@@ -178,6 +190,10 @@ struct Main<'m> {
 }
 
 impl Main<'_> {
+    fn folder(&self) -> &Path {
+        folder_of(self.path)
+    }
+
     /// That many more bytes are to be read, or made: before they are.
     fn spend(&self, span: &Span, bytes: u64) -> Result<(), ConfigErrors> {
         let Some(left) = self.left.get().checked_sub(bytes) else {
@@ -220,10 +236,14 @@ impl Main<'_> {
             let Some(pattern) = item.get_ref().as_str().filter(|pattern| !pattern.is_empty()) else {
                 return Err(self.refused(&item.span(), "include holds what is no name of a file", example));
             };
-            let found = matching(self.folder, pattern)
-                .map_err(|why| self.refused(&item.span(), format!("include = \"{pattern}\": {why}"), example))?;
-            // What two patterns name is included once.
-            paths.extend(found.into_iter().filter(|path| known.insert(path.clone())));
+            let found = matching(self.folder(), pattern).map_err(|why| {
+                let remedy = if why.starts_with(NONE) { "make it, or remove this entry" } else { example };
+                self.refused(&item.span(), format!("include = \"{pattern}\": {why}"), remedy)
+            })?;
+            // What two patterns name is included once, and the file itself by no pattern that fits it as well.
+            let own = self.path.file_name().map(|name| self.folder().join(name)).filter(|_| pattern.contains('*'));
+            let is_another = |path: &PathBuf| Some(path) != own.as_ref() && known.insert(path.clone());
+            paths.extend(found.into_iter().filter(is_another));
             if paths.len() > FILES {
                 let why = format!("more than {FILES} files are included");
                 return Err(self.refused(&item.span(), why, "put several pairs into one file"));
@@ -234,7 +254,7 @@ impl Main<'_> {
 
     /// What a file is called, seen from the main file's folder: the same files are the same text by whatever path they are read.
     fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(self.folder).unwrap_or(path).display().to_string().replace(['"', '\n', '\r'], "?")
+        path.strip_prefix(self.folder()).unwrap_or(path).display().to_string().replace(['"', '\n', '\r'], "?")
     }
 
     fn part(&self, span: &Span, path: &Path) -> Result<Part, ConfigErrors> {
@@ -254,7 +274,7 @@ impl Main<'_> {
         let mut parts = Vec::new();
         for item in items.iter() {
             let Some(table) = item.get_ref().as_table() else { return Err(refused(&item.span())) };
-            let path = |key: &str| Some(self.folder.join(table.get(key)?.get_ref().as_str()?));
+            let path = |key: &str| Some(self.folder().join(table.get(key)?.get_ref().as_str()?));
             let (Some(file), Some(with), 2) = (path("file"), path("with"), table.len()) else {
                 return Err(refused(&item.span()));
             };
@@ -270,8 +290,12 @@ impl Main<'_> {
 fn read(path: &Path) -> Result<String, ConfigErrors> {
     let name = path.display().to_string();
     let bytes = bytes_from(&name, || File::open(path))?;
-    text_of(&name, &bytes).map(str::to_owned)
+    // Editors and spreadsheets of Windows put a mark of the order of bytes in front.
+    text_of(&name, &bytes).map(|text| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
 }
+
+/// How a refusal begins where what is named is not there.
+const NONE: &str = "there is no";
 
 /// The files that a pattern names, in order: `*` stands for any part of the last name of it.
 fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
@@ -284,9 +308,12 @@ fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
         return Err("a * may stand in the last part only".into());
     }
     if !last.contains('*') {
-        return if path.is_file() { Ok(vec![path]) } else { Err("there is no such file".into()) };
+        return if path.is_file() { Ok(vec![path]) } else { Err(format!("{NONE} such file")) };
     }
-    let entries = fs::read_dir(parent).map_err(|why| format!("{}: {why}", parent.display()))?;
+    let entries = fs::read_dir(parent).map_err(|why| match why.kind() {
+        ErrorKind::NotFound => format!("{NONE} folder {}", parent.display()),
+        _ => format!("{}: {why}", parent.display()),
+    })?;
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|why| format!("{}: {why}", parent.display()))?;
@@ -363,6 +390,12 @@ fn fill(
             if cells.len() > COLUMNS {
                 report.error(&span, "template", format!("there are more than {COLUMNS} columns")).remedy("use fewer");
                 break;
+            }
+            if let Some(twice) =
+                cells.iter().zip(1..).find_map(|(cell, next)| cells[next..].contains(cell).then_some(cell))
+            {
+                let why = format!("two columns are called \"{twice}\"");
+                report.error(&span, "template", why).remedy("give each a name of its own");
             }
             check_columns((file, text), with, &cells)?;
             columns = Some(cells);
@@ -506,6 +539,34 @@ pool = "pair-${n}"
         assert_eq!(digests(&whole), digests(&one));
     }
 
+    /// As a spreadsheet of Windows writes it.
+    #[test]
+    fn a_mark_of_the_order_of_bytes_is_no_part_of_a_file() {
+        let table = "\u{feff}n, a, b, v\r\n30, 50, 51, 150\r\n";
+        let others =
+            [("pair.template", PAIR), ("pairs.csv", table), ("pairs.d/a.toml", &format!("\u{feff}{}", filled(40)))];
+        let head = "include = [\"pairs.d/*.toml\"]\ntemplate = [{ file = \"pair.template\", with = \"pairs.csv\" }]\n";
+        let (_folder, main) = folder(head, &others);
+        let whole = load(&main).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(whole.intent.pools.len(), 3);
+    }
+
+    #[test]
+    fn a_pattern_that_fits_the_file_itself_does_not_include_it() {
+        let (folder, main) = folder("include = [\"*.toml\"]\n", &[("other.toml", &filled(30))]);
+        let whole = load(&main).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(whole.intent.pools.len(), 2);
+        assert_eq!(files_included(&main).unwrap(), [folder.path().join("other.toml")]);
+    }
+
+    #[test]
+    fn what_is_named_from_the_root_on_is_known() {
+        let text =
+            "include = [\"/etc/a/*.toml\", \"b.toml\"]\ntemplate = [{ file = \"/srv/t\", with = \"c\" }]\n[sip]\n";
+        assert_eq!(names_from_the_root(text), ["/etc/a/*.toml", "/srv/t"]);
+        assert!(names_from_the_root(GOOD).is_empty());
+    }
+
     #[test]
     fn errors_name_the_file_and_the_line_in_it() {
         let bad = filled(30).replace("vs-30", "vs 30");
@@ -535,7 +596,7 @@ pool = "pair-${n}"
             |head: &str, others: &[(&str, &str)]| refused(head, others).lines().take(2).collect::<Vec<_>>().join(" ");
         for (head, others, expected) in [
             ("include = [\"other.toml\"]\n", &[][..], "there is no such file"),
-            ("include = [\"none/*.toml\"]\n", &[], "No such file"),
+            ("include = [\"none/*.toml\"]\n", &[], "there is no folder"),
             ("include = [\"*/a.toml\"]\n", &[], "last part only"),
             ("include = \"a.toml\"\n", &[], "no list of files"),
             ("include = [7]\n", &[], "no name of a file"),
@@ -561,6 +622,7 @@ pool = "pair-${n}"
             ("[[pool]]\nname = \"${n}\"\n", "n\n1, 2\n", "c:2:1"),
             ("[[pool]]\nname = \"${n}\"\n", "n\na\"b\n", "quotation mark"),
             ("[[pool]]\nname = \"${n}\"\n", "# nothing\n", "names columns"),
+            ("[[pool]]\nname = \"${n}${a}\"\n", "n, a, a\n1, 2, 3\n", "two columns are called \"a\""),
             ("[[pool]]\nname = \"${n}${m}\"\n", "n, m\n${m}, 2\n", "a backslash, ${"),
             ("[[pool]]\nname = \"${n}\"\n", &format!("{}n\n", "n, ".repeat(64)), "more than 64 columns"),
         ] {

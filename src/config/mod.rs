@@ -32,7 +32,7 @@ pub use difference::{Change, ChangeKind, bounds, difference, good_answer, open_s
 pub use edit::{ExclusionEdit, with_edits};
 pub use edit_members::MemberEdit;
 pub use form::duration_text;
-pub use include::{files_included, files_matched, folder_of};
+pub use include::{files_included, files_matched, folder_of, names_from_the_root};
 pub use origins::is_of_several;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogFormat, LogLevel, Notify, Routes, Settings};

@@ -550,6 +550,7 @@ fn s106_a_member_whose_answers_do_not_come_back_has_another_gateway() {
     );
     let later = [("redelivery_expired", 12), ("redelivery_answered", 900)];
     says(&one("member-gateway", &facts(json!([]), Some(60_000), &later)), Warning, &["60 s ago"]);
+    is_well("member-gateway", &facts(json!([]), Some(5_000), &later));
     is_well("member-gateway", &facts(json!([]), Some(10), &later));
     // A standby, and whoever has not been called yet, has proved nothing.
     let left_out = |facts: &Facts| {
