@@ -556,7 +556,11 @@ async fn s105_the_read_only_socket_answers_what_changes_nothing_and_names_the_ot
     let wanted = ["what people say", "ask at /run/fairlead/admin.sock (--socket /run/fairlead/admin.sock)"];
     assert!(wanted.iter().all(|part| message.contains(part)), "{message}");
     let command = client.asked(r#"{"command":"announce"}"#).await;
-    assert!(command["error"]["message"].as_str().is_some_and(|message| message.starts_with("`announce` changes")));
+    assert!(
+        command["error"]["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("this command changes something"))
+    );
     for request in [r#"{"command":"latency"}"#, r#"{"command":"log-level"}"#, r#"{"command":"events"}"#] {
         client.is_refused(request, "unknown-member").await;
     }

@@ -116,11 +116,11 @@ fn the_table_of_calls_a_second_is_what_its_formulae_say() {
 /// Sizes that the page has of the source.
 #[test]
 fn buffers_and_rings_are_as_large_as_the_page_says() {
-    let (pool, port, flows) = (text("src/dpdk/mempool.rs"), text("src/dpdk/port.rs"), text("src/flow/table/tests.rs"));
+    let (pool, port, flows) = (text("src/io/buffers.rs"), text("src/dpdk/port.rs"), text("src/flow/table/tests.rs"));
     for (source, constant) in [
         (&pool, "const LEAST_ROOM: u32 = 2048;"),
         (&pool, "const OVERHEAD: u32 = 320;"),
-        (&pool, "const OTHER_MEMORY_MB: u32 = 192;"),
+        (&pool, "const OTHER_MIB: u32 = 192;"),
         (&port, "const RING: u16 = 1024;"),
         (&flows, "size_of::<u64>()).div_ceil(1000), 160)"),
     ] {
