@@ -188,7 +188,7 @@ impl<'a> Walk<'a> {
         let tuple = packet.tuple();
         let (protocol, port) = tuple.map_or((Protocol::Other(packet.protocol), 0), |it| (it.protocol, it.src.port));
         let mark = self.snapshot.mark_of(protocol, Endpoint::new(packet.src(), port));
-        Forward { egress: forward.egress.marked(mark), ..forward }
+        Forward { egress: self.snapshot.marked(forward.egress, mark), ..forward }
     }
 
     /// As [`Walk::forward`], if nothing prevents it.

@@ -10,6 +10,7 @@ use super::revalidate::lost;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{CachedRoute, Direction, FlowId, PathKind};
+use crate::policy::adjacency::Mark;
 use crate::policy::multipath::Conversation;
 use crate::wire::{Kind, Tuple};
 
@@ -62,7 +63,8 @@ impl Walk<'_> {
             let (comes, leaves) = (flow.key(side), flow.translated(side));
             let egress = self.snapshot.lookup(leaves.dst.addr, || Conversation::of(&leaves, &comes))?;
             let is_marked = self.snapshot.marks && comes.src != leaves.src;
-            Some(if is_marked { egress.marked(self.snapshot.mark_of(comes.protocol, comes.src)) } else { egress })
+            let mark = if is_marked { self.snapshot.mark_of(comes.protocol, comes.src) } else { Mark::default() };
+            Some(self.snapshot.marked(egress, mark))
         });
         let egress = egress.and_then(|egress| u16::try_from(egress.0).ok());
         if let Some((egress, counted)) =

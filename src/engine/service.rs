@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
         let stays = served.exclude.holds(destination);
         let (rewrite, mark) = if stays { (Rewrite::default(), Mark::default()) } else { (served.rewrite, served.mark) };
         let egress = self.snapshot.lookup(destination, || Conversation::of_packet(self.packet, &rewrite))?;
-        let departure = self.departs(rewrite, egress.marked(mark))?;
+        let departure = self.departs(rewrite, self.snapshot.marked(egress, mark))?;
         if COUNTS && stays {
             self.state.sums.count(Counted::OutUnchanged, at, self.packet.size);
         } else if COUNTS {

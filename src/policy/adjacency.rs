@@ -122,7 +122,7 @@ pub struct Egress {
     /// What every packet has that leaves this way; `None`: what it came with.
     dscp: Option<Dscp>,
     /// The length in bytes of the link header that a frame has to have already to leave without another step; 0: each needs one.
-    straight: u8,
+    pub straight: u8,
 }
 
 impl Egress {
@@ -144,12 +144,6 @@ impl Egress {
         Egress { dscp: Some(dscp), straight: 0, ..self }
     }
 
-    /// A frame whose network header begins at `l3` leaves by it as it is, with another link header of the same length.
-    #[inline(always)]
-    pub fn is_straight(&self, l3: usize) -> bool {
-        usize::from(self.straight) == l3
-    }
-
     /// What every packet has that leaves by it; `None`: what it came with.
     pub fn dscp(&self) -> Option<Dscp> {
         self.dscp
@@ -159,14 +153,6 @@ impl Egress {
 /// A place among the ways out of one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EgressId(pub u32);
-
-impl EgressId {
-    /// The same way, for packets that leave with this mark.
-    #[inline(always)]
-    pub fn marked(self, mark: Mark) -> EgressId {
-        EgressId(self.0 + u32::from(mark.0))
-    }
-}
 
 /// Which code point packets leave with: a place among those of one snapshot, behind 0, which leaves them what they came with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

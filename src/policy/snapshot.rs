@@ -391,6 +391,12 @@ impl Snapshot {
         &self.ways.all[id.0 as usize]
     }
 
+    /// The same way out, for packets that leave with this mark.
+    #[inline(always)]
+    pub fn marked(&self, id: EgressId, mark: Mark) -> EgressId {
+        EgressId(id.0 + u32::from(mark.0))
+    }
+
     /// The self-IP of the interface by which what we say ourselves leaves to `peer`; there is no way, or none is open: of
     /// `ingress`, by which it goes back.
     pub fn own_address_towards(&self, peer: Ipv4Addr, conversation: Conversation, ingress: InterfaceId) -> Ipv4Addr {

@@ -126,7 +126,8 @@ impl<P: Port> Pipeline<P> {
         let is_watched = taps.is_on()
             && !taps.is_glanced
             && !taps.pass_over_all(places[..frames.len()].iter().map(Place::arrived), &self.engine);
-        let cached = match (is_watched, self.engine.snapshot().limits.counts_traffic()) {
+        let limits = &self.engine.snapshot().limits;
+        let cached = match (is_watched, limits.traffic_counters || limits.flow_counters) {
             (false, false) => self.decide_each::<false>(batch, origin, now),
             (false, true) => self.decide_each_counted(batch, origin, now),
             (true, false) => self.decide_all_watched::<false>(batch, origin, now),

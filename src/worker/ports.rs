@@ -174,7 +174,7 @@ impl<P: Port> Ports<P> {
 /// Gives the frame, whose datagram stands from `l3` to `end`, the link header it leaves with. `false`: no headroom.
 #[inline(always)]
 fn link<F: Frame>(frame: &mut F, l3: usize, end: usize, egress: &Egress) -> bool {
-    let fits = trim_end(frame, end) && (egress.is_straight(l3) || fit(frame, l3, egress));
+    let fits = trim_end(frame, end) && (usize::from(egress.straight) == l3 || fit(frame, l3, egress));
     if fits {
         egress.link.write(frame.bytes_mut(), l3);
     }
