@@ -17,7 +17,7 @@ const STILL: u64 = 900;
 const SHOWN: usize = 3;
 /// A member that is spoken to and was not heard for so long does not answer this way, in milliseconds.
 const QUIET: u64 = 5_000;
-/// The same of a member that has answered requests before, as of alarm member.one-way.
+/// The same of a member that was heard before, as of alarm member.one-way.
 const LONG_QUIET: u64 = 30_000;
 
 /// What tells that a member's answers do not pass.
@@ -121,9 +121,8 @@ fn datagrams(member: &MemberRow, all: &[MemberRow], (intent, counters): (&Intent
     let takes =
         all.iter().filter(|other| other.pool == member.pool && other.udp_idle_ms.is_some_and(|idle| idle < QUIET));
     let is_asked = takes.into_iter().any(|other| other.name == member.name);
-    // Who has answered others may be between two calls.
-    let silent_for = if counters.of("redelivery_answered") == 0 { QUIET } else { LONG_QUIET };
-    let quiet = member.spoke_ms.is_none_or(|spoke| spoke >= silent_for);
+    // Who has spoken lately may be between two calls.
+    let quiet = member.spoke_ms.is_none_or(|spoke| spoke >= LONG_QUIET);
     let keeps = intent.virtual_servers.iter().any(|server| {
         intent.pools.get(server.pool).is_some_and(|pool| pool.name == member.pool) && !server.redeliver.is_zero()
     });
